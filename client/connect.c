@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/connect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+#define SYSTEM_SOCKET "/run/sftokend/io.sftoken.Broker"
+
+/* How often a missing daemon is looked for. */
+enum { CONNECT_PAUSE_MS = 20 };
+
+int fail(struct sftoken_err *err, int code, const char *format, ...)
+{
+	va_list args;
+
+	if (!err)
+		return code;
+	*err = (struct sftoken_err){ .code = code };
+	va_start(args, format);
+	(void)vsnprintf(err->text, sizeof err->text, format, args);
+	va_end(args);
+	return code;
+}
+
+char *connect_default_path(void)
+{
+	const char *named = getenv("SFTOKEN_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+	CLEANUP(cleanup_free) char *path = NULL;
+	struct stat st;
+
+	if (named && *named)
+		return strdup(named);
+	if (runtime && *runtime == '/') {
+		if (asprintf(&path, "%s/sftokend/io.sftoken.Broker", runtime) < 0) {
+			path = NULL;
+			return NULL;
+		}
+		if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+			return TAKE(path);
+	}
+	return strdup(SYSTEM_SOCKET);
+}
+
+struct trust connect_trust_from_environment(void)
+{
+	const char *text = getenv("SFTOKEN_SERVER_UID");
+	struct trust trust = { 0 };
+	char *end;
+	unsigned long uid;
+
+	if (!text || *text < '0' || *text > '9')
+		return trust;
+	errno = 0;
+	uid = strtoul(text, &end, 10);
+	if (errno || *end || uid >= (uid_t)-1)
+		return trust;
+	trust.named = true;
+	trust.uid = (uid_t)uid;
+	return trust;
+}
+
+/* The directory's owner vouches for the server, as long as nobody else can put a socket there. */
+static int directory_owner(const char *path, uid_t *owner, struct sftoken_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP(cleanup_free) char *dir =
+		slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	struct stat st;
+
+	if (!dir)
+		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
+	if (stat(dir, &st) < 0)
+		return fail(err, SFTOKEN_E_REFUSED, "cannot look at %s: %s", dir, strerror(errno));
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return fail(err, SFTOKEN_E_REFUSED,
+			    "%s can be written by others, so its socket cannot be trusted; chmod go-w it, or set "
+			    "SFTOKEN_SERVER_UID to the daemon's uid",
+			    dir);
+	*owner = st.st_uid;
+	return 0;
+}
+
+static int check_server(int sock, const char *path, const struct trust *trust, struct sftoken_err *err)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+	uid_t owner;
+	int r;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return fail(err, SFTOKEN_E_REFUSED, "cannot tell who serves %s: %s", path, strerror(errno));
+	if (trust->named) {
+		if (peer.uid == trust->uid)
+			return 0;
+		return fail(err, SFTOKEN_E_REFUSED, "%s is served by uid %u, not by uid %u as you asked", path,
+			    (unsigned)peer.uid, (unsigned)trust->uid);
+	}
+	r = directory_owner(path, &owner, err);
+	if (r < 0)
+		return r;
+	if (peer.uid == 0 || peer.uid == geteuid() || peer.uid == owner)
+		return 0;
+	return fail(err, SFTOKEN_E_REFUSED,
+		    "%s is served by uid %u, who is neither root, nor you, nor the owner of its directory; set "
+		    "SFTOKEN_SERVER_UID=%u if that is right",
+		    path, (unsigned)peer.uid, (unsigned)peer.uid);
+}
+
+/* One try; 0, or an errno value. connect() on AF_UNIX waits for room in the backlog, so that it gets a time limit. */
+static int try_connect(int sock, const struct sockaddr_un *address, int64_t left_ms)
+{
+	struct timeval limit = { left_ms / 1000, left_ms % 1000 * 1000 };
+
+	if (left_ms <= 0)
+		limit = (struct timeval){ 0, 1000 };
+	(void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	if (connect(sock, (const struct sockaddr *)address, sizeof *address) == 0)
+		return 0;
+	return errno;
+}
+
+static int connect_error(int error, const char *path, struct sftoken_err *err)
+{
+	if (error == EACCES || error == EPERM)
+		return fail(err, SFTOKEN_E_REFUSED,
+			    "you may not use %s: ask an administrator to put you into the group that owns it", path);
+	if (error == ENOENT || error == ECONNREFUSED)
+		return fail(err, SFTOKEN_E_UNREACHABLE, "no daemon at %s: is sftokend running?", path);
+	return fail(err, SFTOKEN_E_UNREACHABLE, "cannot connect to %s: %s", path, strerror(error));
+}
+
+static bool worth_waiting(int error)
+{
+	return error == ENOENT || error == ECONNREFUSED || error == EAGAIN || error == EINTR;
+}
+
+static int connect_until(const struct sockaddr_un *address, int64_t wait_until_ms, int *out)
+{
+	for (;;) {
+		CLEANUP(cleanup_close) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int64_t left_ms = wait_until_ms - clock_mono_ms();
+		int error;
+
+		if (sock < 0)
+			return errno;
+		error = try_connect(sock, address, left_ms);
+		if (!error) {
+			*out = take_fd(&sock);
+			return 0;
+		}
+		left_ms = wait_until_ms - clock_mono_ms();
+		if (!worth_waiting(error) || left_ms <= 0)
+			return error;
+		(void)poll(NULL, 0, left_ms < CONNECT_PAUSE_MS ? (int)left_ms : CONNECT_PAUSE_MS);
+	}
+}
+
+int connect_to(const char *path, const struct trust *trust, int64_t wait_until_ms, struct sftoken_err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	CLEANUP(cleanup_close) int sock = -1;
+	int error, r;
+
+	if (strlen(path) >= sizeof address.sun_path)
+		return fail(err, SFTOKEN_E_INVALID, "the socket's path is longer than %zu bytes: %s",
+			    sizeof address.sun_path - 1, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	error = connect_until(&address, wait_until_ms, &sock);
+	if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
+		return fail(err, SFTOKEN_E_MEMORY, "cannot make a socket: %s", strerror(error));
+	if (error)
+		return connect_error(error, path, err);
+	r = check_server(sock, path, trust, err);
+	if (r < 0)
+		return r;
+	if (fcntl(sock, F_SETFL, O_NONBLOCK) < 0)
+		return fail(err, SFTOKEN_E_MEMORY, "fcntl: %s", strerror(errno));
+	return take_fd(&sock);
+}

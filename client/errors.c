@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "client/handle.h"
+#include "proto/messages.h"
+
+/* Which SFTOKEN_E_* an error of the broker is; index: enum broker_error. */
+static const int broker_codes[BROKER_ERRORS] = {
+	[BROKER_NO_SUCH_CREDENTIAL] = SFTOKEN_E_NO_SUCH_CREDENTIAL,
+	[BROKER_LOGIN_REQUIRED] = SFTOKEN_E_LOGIN_REQUIRED,
+	[BROKER_NOT_SERVED] = SFTOKEN_E_NOT_SERVED,
+	[BROKER_REJECTED] = SFTOKEN_E_REJECTED,
+	[BROKER_UNAVAILABLE] = SFTOKEN_E_UNAVAILABLE,
+	[BROKER_TIMED_OUT] = SFTOKEN_E_TIMED_OUT,
+	[BROKER_LIFETIME_TOO_SHORT] = SFTOKEN_E_LIFETIME_TOO_SHORT,
+	[BROKER_RATE_LIMITED] = SFTOKEN_E_RATE_LIMITED,
+	[BROKER_SHUTTING_DOWN] = SFTOKEN_E_SHUTTING_DOWN,
+};
+
+static const char *or_text(const char *text, const char *fallback)
+{
+	return text && *text ? text : fallback;
+}
+
+static int say_rejected(const struct broker_error_fields *f, struct sftoken_err *err, int code)
+{
+	if (strcmp(or_text(f->oauth_error, ""), "token_accepted_by_server") == 0)
+		return fail(err, code,
+			    "Salesforce accepts this token of \"%s\": the refusal that you saw has another cause (permissions, "
+			    "IP range, API limits); do not report it again",
+			    or_text(f->credential, "the default"));
+	return fail(err, code, "Salesforce refused a token for \"%s\": %s%s%s; `sftoken show` says what to change",
+		    or_text(f->credential, "the default"), or_text(f->oauth_error, "error"),
+		    f->description && *f->description ? ": " : "", or_text(f->description, ""));
+}
+
+/* One sentence each: what happened, what to do. */
+static int say(enum broker_error error, const struct broker_error_fields *f, struct sftoken_err *err)
+{
+	const char *credential = or_text(f->credential, "");
+	int code = broker_codes[error];
+
+	switch (error) {
+	case BROKER_NO_SUCH_CREDENTIAL:
+		if (!*credential)
+			return fail(err, code, "no default credential for you: name one (`sftoken list` shows them)");
+		return fail(err, code, "no credential \"%s\", or you may not use it (`sftoken list` shows yours)", credential);
+	case BROKER_LOGIN_REQUIRED:
+	case BROKER_NOT_SERVED:
+		return fail(err, code, "\"%s\" is not served: %s", credential, or_text(f->message, "an administrator must act"));
+	case BROKER_REJECTED:
+		return say_rejected(f, err, code);
+	case BROKER_UNAVAILABLE:
+		return fail(err, code, "no token for \"%s\" now: %s; try again in %lld s", credential,
+			    or_text(f->message, "Salesforce cannot be reached"), (long long)f->retry_after_s.value);
+	case BROKER_TIMED_OUT:
+		return fail(err, code, "no token for \"%s\" within %lld s: wait longer, or see `sftoken show`", credential,
+			    (long long)f->wait_s.value);
+	case BROKER_LIFETIME_TOO_SHORT:
+		return fail(err, code, "tokens of \"%s\" live %lld s at most now, you asked for %lld s: ask for less", credential,
+			    (long long)f->max_valid_s.value, (long long)f->min_valid_s.value);
+	case BROKER_RATE_LIMITED:
+		return fail(err, code, "too many calls: try again in %lld s", (long long)f->retry_after_s.value);
+	default:
+		return fail(err, code, "the daemon is stopping: try again in a moment");
+	}
+}
+
+static int other_error(const struct varlink_reply *reply, struct sftoken_err *err)
+{
+	const char *name = reply->error;
+
+	if (strcmp(name, "org.varlink.service.PermissionDenied") == 0)
+		return fail(err, SFTOKEN_E_REFUSED, "you may not do this: it takes root, the service user or the admin group");
+	if (strcmp(name, "org.varlink.service.InvalidParameter") == 0) {
+		struct json_iter i = json_iterate(reply->parameters);
+		struct json_value key, value;
+
+		while (reply->parameters.start && json_next(&i, &key, &value))
+			if (json_is(key, "parameter") && json_type(value) == JSON_STRING)
+				return fail(err, SFTOKEN_E_INVALID, "the parameter %.100s is unknown, missing or out of range",
+					    json_text(value, NULL));
+	}
+	if (strcmp(name, "org.varlink.service.MethodNotImplemented") == 0)
+		return fail(err, SFTOKEN_E_OTHER, "this version of the daemon cannot do that yet");
+	return fail(err, SFTOKEN_E_OTHER, "the daemon answered %.120s", name);
+}
+
+int error_from_reply(const struct varlink_reply *reply, struct sftoken_err *err)
+{
+	const size_t prefix = sizeof BROKER_INTERFACE; /* its dot takes the place of the NUL */
+	struct broker_error_fields f = { 0 };
+	const char *bad;
+	int error = -1, code;
+
+	if (strncmp(reply->error, BROKER_INTERFACE ".", prefix) == 0)
+		error = fields_enum(broker_error_names, reply->error + prefix);
+	if (strcmp(reply->error, MANAGER_INTERFACE ".NoSuchCredential") == 0)
+		error = BROKER_NO_SUCH_CREDENTIAL;
+	if (error < 0 || fields_decode(&broker_error_tables[error], reply->parameters, UNKNOWN_IGNORE, &f, &bad, NULL) < 0) {
+		code = other_error(reply, err);
+	} else {
+		code = say((enum broker_error)error, &f, err);
+		if (err && f.retry_after_s.set)
+			err->retry_after_s = f.retry_after_s.value;
+	}
+	if (err)
+		(void)snprintf(err->name, sizeof err->name, "%s", reply->error);
+	return code;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The calls that most programs need, and the token that they get. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/handle.h"
+#include "proto/messages.h"
+
+enum { WAIT_DEFAULT_S = 30, ANSWER_SLACK_MS = 5000, SHORT_CALL_MS = 10000 };
+
+struct sftoken_token {
+	struct token_fields f;
+	struct buf text;  /* the reply, decoded in place: f points into it */
+	struct buf json;  /* the Token object as received */
+	struct buf scope;
+};
+
+void sftoken_token_free(struct sftoken_token *t)
+{
+	if (!t)
+		return;
+	buf_fini(&t->text);
+	buf_fini(&t->json);
+	buf_fini(&t->scope);
+	free(t);
+}
+
+static void token_freep(struct sftoken_token **t)
+{
+	sftoken_token_free(*t);
+}
+
+static int bad_token(struct sftoken_err *err)
+{
+	return fail(err, SFTOKEN_E_PROTOCOL, "the daemon sent a token that this library does not understand");
+}
+
+/* {"token": {...}} */
+static struct json_value token_object(struct buf *text)
+{
+	struct json_value key, value, none = { 0 };
+	struct json_iter i;
+
+	if (json_check(text->data, text->len, JSON_DEPTH_MAX, NULL) < 0)
+		return none;
+	if (json_type(json_root(text->data, text->len)) != JSON_OBJECT)
+		return none;
+	i = json_iterate(json_root(text->data, text->len));
+	while (json_next(&i, &key, &value))
+		if (json_is(key, "token") && json_type(value) == JSON_OBJECT)
+			return value;
+	return none;
+}
+
+static void join_scopes(struct sftoken_token *t)
+{
+	struct json_iter i;
+	struct json_value key, value;
+
+	buf_add_text(&t->scope, "");
+	if (!t->f.scopes.raw.start)
+		return;
+	i = json_iterate(t->f.scopes.raw);
+	while (json_next(&i, &key, &value)) {
+		if (t->scope.len)
+			buf_add_char(&t->scope, ' ');
+		buf_add_text(&t->scope, json_text(value, NULL));
+	}
+}
+
+struct taken {
+	struct sftoken_token *token;
+	struct sftoken_err *err;
+};
+
+static int take_token(const char *parameters, int continues, void *arg)
+{
+	struct taken *taken = arg;
+	CLEANUP(token_freep) struct sftoken_token *t = calloc(1, sizeof *t);
+	struct json_value object;
+	const char *bad;
+
+	(void)continues;
+	if (!t)
+		return fail(taken->err, SFTOKEN_E_MEMORY, "out of memory");
+	buf_init(&t->text, VARLINK_MESSAGE_MAX);
+	buf_init(&t->json, VARLINK_MESSAGE_MAX);
+	buf_init(&t->scope, VARLINK_MESSAGE_MAX);
+	buf_add_text(&t->text, parameters);
+	if (buf_failed(&t->text))
+		return fail(taken->err, SFTOKEN_E_MEMORY, "out of memory");
+	object = token_object(&t->text);
+	if (!object.start)
+		return bad_token(taken->err);
+	buf_add(&t->json, object.start, (size_t)(object.end - object.start));
+	if (fields_decode(&token_fields_table, object, UNKNOWN_IGNORE, &t->f, &bad, NULL) < 0)
+		return bad_token(taken->err);
+	join_scopes(t);
+	if (buf_failed(&t->json) || buf_failed(&t->scope))
+		return fail(taken->err, SFTOKEN_E_MEMORY, "out of memory");
+	taken->token = TAKE(t);
+	return 0;
+}
+
+static struct get_token_call get_parameters(const struct sftoken_get_options *o)
+{
+	struct get_token_call call = { .credential = o->credential, .reason = o->reason };
+
+	if (o->min_valid_s >= 0)
+		call.min_valid_s = (struct opt_int){ o->min_valid_s, true };
+	if (o->rejected_generation > 0)
+		call.rejected_generation = (struct opt_int){ o->rejected_generation, true };
+	if (o->wait_s >= 0)
+		call.wait_s = (struct opt_int){ o->wait_s, true };
+	if (o->allow_stale)
+		call.allow_stale = (struct opt_bool){ true, true };
+	return call;
+}
+
+int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options, struct sftoken_token **out,
+		struct sftoken_err *err)
+{
+	struct sftoken_get_options o = SFTOKEN_GET_OPTIONS_INIT;
+	CLEANUP(buf_finip) struct buf parameters;
+	struct get_token_call call;
+	struct taken taken = { NULL, err };
+	int timeout_ms, r;
+
+	buf_init(&parameters, VARLINK_MESSAGE_MAX);
+	if (!h || !out)
+		return fail(err, SFTOKEN_E_INVALID, "sftoken_get: handle or out is NULL");
+	*out = NULL;
+	if (options)
+		memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
+	call = get_parameters(&o);
+	fields_encode(&get_token_table, &call, &parameters);
+	if (buf_failed(&parameters))
+		return fail(err, SFTOKEN_E_INVALID, "sftoken_get: the options are longer than 64 KiB");
+	timeout_ms = o.timeout_ms > 0 ? o.timeout_ms : (o.wait_s >= 0 ? o.wait_s : WAIT_DEFAULT_S) * 1000 + ANSWER_SLACK_MS;
+	handle_lock(h);
+	r = call_locked(h, BROKER_INTERFACE ".GetToken", parameters.data, SFTOKEN_CALL_REPEAT, timeout_ms, take_token, &taken,
+			err);
+	handle_unlock(h);
+	if (r < 0) {
+		sftoken_token_free(taken.token);
+		return r;
+	}
+	*out = taken.token;
+	return taken.token ? 0 : bad_token(err);
+}
+
+static int take_report(const char *parameters, int continues, void *arg)
+{
+	struct report_rejected_reply *reply = arg;
+	CLEANUP(buf_finip) struct buf text;
+	const char *bad;
+
+	(void)continues;
+	buf_init(&text, VARLINK_MESSAGE_MAX);
+	buf_add_text(&text, parameters);
+	if (buf_failed(&text) || json_check(text.data, text.len, JSON_DEPTH_MAX, NULL) < 0 ||
+	    fields_decode(&report_rejected_reply_table, json_root(text.data, text.len), UNKNOWN_IGNORE, reply, &bad, NULL) < 0)
+		return SFTOKEN_E_PROTOCOL;
+	return 0;
+}
+
+int sftoken_report(struct sftoken *h, const char *credential, int64_t generation, int http_status, const char *error_code,
+		   int *accepted, int64_t *current, struct sftoken_err *err)
+{
+	struct report_rejected_call call = { .credential = credential, .generation = { generation, true }, .error_code = error_code };
+	struct report_rejected_reply reply = { 0 };
+	CLEANUP(buf_finip) struct buf parameters;
+	int r;
+
+	buf_init(&parameters, VARLINK_MESSAGE_MAX);
+	if (!h)
+		return fail(err, SFTOKEN_E_INVALID, "sftoken_report: handle is NULL");
+	if (http_status > 0)
+		call.http_status = (struct opt_int){ http_status, true };
+	fields_encode(&report_rejected_table, &call, &parameters);
+	if (buf_failed(&parameters))
+		return fail(err, SFTOKEN_E_INVALID, "sftoken_report: the arguments are longer than 64 KiB");
+	r = sftoken_call(h, BROKER_INTERFACE ".ReportRejected", parameters.data, SFTOKEN_CALL_REPEAT, SHORT_CALL_MS, take_report,
+			 &reply, err);
+	if (r == SFTOKEN_E_PROTOCOL && err && !err->code)
+		return fail(err, r, "the daemon sent a reply that this library does not understand");
+	if (r < 0)
+		return r;
+	if (accepted)
+		*accepted = reply.accepted.value;
+	if (current)
+		*current = reply.generation.value;
+	return 0;
+}
+
+int sftoken_ping(struct sftoken *h, struct sftoken_err *err)
+{
+	return sftoken_call(h, "org.varlink.service.GetInfo", NULL, SFTOKEN_CALL_REPEAT, SHORT_CALL_MS, NULL, NULL, err);
+}
+
+#define TEXT(name, member)                                                  \
+	const char *sftoken_token_##name(const struct sftoken_token *t)     \
+	{                                                                   \
+		return t->f.member;                                         \
+	}
+#define NUMBER(name, member)                                                \
+	int64_t sftoken_token_##name(const struct sftoken_token *t)         \
+	{                                                                   \
+		return t->f.member.value;                                   \
+	}
+
+TEXT(access_token, access_token)
+TEXT(type, token_type)
+TEXT(instance_url, instance_url)
+TEXT(credential, credential)
+TEXT(identity_url, identity_url)
+TEXT(organization_id, organization_id)
+TEXT(user_id, user_id)
+TEXT(username, username)
+NUMBER(generation, generation)
+NUMBER(issued_at, issued_at)
+NUMBER(expires_at, expires_at)
+NUMBER(refresh_after, refresh_after)
+NUMBER(expires_in, expires_in_s)
+
+const char *sftoken_token_validity(const struct sftoken_token *t)
+{
+	return t->f.validity >= 0 ? validity_names[t->f.validity] : NULL;
+}
+
+const char *sftoken_token_expiry_source(const struct sftoken_token *t)
+{
+	return t->f.expiry_source >= 0 ? expiry_source_names[t->f.expiry_source] : NULL;
+}
+
+const char *sftoken_token_scope(const struct sftoken_token *t)
+{
+	return t->scope.data;
+}
+
+const char *sftoken_token_json(const struct sftoken_token *t)
+{
+	return t->json.data;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * systemd's INI, read into tables of keys. Every mistake is collected with file:line and what to do, not the first only.
+ *
+ *	static const struct config_key limits[] = {
+ *		{ "MinRenewDelay", CONFIG_DURATION, AT(struct limits, min_renew_delay_ms), 0, 3600000, "5s", "how soon after issue a token may be renewed" },
+ *	};
+ *
+ * Files: a main file, then NAME.conf.d/ in the order of names; later assignments replace earlier ones, an empty assignment resets to the default.
+ */
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum config_type {
+	CONFIG_TEXT,      /* char *                      */
+	CONFIG_LIST,      /* struct config_list          words; assignments add up, an empty one resets */
+	CONFIG_BOOL,      /* bool                        yes no true false on off 1 0 */
+	CONFIG_INT,       /* int64_t                     min..max */
+	CONFIG_DURATION,  /* int64_t, in milliseconds    "5s" "2h" "90min" "7d" "100ms", a bare number is seconds; min..max in ms */
+	CONFIG_PERCENT,   /* int64_t                     "50%" or "50" */
+	CONFIG_ENUM,      /* int                         names[] */
+	CONFIG_MODE,      /* int64_t                     octal, 0..0777 */
+	CONFIG_LATER,     /* known, but not in this version: always a mistake that says so; names[0] may list the values that are fine, e.g. the default */
+};
+
+struct config_list {
+	char **items;
+	size_t n;
+};
+
+struct config_key {
+	const char *name;
+	enum config_type type;
+	size_t offset;
+	int64_t min, max;
+	const char *fallback;           /* default as it would be written; NULL: none */
+	const char *meaning;            /* one line for --check and the man page */
+	const char *const *names;       /* CONFIG_ENUM */
+	const char *const *later_names; /* CONFIG_ENUM: values that this version cannot do yet */
+};
+
+struct config_section {
+	const char *name; /* "Limits"; "Listener " with a trailing space takes a name: [Listener jobs] */
+	const struct config_key *keys;
+	size_t n_keys;
+	size_t size;                       /* of the struct that the keys fill */
+	/* For named sections: returns the struct for this name (made on first use), or NULL when out of memory. For others: NULL. */
+	void *(*named)(void *target, const char *name);
+	size_t offset;                     /* of the struct inside the target (plain sections) */
+};
+
+/* A mistake or a warning. line 0: the file as a whole. */
+struct config_note {
+	char *file;
+	unsigned line;
+	char *text;
+};
+
+struct config_notes {
+	struct config_note *items;
+	size_t n;
+	bool out_of_memory;
+};
+
+void config_note(struct config_notes *notes, const char *file, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void config_notes_fini(struct config_notes *notes);
+
+/* Where each value came from, for --check and for mistakes found later. */
+struct config_origin;
+struct config_origin *config_origin_free(struct config_origin *o); /* takes NULL, returns NULL */
+/* file:line of the last assignment of [section] key; file NULL if it has its default. */
+void config_origin_of(const struct config_origin *o, const char *section, const char *key, const char **file, unsigned *line);
+
+struct config_files {
+	char **path; /* in the order in which they were read */
+	size_t n;
+};
+
+/*
+ * Reads DIR/name (optional or required) and DIR/name.d/ *.conf into target, whose defaults have been set from the fallbacks first.
+ * Mistakes go to notes; returns 0 (also with mistakes) or -ERR_INTERNAL. owner: uid of the service user; files that others than root and it may write are mistakes.
+ */
+int config_read(const char *dir, const char *name, bool required, const struct config_section *sections, size_t n_sections,
+		void *target, uid_t owner, struct config_notes *notes, struct config_origin **origin, struct config_files *files,
+		struct err *err);
+
+/* Frees what the keys of a section own (texts, lists) inside its struct. */
+void config_section_fini(const struct config_section *section, void *strukt);
+void config_files_fini(struct config_files *files);
+
+/* Appends `Key=value    # origin` lines for --check. */
+void config_print_section(struct buf *out, const struct config_section *section, const char *title, const void *strukt,
+			  const struct config_origin *origin);
+
+/* "2h" -> ms; -1 when it is not a duration. */
+int64_t config_duration(const char *text);
+/* The nearest known word within edit distance 2 for "did you mean", or NULL. */
+const char *config_nearest(const char *word, const char *const *known, size_t n);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is at the other end of a Unix socket: the kernel's answer at accept (SO_PEERCRED, SO_PEERGROUPS), unix(7). pid 0: outside of our pid namespace.
+ */
+#ifndef COMMON_PEER_H
+#define COMMON_PEER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+enum { PEER_OVERFLOW_UID = 65534 };
+
+struct peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	gid_t *groups; /* supplementary ones, owned */
+	size_t n_groups;
+};
+
+/* Fills *p (to be ended by peer_fini()). A peer in very many groups costs one allocation. */
+int peer_read(int sock, struct peer *p, struct err *err);
+void peer_fini(struct peer *p);
+
+/* gid itself or among the supplementary groups. */
+bool peer_in_group(const struct peer *p, gid_t gid);
+
+#endif

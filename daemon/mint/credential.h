@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Credentials as configured: DIR/credentials/NAME.conf (+ NAME.conf.d/ *.conf) with secrets read from where the files say they are. Immutable and counted; a
+ * reload builds a new set beside the old one.
+ */
+#ifndef MINT_CREDENTIAL_H
+#define MINT_CREDENTIAL_H
+
+#include "base/secret.h"
+#include "daemon/common/settings.h"
+#include "proto/messages.h"
+
+enum introspect { INTROSPECT_AUTO, INTROSPECT_YES, INTROSPECT_NO };
+
+struct credential {
+	unsigned refs;
+	char *name;
+	struct config_list aliases;
+	int grant_type;            /* enum grant_type */
+	char *login_url;           /* https://host[:port][/site], no trailing slash */
+	char *client_id;
+	char *username;            /* NULL where the grant has none */
+	char *audience;            /* as configured or NULL: salesforce_audience() derives it */
+	char *client_secret_ref, *private_key_ref; /* as written: "file:...", "credential:..."; NULL */
+	struct secret *client_secret;              /* value; NULL if none */
+	struct secret *private_key;                /* PEM bytes */
+	int64_t session_timeout_ms; /* 2 h */
+	int64_t renew_at_percent;   /* 0: the default of the grant */
+	int introspect;             /* enum introspect */
+	bool renew_when_idle;       /* yes for assertion grants */
+	bool required;
+	/* [Access], resolved to numbers; uid 0 and the service user are in (or out) already */
+	int64_t *uids, *gids;
+	size_t n_uids, n_gids;
+	bool root;
+	struct config_origin *origin;
+	struct config_files files;
+};
+
+struct credential_set {
+	unsigned refs;
+	struct credential **items; /* ordered by name */
+	size_t n;
+};
+
+/* The settings that make two credentials the same one for the server: grant, login URL, client, user (architecture.md 5, "origin"). Caller frees. NULL: out of memory. */
+char *credential_origin(const struct credential *c);
+
+/* Settings and values of secrets are equal: nothing has to be done at a reload. */
+bool credential_equal(const struct credential *a, const struct credential *b);
+
+struct credential *credential_ref(struct credential *c);
+struct credential *credential_unref(struct credential *c); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct credential *, credential_unref)
+
+/*
+ * Reads all credentials below places->config_dir. Mistakes (with file:line) go to notes: unknown keys, clashes of names and aliases, secrets that are missing or not safe,
+ * LoginUrl that is not https, keys that do not fit the grant, users and groups that do not exist. settings: for AllowedHosts and DefaultCredential.
+ * check_key: called with each private key, says in err why it cannot be used (the home of OpenSSL is elsewhere); may be NULL.
+ * Returns NULL only for -ERR_INTERNAL; with mistakes the set is not to be used.
+ */
+struct credential_set *credential_set_read(const struct places *places, const struct settings *settings, uid_t service_uid,
+					   int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
+					   struct config_notes *warnings, struct err *err);
+struct credential_set *credential_set_ref(struct credential_set *s);
+struct credential_set *credential_set_unref(struct credential_set *s); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct credential_set *, credential_set_unref)
+
+/* By name or alias; NULL. */
+const struct credential *credential_set_find(const struct credential_set *s, const char *name);
+
+/*
+ * Reads the secret that a reference names ("file:PATH", "credential:ID"; "stored:" is refused: needs the store). Rules: interfaces.md 3. At most 64 KiB; one trailing newline of a
+ * text secret is dropped when trim. NULL with what is wrong and how to mend it.
+ */
+struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim, struct err *err);
+
+/* Appends the whole set as --check prints it (values with their origin; secrets as references). */
+void credential_set_print(struct buf *out, const struct credential_set *s);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is Salesforce's own: hosts, URLs, audiences, identity URLs, the userinfo and introspection requests. Pure.
+ */
+#ifndef MINT_SALESFORCE_H
+#define MINT_SALESFORCE_H
+
+#include "daemon/mint/flow.h"
+
+/* login_url + "/services/oauth2/<what>" with exactly one slash. Caller frees; NULL: out of memory. what: "token", "introspect", "userinfo". */
+char *salesforce_url(const char *base, const char *what);
+
+/* The audience of a JWT (facts: salesforce-oauth.md 5.3): the configured one, else test.salesforce.com or login.salesforce.com by host of LoginUrl, else LoginUrl itself for other hosts. Caller frees. */
+char *salesforce_audience(const struct credential *c);
+
+/*
+ * Whether url may be contacted: https, or http for 127.0.0.1 and [::1]; no user info, no fragment, host in the list ("*.x" stands for one or more labels). Fills err with what is wrong.
+ */
+int salesforce_check_url(const char *url, const struct config_list *allowed_hosts, struct err *err);
+
+/* Organization and user: the last two path segments of the identity URL. Texts of 15 or 18 characters; 0 or -ERR_PROTOCOL. Caller frees. */
+int salesforce_identity(const char *identity_url, char **organization_id, char **user_id, struct err *err);
+
+/* exp and iat of a JWT-format access token (three parts, starts with eyJ); false for an opaque one. The signature is not checked: it is the server's word to itself. */
+bool salesforce_jwt_life(const char *token, size_t size, int64_t *exp_s, int64_t *iat_s);
+
+/* GET instance_url/services/oauth2/userinfo with the token. */
+int salesforce_userinfo_request(const struct grant *g, struct http_request *req, struct err *err);
+
+enum liveness { TOKEN_ALIVE, TOKEN_DEAD, TOKEN_UNSURE };
+/* architecture.md 7: 200 alive; 401, or 403 with Bad_OAuth_Token dead; anything else not known. */
+enum liveness salesforce_userinfo_answer(const struct http_response *res);
+
+/* POST introspect at instance_url; needs the client secret. -ERR_ADMIN when there is none. */
+int salesforce_introspect_request(const struct credential *c, const struct grant *g, struct http_request *req, struct err *err);
+
+#endif
