@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every refusal of the token endpoint, word for word (facts/salesforce-oauth.md section 8.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class OAuthError(Exception):
+    """An answer {"error", "error_description"} with its HTTP status."""
+
+    def __init__(self, error: str, description: str, status: int = 400) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+        self.status = status
+
+    def body(self) -> dict[str, str]:
+        return {"error": self.error, "error_description": self.description}
+
+
+# name -> (error, error_description); the names are ours, for force_error and for the code
+ERRORS: dict[str, tuple[str, str]] = {
+    "expired_assertion": ("invalid_grant", "expired authorization code"),
+    "user_not_approved": ("invalid_grant", "user hasn't approved this consumer"),
+    "not_admin_approved": ("invalid_app_access",
+                           "user is not admin approved to access this app"),
+    "invalid_assertion": ("invalid_grant", "invalid assertion"),
+    "invalid_client": ("invalid_client", "invalid client credentials"),
+    "audience_invalid": ("invalid_grant", "audience is invalid"),
+    "audience_validation": ("invalid_grant", "Audience validation failed"),
+    "invalid_client_id": ("invalid_client_id", "client identifier invalid"),
+    "app_not_found": ("app_not_found", "External client app is not installed in this org"),
+    "no_run_as": ("invalid_grant", "no client credentials user enabled"),
+    "wrong_domain": ("invalid_grant", "request not supported on this domain"),
+    "flow_disabled": ("invalid_grant", "client credentials flow not enabled"),
+    "ip_restricted": ("invalid_grant", "ip restricted"),
+    "login_hours": ("invalid_grant", "invalid login hours"),
+    "user_locked": ("invalid_grant", "user is locked"),
+    "inactive_user": ("inactive_user", "user is inactive"),
+    "inactive_org": ("inactive_org", "org is locked, closed, or suspended"),
+    "rate_limit": ("rate_limit_exceeded", "number of logins exceeded"),
+    "login_rate": ("login rate exceeded", "number of logins exceeded"),
+    "unknown_error": ("unknown_error", "retry your request"),
+    "server_error": ("server_error", "an unexpected error has occurred"),
+    "temporarily_unavailable": ("temporarily_unavailable", "the server is busy"),
+    "unsupported_grant_type": ("unsupported_grant_type", "grant type not supported"),
+    "invalid_scope": ("invalid_scope", "the requested scope is not allowed"),
+    "https_required": ("invalid_request", "HTTPS required"),
+    "must_post": ("invalid_request", "must use HTTP POST"),
+    "scope_not_supported": ("invalid_request", "scope parameter not supported"),
+}
+
+
+def refusal(name: str, status: int = 400) -> OAuthError:
+    """The error of that name, ready to raise."""
+    error, description = ERRORS[name]
+    return OAuthError(error, description, status)
+
+
+def forced(spec: str | dict[str, Any]) -> OAuthError:
+    """The error that a configuration asks for: a name, or the parts."""
+    if isinstance(spec, str):
+        return refusal(spec)
+    return OAuthError(spec["error"], spec.get("error_description", ""), spec.get("status", 400))

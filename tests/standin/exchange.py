@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an endpoint gets: one request taken apart, the world it acts on, and its line in the log."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from .clock import Clock
+from .errors import refusal
+from .http1 import Request, form_pairs
+from .logins import Logins
+from .sessions import Sessions
+from .settings import App, Settings, User
+
+
+@dataclass
+class World:
+    """Everything that lives longer than a request."""
+
+    clock: Clock
+    sessions: Sessions
+    logins: Logins
+    settings: Settings = field(default_factory=Settings)
+    apps: dict[str, App] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+    origin: str = ""
+    user_agent: str = ""            # the first one seen: it must stay the same
+
+    def setting(self, app: Optional[App], name: str) -> Any:
+        """A setting of the app, or of the server where the app leaves it open."""
+        own = getattr(app, name) if app else None
+        return getattr(self.settings, name) if own is None else own
+
+
+def fingerprint(secret: str) -> str:
+    """What the log keeps of a secret: enough to compare."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
+
+
+def _decoded(part: str) -> dict[str, Any]:
+    try:
+        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, binascii.Error):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def unverified(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims of a JWT whose signature nobody has looked at; {} where unreadable."""
+    parts = (assertion + "..").split(".")
+    return _decoded(parts[0]), _decoded(parts[1])
+
+
+def basic_auth(header: str) -> Optional[tuple[str, str]]:
+    """Name and password of an Authorization: Basic header."""
+    kind, _, value = header.partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        name, _, password = base64.b64decode(value).decode().partition(":")
+    except ValueError:
+        return None
+    return name, password
+
+
+class Exchange:
+    """One request on its way through the stand-in."""
+
+    def __init__(self, world: World, request: Request) -> None:
+        self.world = world
+        self.request = request
+        self.pairs = form_pairs(request.body) if request.method == "POST" else []
+        self.params = dict(self.pairs)
+        self.basic = basic_auth(request.header("authorization"))
+        self.header, self.claims = unverified(self.params.get("assertion", ""))
+        self.token = self._bearer()
+        self.problems: list[str] = []
+        self.log: dict[str, Any] = {}
+        self.client_id = self._client_id()
+        self.user = str(self.claims.get("prn") or self.claims.get("sub") or "") or None
+
+    def _bearer(self) -> str:
+        """The access token that the request carries, or is about."""
+        kind, _, value = self.request.header("authorization").partition(" ")
+        if kind.lower() == "bearer":
+            return value
+        for name, value in form_pairs(self.request.query.encode()) + self.pairs:
+            if name in ("oauth_token", "token"):
+                return value
+        return ""
+
+    def _client_id(self) -> Optional[str]:
+        """The app that asks, as far as the request says so itself."""
+        if self.params.get("client_id"):
+            return self.params["client_id"]
+        if self.basic:
+            return self.basic[0]
+        if self.claims.get("iss"):
+            return str(self.claims["iss"])
+        session = self.world.sessions.find(self.token) if self.token else None
+        return session.key[1] if session else None
+
+    def complain(self, text: str) -> None:
+        """Strict mode: something our client must never send."""
+        self.problems.append(text)
+
+    def origin(self) -> str:
+        """The origin that was asked: what the client wrote as Host."""
+        scheme = self.world.origin.partition("://")[0]
+        host = self.request.header("host")
+        return f"{scheme}://{host}" if host else self.world.origin
+
+    def host_kind(self) -> str:
+        """login, test, mydomain or setup, by the Host header."""
+        host = self.request.header("host").lower()
+        name = host.rpartition(":")[0] or host
+        known = self.world.settings.host_kinds.get(host) or self.world.settings.host_kinds.get(name)
+        first = name.partition(".")[0]
+        if known:
+            return known
+        if name.endswith(".my.salesforce-setup.com"):
+            return "setup"
+        return first if first in ("login", "test") else "mydomain"
+
+    # -- what the grants share -------------------------------------------------------------------
+
+    def app(self, client_id: str) -> App:
+        """The app of that id, or the refusal."""
+        found = self.world.apps.get(client_id)
+        if found is None:
+            raise refusal("invalid_client_id")
+        if not found.installed:
+            raise refusal("app_not_found")
+        return found
+
+    def authenticated_app(self) -> App:
+        """The app that proved itself with its secret, in the body or by Basic."""
+        client_id = self.basic[0] if self.basic else self.params.get("client_id", "")
+        secret = self.basic[1] if self.basic else self.params.get("client_secret", "")
+        app = self.app(client_id)
+        if not app.secret or secret != app.secret:
+            raise refusal("invalid_client")
+        return app
+
+    def usable_user(self, name: str) -> User:
+        """The user, able to log in; counts the login, failed or not."""
+        user = self.world.users.get(name)
+        if user is None:
+            raise refusal("user_not_approved")
+        limit = self.world.settings.login_limit
+        if not self.world.logins.count(name, limit):
+            raise refusal("rate_limit", self.world.settings.rate_status)
+        for field_name, error in (("org_locked", "inactive_org"), ("locked", "user_locked"),
+                                  ("ip_restricted", "ip_restricted"),
+                                  ("outside_login_hours", "login_hours")):
+            if getattr(user, field_name):
+                raise refusal(error)
+        if not user.active:
+            raise refusal("inactive_user")
+        return user

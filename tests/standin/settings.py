@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be configured: settings of the whole server, apps and users. Unknown names are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypeVar
+
+from .ca import KINDS
+from .errors import ERRORS
+
+REUSE = ("new", "same", "same_extended", "extended_by_use")
+INTROSPECT = ("on", "forbidden", "bad_request", "inactive")
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
+
+@dataclass
+class Settings:
+    """Of the whole server. Those that App has too are the default of every app."""
+
+    strict: bool = True                   # complain of, and refuse, what our client must not send
+    accepted_aud: Optional[list[str]] = None    # None: login, test and the own origin
+    host_kinds: dict[str, str] = field(default_factory=dict)  # host -> login test mydomain setup
+    reuse: str = "new"                    # new same same_extended extended_by_use
+    session_timeout_s: float = 7200.0     # server seconds
+    expires_in: Optional[float] = None    # a value to announce; None as the real server: absent
+    introspect: str = "on"                # on forbidden bad_request inactive
+    instance_url: Optional[str] = None    # None: the origin that was asked
+    use_extends: Optional[bool] = None    # None: yes, except with reuse "same"
+    userinfo_is_use: bool = False         # not known of the real server
+    introspect_is_use: bool = False       # not known of the real server
+    userinfo_bad_status: int = 403        # 403 Bad_OAuth_Token, or 401
+    bad_signature: str = "invalid_client"  # or invalid_assertion: both have been seen
+    login_limit: int = 3600               # a user and server hour; 0: none
+    rate_status: int = 400                # HTTP status of the login limit's error
+    clock_offset_s: float = 0.0           # of the server's wall clock
+    time_scale: float = 1.0
+    latency_s: float = 0.0                # before each answer of the OAuth endpoints
+    date_header: bool = True
+    keep_alive: bool = True
+    tls: str = "good"                     # good expired wrong_name self_signed tls1_1
+
+
+@dataclass
+class App:
+    """One connected app or external client app."""
+
+    secret: Optional[str] = None
+    run_as: Optional[str] = None          # client credentials: the user; None: error no_run_as
+    cert_pem: Optional[str] = None        # JWT bearer: its certificate
+    flows: list[str] = field(default_factory=lambda: ["client_credentials", "jwt_bearer"])
+    scopes: str = "api id"
+    approved: Optional[list[str]] = None  # None: every user
+    unapproved_error: str = "user_not_approved"     # or not_admin_approved
+    installed: bool = True                # False: app_not_found
+    jwt_tokens: bool = False              # access tokens in JWT format
+    force_error: Any = None               # a name of errors.py or {error, error_description, status}
+    introspect_any: bool = False          # may introspect the tokens of other apps
+    reuse_dead: bool = False              # hand out the newest token again although it is dead
+    real_life_s: Optional[float] = None   # dies at this age, whatever introspection says
+    reuse: Optional[str] = None           # None for these: as in Settings
+    session_timeout_s: Optional[float] = None
+    expires_in: Optional[float] = None
+    introspect: Optional[str] = None
+    instance_url: Optional[str] = None
+    use_extends: Optional[bool] = None
+
+
+@dataclass
+class User:
+    """One user of an org."""
+
+    id: str = ""                          # 18 characters; made from the name when empty
+    org: str = "00Dxx0000001gPL"          # 15 or 18 characters
+    active: bool = True
+    locked: bool = False
+    org_locked: bool = False
+    ip_restricted: bool = False
+    outside_login_hours: bool = False
+
+
+T = TypeVar("T", Settings, App, User)
+
+
+def id18(id15: str) -> str:
+    """The 18-character form of a 15-character id: three check characters tell the case."""
+    if len(id15) != 15:
+        return id15
+    suffix = ""
+    for part in (id15[0:5], id15[5:10], id15[10:15]):
+        suffix += _CHECK[sum(1 << i for i, c in enumerate(part) if "A" <= c <= "Z")]
+    return id15 + suffix
+
+
+def user_id(name: str) -> str:
+    """A user id of the right shape, always the same for the same name."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return id18("005" + "".join(_ALPHABET[b % 62] for b in digest[:12]))
+
+
+def _check_choice(name: str, value: Any) -> None:
+    choices: dict[str, tuple[str, ...]] = {
+        "reuse": REUSE, "introspect": INTROSPECT, "tls": KINDS,
+        "bad_signature": ("invalid_client", "invalid_assertion"),
+        "unapproved_error": ("user_not_approved", "not_admin_approved")}
+    if name in choices and value is not None and value not in choices[name]:
+        raise ValueError(f"{name}: {value!r} is none of {', '.join(choices[name])}")
+    if name == "force_error" and isinstance(value, str) and value not in ERRORS:
+        raise ValueError(f"force_error: no error is called {value!r}")
+
+
+def merged(old: T, changes: dict[str, Any]) -> T:
+    """old with the changes; ValueError for an unknown name or choice."""
+    known = {f.name for f in dataclasses.fields(old)}
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(f"{type(old).__name__} has no {name!r}")
+        _check_choice(name, value)
+    return dataclasses.replace(old, **changes)

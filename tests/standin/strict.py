@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Strict mode: what our client sends to the OAuth endpoints is checked to the last header."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from .exchange import Exchange
+from .grants import GRANTS
+from .grants.jwt_bearer import GRANT_TYPE as JWT_BEARER
+from .grants.jwt_bearer import odd_claims
+
+FORM = "application/x-www-form-urlencoded"
+AGENT = "sftokend/"
+HEADERS = frozenset(("host", "user-agent", "accept", "content-type", "content-length",
+                     "authorization", "connection"))
+INTROSPECTION = frozenset(("token", "token_type_hint", "client_id", "client_secret"))
+
+
+def check(exchange: Exchange) -> None:
+    """Complain of everything that is wrong; the endpoint then refuses the request."""
+    rules = RULES.get(exchange.request.path)
+    if rules is None:
+        return
+    _check_http(exchange)
+    _check_agent(exchange)
+    for rule in rules:
+        rule(exchange)
+
+
+def _check_http(exchange: Exchange) -> None:
+    request = exchange.request
+    names = request.names()
+    if request.version != "HTTP/1.1":
+        exchange.complain(f"version {request.version}")
+    if "?" in request.target or "#" in request.target:
+        exchange.complain("query string")
+    for name in sorted(set(names) - HEADERS):
+        exchange.complain(f"header {name}")
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        exchange.complain(f"header {name} twice")
+    if not request.header("host"):
+        exchange.complain("no Host")
+    if request.header("accept") != "application/json":
+        exchange.complain(f"Accept: {request.header('accept')}")
+
+
+def _check_agent(exchange: Exchange) -> None:
+    agent = exchange.request.header("user-agent")
+    if not agent.startswith(AGENT):
+        exchange.complain(f"User-Agent: {agent}")
+    elif agent != exchange.world.user_agent:
+        if exchange.world.user_agent:
+            exchange.complain(f"User-Agent changed to {agent}")
+        exchange.world.user_agent = agent
+
+
+def _check_form(exchange: Exchange) -> None:
+    request = exchange.request
+    if request.method != "POST":
+        exchange.complain(f"method {request.method}")
+    if request.header("content-type") != FORM:
+        exchange.complain(f"Content-Type: {request.header('content-type')}")
+    names = [name for name, _ in exchange.pairs]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        exchange.complain(f"parameter {name} twice")
+    for name in sorted({n for n, value in exchange.pairs if not value}):
+        exchange.complain(f"parameter {name} empty")
+    if exchange.basic and "client_secret" in exchange.params:
+        exchange.complain("two kinds of client authentication")
+
+
+def _only(exchange: Exchange, allowed: frozenset[str]) -> None:
+    for name in sorted(set(exchange.params) - allowed):
+        exchange.complain(f"parameter {name}")
+
+
+def _check_token(exchange: Exchange) -> None:
+    grant_type = exchange.params.get("grant_type", "")
+    grant = GRANTS.get(grant_type)
+    if grant is None:
+        exchange.complain(f"grant_type {grant_type}")
+        return
+    _only(exchange, grant.parameters)
+    if grant_type == JWT_BEARER:
+        for text in odd_claims(exchange):
+            exchange.complain(text)
+        if exchange.request.header("authorization"):
+            exchange.complain("Authorization beside an assertion")
+
+
+def _check_introspect(exchange: Exchange) -> None:
+    _only(exchange, INTROSPECTION)
+    if exchange.params.get("token_type_hint", "access_token") != "access_token":
+        exchange.complain("token_type_hint")
+
+
+def _check_bearer(exchange: Exchange) -> None:
+    request = exchange.request
+    if request.method != "GET":
+        exchange.complain(f"method {request.method}")
+    if not request.header("authorization").startswith("Bearer "):
+        exchange.complain("no Authorization: Bearer")
+    if request.body or request.header("content-type"):
+        exchange.complain("a body with GET")
+
+
+def _check_revoke(exchange: Exchange) -> None:
+    _only(exchange, frozenset(("token",)))
+
+
+RULES: dict[str, tuple[Callable[[Exchange], None], ...]] = {
+    "/services/oauth2/token": (_check_form, _check_token),
+    "/services/oauth2/introspect": (_check_form, _check_introspect),
+    "/services/oauth2/revoke": (_check_form, _check_revoke),
+    "/services/oauth2/userinfo": (_check_bearer,),
+}

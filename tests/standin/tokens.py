@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The token endpoint: choose the grant, make or find the session, write the answer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from . import errors, strict
+from .errors import OAuthError, refusal
+from .exchange import Exchange
+from .grants import GRANTS, Granted
+from .http1 import Response
+from .sessions import Session, opaque_token
+from .settings import id18, user_id
+
+NO_STORE = [("Cache-Control", "no-cache, no-store"), ("Pragma", "no-cache")]
+KEY_ID = "CORE_ATJWT.00Dxx0000001gPL.1"
+
+
+class TokenKey:
+    """The key that signs access tokens in JWT format; made when first needed."""
+
+    def __init__(self) -> None:
+        self._key: rsa.RSAPrivateKey | None = None
+
+    def get(self) -> rsa.RSAPrivateKey:
+        if self._key is None:
+            self._key = rsa.generate_private_key(65537, 2048)
+        return self._key
+
+
+TOKEN_KEY = TokenKey()
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    return Response(status, json.dumps(value).encode(), headers=list(NO_STORE))
+
+
+def error_response(error: OAuthError) -> Response:
+    """HTTP 400 (mostly) as section 8 has it."""
+    response = json_response(error.body(), error.status)
+    response.headers = [("Cache-Control", "no-store")]
+    return response
+
+
+def refuse_problems(exchange: Exchange) -> None:
+    """Strict mode refuses what it complained of, so that no test can overlook it."""
+    if exchange.problems:
+        raise OAuthError("invalid_request", "strict mode: " + "; ".join(exchange.problems))
+
+
+def identity_url(exchange: Exchange, user: str) -> str:
+    found = exchange.world.users[user]
+    return f"{exchange.origin()}/id/{id18(found.org)}/{found.id or user_id(user)}"
+
+
+def token(exchange: Exchange) -> Response:
+    """POST /services/oauth2/token"""
+    world = exchange.world
+    try:
+        if world.settings.strict:
+            strict.check(exchange)
+        if exchange.request.method != "POST":
+            raise refusal("must_post")
+        _refuse_by_force(exchange)
+        granted = _run_grant(exchange)
+        refuse_problems(exchange)
+        session = _session(exchange, granted)
+        return json_response(_answer(exchange, granted, session))
+    except OAuthError as error:
+        exchange.log["error"] = error.body()
+        return error_response(error)
+
+
+def _refuse_by_force(exchange: Exchange) -> None:
+    app = exchange.world.apps.get(exchange.client_id or "")
+    if app and app.force_error:
+        raise errors.forced(app.force_error)
+
+
+def _run_grant(exchange: Exchange) -> Granted:
+    grant = GRANTS.get(exchange.params.get("grant_type", ""))
+    if grant is None:
+        raise refusal("unsupported_grant_type")
+    return grant.run(exchange)
+
+
+def _session(exchange: Exchange, granted: Granted) -> Session:
+    """The session of this grant: a new one, or the same again."""
+    world, app = exchange.world, granted.app
+    key = (granted.user, granted.client_id, granted.scopes)
+    reuse = world.setting(app, "reuse")
+    old = None if reuse == "new" and not app.reuse_dead else \
+        world.sessions.reusable(key, app.reuse_dead)
+    if old:
+        old.grants += 1
+        if reuse == "same_extended":
+            world.sessions.extend(old)
+    session = old or world.sessions.begin(key, world.setting(app, "session_timeout_s"),
+                                          app.real_life_s, app.jwt_tokens,
+                                          lambda: _token_text(exchange, granted))
+    exchange.log.update(token_reused=old is not None, session=session.id)
+    return session
+
+
+def _token_text(exchange: Exchange, granted: Granted) -> str:
+    user = exchange.world.users[granted.user]
+    if not granted.app.jwt_tokens:
+        return opaque_token(id18(user.org)[:15])
+    return _jwt_token(exchange, granted)
+
+
+def _jwt_token(exchange: Exchange, granted: Granted) -> str:
+    """An access token in JWT format, as the mobile SDKs' fixtures show it."""
+    world, user = exchange.world, exchange.world.users[granted.user]
+    clock = world.clock
+    issued = int(clock.wall())
+    life = world.setting(granted.app, "session_timeout_s")
+    header = {"tnk": f"core/prod/{id18(user.org)}", "ver": "1.0", "kid": KEY_ID,
+              "tty": "sfdc-core-token"}
+    claims = {"scp": granted.scopes, "aud": [exchange.origin()], "iss": exchange.origin(),
+              "sub": "uid:" + (user.id or user_id(granted.user)), "nbf": issued - 15,
+              "iat": issued, "exp": int(clock.wall_at(clock.now() + life)), "mty": "oauth",
+              "sfi": opaque_token("")[1:33], "roles": [], "hsc": False,
+              "client_id": granted.client_id}
+    return jwt.encode(claims, TOKEN_KEY.get(), algorithm="RS256", headers=header)
+
+
+def signature(secret: str, identity: str, issued_at: str) -> str:
+    """base64 HMAC-SHA256 with the client secret over id and issued_at."""
+    mac = hmac.new(secret.encode(), (identity + issued_at).encode(), hashlib.sha256)
+    return base64.b64encode(mac.digest()).decode()
+
+
+def _answer(exchange: Exchange, granted: Granted, session: Session) -> dict[str, Any]:
+    world, app = exchange.world, granted.app
+    identity = identity_url(exchange, granted.user)
+    answer: dict[str, Any] = {
+        "access_token": session.token, "scope": granted.scopes,
+        "instance_url": world.setting(app, "instance_url") or exchange.origin(),
+        "id": identity, "token_type": "Bearer"}
+    if granted.signed:
+        issued_at = str(int(world.clock.wall() * 1000))
+        answer["issued_at"] = issued_at
+        answer["signature"] = signature(app.secret or "", identity, issued_at)
+    if world.setting(app, "expires_in") is not None:
+        answer["expires_in"] = world.setting(app, "expires_in")
+    return answer | granted.extra
