@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps one credential's token fresh. Owns its schedule, the current grant, at most one attempt, one check and one introspection; acts out what schedule_step() decides.
+ * It never talks to the front: it raises one dirty flag, and publish.c writes the newest state when there is room.
+ */
+#ifndef MINT_KEEPER_H
+#define MINT_KEEPER_H
+
+#include "daemon/common/loop.h"
+#include "daemon/mint/attempt.h"
+#include "daemon/mint/schedule.h"
+#include "proto/link_messages.h"
+
+struct keeper;
+
+/* What all keepers share; owned by the registry and outlives them. */
+struct keeper_context {
+	struct loop *loop;
+	struct attempts *attempts;
+	const struct settings *settings;   /* replaced at a reload */
+	int64_t start_spread_ms;
+	uint64_t random;                   /* state of the jitter generator, seeded once */
+	/* Something about k that the front should hear (may be called often; never deletes k). */
+	void (*changed)(struct keeper *k, void *arg);
+	/* An attempt of k ended (or cannot be made): whoever waits for it is to be answered. problem NULL: a token came. */
+	void (*settled)(struct keeper *k, void *arg);
+	void *arg;
+};
+
+/* Takes a reference to c. NULL: out of memory. Does nothing before keeper_start() or keeper_take_over(). */
+struct keeper *keeper_new(struct keeper_context *context, struct credential *c, struct err *err);
+void keeper_free(struct keeper *k); /* takes NULL; cancels what is in flight */
+
+/* The first attempt is planned (start-up spread; at once for Required=). A keeper that took a token over has begun already: nothing happens. */
+void keeper_start(struct keeper *k);
+
+/*
+ * Takes over a token that the front still holds; its deadline stays and no request is sent before it is due. 0; -ERR_DENIED when origin or host do not fit, or a newer
+ * generation is here already; -ERR_INTERNAL.
+ */
+int keeper_take_over(struct keeper *k, const struct link_have *have, struct err *err);
+
+/* After a reload: generations go on, the budget stays used, and the token is kept when grant, login URL, client and user are the same. */
+void keeper_inherit(struct keeper *k, struct keeper *old);
+
+/* The credential's object after a reload that did not change it (takes a reference). */
+void keeper_set_credential(struct keeper *k, struct credential *c);
+
+void keeper_want(struct keeper *k, const struct link_want *want);
+void keeper_report(struct keeper *k, const struct link_report *report);
+void keeper_used(struct keeper *k);
+/* Refresh now, whatever the expiry. context.settled() follows when an attempt ends; false: none could be started (the problem says why). */
+bool keeper_refresh(struct keeper *k);
+void keeper_set_enabled(struct keeper *k, bool enabled);
+
+/* --- for publish, manager_api and status --- */
+
+const struct credential *keeper_credential(const struct keeper *k);
+const char *keeper_name(const struct keeper *k);
+const char *keeper_origin(const struct keeper *k);
+const struct schedule *keeper_schedule(const struct keeper *k);
+const struct grant *keeper_token(const struct keeper *k); /* NULL: none, or confirmed dead */
+int64_t keeper_generation(const struct keeper *k);
+bool keeper_usable(const struct keeper *k);
+
+/* Required= is satisfied: a usable token, or a state that only people can end. */
+bool keeper_ready(const struct keeper *k);
+
+/* What a caller without a usable token hears. error -1: nothing is wrong. Texts live until the next event. */
+struct keeper_problem {
+	int error;                 /* enum broker_error or -1 */
+	bool permanent;
+	const char *message, *oauth_error, *description;
+	int64_t http_status, retry_at_ms;
+};
+struct keeper_problem keeper_problem(const struct keeper *k);
+
+/* The dirty flag: publish.c owns its meaning, the keeper raises it. */
+bool keeper_dirty(const struct keeper *k);
+void keeper_set_dirty(struct keeper *k, bool dirty);
+
+#endif
