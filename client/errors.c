@@ -82,6 +82,15 @@ static int other_error(const struct varlink_reply *reply, struct sftoken_err *er
 				return fail(err, SFTOKEN_E_INVALID, "the parameter %.100s is unknown, missing or out of range",
 					    json_text(value, NULL));
 	}
+	if (strcmp(name, MANAGER_INTERFACE ".ConfigurationInvalid") == 0) {
+		struct configuration_invalid_error f = { 0 };
+		const char *bad;
+
+		if (fields_decode(&configuration_invalid_table, reply->parameters, UNKNOWN_IGNORE, &f, &bad, NULL) == 0)
+			return fail(err, SFTOKEN_E_OTHER,
+				    "the configuration has a mistake, nothing was changed: %s:%lld: %s (`sftoken check` shows all)",
+				    f.file, (long long)f.line.value, f.message);
+	}
 	if (strcmp(name, "org.varlink.service.MethodNotImplemented") == 0)
 		return fail(err, SFTOKEN_E_OTHER, "this version of the daemon cannot do that yet");
 	return fail(err, SFTOKEN_E_OTHER, "the daemon answered %.120s", name);

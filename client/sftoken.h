@@ -106,6 +106,12 @@ int sftoken_report(struct sftoken *h, const char *credential, int64_t generation
 /* Whether the daemon answers. */
 int sftoken_ping(struct sftoken *h, struct sftoken_err *err);
 
+/*
+ * The token in the parameters of a reply of GetToken or WatchToken, for programs that use sftoken_call() or sftoken_start(). *out is to be freed by
+ * sftoken_token_free().
+ */
+int sftoken_token_parse(const char *parameters_json, struct sftoken_token **out, struct sftoken_err *err);
+
 /* Erases the token and frees it. Takes NULL. */
 void sftoken_token_free(struct sftoken_token *t);
 

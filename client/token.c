@@ -73,33 +73,45 @@ struct taken {
 	struct sftoken_err *err;
 };
 
-static int take_token(const char *parameters, int continues, void *arg)
+int sftoken_token_parse(const char *parameters, struct sftoken_token **out, struct sftoken_err *err)
 {
-	struct taken *taken = arg;
 	CLEANUP(token_freep) struct sftoken_token *t = calloc(1, sizeof *t);
 	struct json_value object;
 	const char *bad;
 
-	(void)continues;
+	*out = NULL;
 	if (!t)
-		return fail(taken->err, SFTOKEN_E_MEMORY, "out of memory");
+		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
 	buf_init(&t->text, VARLINK_MESSAGE_MAX);
 	buf_init(&t->json, VARLINK_MESSAGE_MAX);
 	buf_init(&t->scope, VARLINK_MESSAGE_MAX);
 	buf_add_text(&t->text, parameters);
 	if (buf_failed(&t->text))
-		return fail(taken->err, SFTOKEN_E_MEMORY, "out of memory");
+		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
 	object = token_object(&t->text);
 	if (!object.start)
-		return bad_token(taken->err);
+		return bad_token(err);
 	buf_add(&t->json, object.start, (size_t)(object.end - object.start));
 	if (fields_decode(&token_fields_table, object, UNKNOWN_IGNORE, &t->f, &bad, NULL) < 0)
-		return bad_token(taken->err);
+		return bad_token(err);
 	join_scopes(t);
 	if (buf_failed(&t->json) || buf_failed(&t->scope))
-		return fail(taken->err, SFTOKEN_E_MEMORY, "out of memory");
-	taken->token = TAKE(t);
+		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
+	*out = TAKE(t);
 	return 0;
+}
+
+struct taken {
+	struct sftoken_token *token;
+	struct sftoken_err *err;
+};
+
+static int take_token(const char *parameters, int continues, void *arg)
+{
+	struct taken *taken = arg;
+
+	(void)continues;
+	return sftoken_token_parse(parameters, &taken->token, taken->err);
 }
 
 static struct get_token_call get_parameters(const struct sftoken_get_options *o)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* refresh, enable, disable, reload: the commands of the Manager socket; ping and check. */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "client/cli/cli.h"
+
+enum { CALL_MS = 10000, REFRESH_WAIT_S = 30, RELOAD_MS = 60000 };
+
+static int print_parameters(const char *parameters, int continues, void *arg)
+{
+	const struct cli *cli = arg;
+
+	(void)continues;
+	if (cli->json)
+		puts(parameters);
+	return 0;
+}
+
+/* One call to the Manager; with --json its reply is printed as it came. */
+static int manage(struct cli *cli, const char *method, struct json_object *parameters, int timeout_ms, sftoken_reply_fn *reply)
+{
+	struct sftoken_err err = { 0 };
+	struct sftoken *h;
+	int r = open_manager(cli, &h);
+
+	if (r == 0) {
+		if (sftoken_call(h, method, parameters ? json_object_to_json_string(parameters) : NULL, 0, timeout_ms,
+				 reply, cli, &err) < 0)
+			r = complain_err(cli, &err);
+		sftoken_close(h);
+	}
+	json_object_put(parameters);
+	return r ? r : finish_output();
+}
+
+static struct json_object *named(const struct cli *cli)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "credential", json_object_new_string(cli->credential));
+	return o;
+}
+
+static int print_generation(const char *parameters, int continues, void *arg)
+{
+	const struct cli *cli = arg;
+	struct json_object *reply, *generation;
+
+	if (cli->json || cli->quiet)
+		return print_parameters(parameters, continues, arg);
+	reply = json_tokener_parse(parameters);
+	if (json_object_object_get_ex(reply, "generation", &generation))
+		printf("\"%s\" is at generation %" PRId64 "\n", cli->credential, json_object_get_int64(generation));
+	json_object_put(reply);
+	return 0;
+}
+
+int cmd_refresh(struct cli *cli)
+{
+	struct json_object *parameters = named(cli);
+	int64_t wait_s = cli->wait_s < 0 ? REFRESH_WAIT_S : cli->wait_s;
+
+	if (wait_s > 300) {
+		json_object_put(parameters);
+		return complain(EXIT_STATUS_USAGE, "--wait is at most 300 seconds");
+	}
+	json_object_object_add(parameters, "waitSeconds", json_object_new_int64(wait_s));
+	return manage(cli, "io.sftoken.Manager.Refresh", parameters, (int)wait_s * 1000 + CALL_MS, print_generation);
+}
+
+static int set_enabled(struct cli *cli, bool enabled)
+{
+	struct json_object *parameters = named(cli);
+
+	json_object_object_add(parameters, "enabled", json_object_new_boolean(enabled));
+	return manage(cli, "io.sftoken.Manager.SetEnabled", parameters, CALL_MS, print_parameters);
+}
+
+int cmd_enable(struct cli *cli)
+{
+	return set_enabled(cli, true);
+}
+
+int cmd_disable(struct cli *cli)
+{
+	return set_enabled(cli, false);
+}
+
+static void print_warnings(struct json_object *reply)
+{
+	struct json_object *items;
+	size_t n = json_object_object_get_ex(reply, "warnings", &items) ? json_object_array_length(items) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		complain(0, "warning: %s", json_object_get_string(json_object_array_get_idx(items, i)));
+}
+
+static int print_reload(const char *parameters, int continues, void *arg)
+{
+	const struct cli *cli = arg;
+	struct json_object *reply;
+
+	if (cli->json)
+		return print_parameters(parameters, continues, arg);
+	reply = json_tokener_parse(parameters);
+	if (!cli->quiet)
+		printf("%" PRId64 " added, %" PRId64 " changed, %" PRId64 " removed\n",
+		       json_object_get_int64(json_object_object_get(reply, "added")),
+		       json_object_get_int64(json_object_object_get(reply, "changed")),
+		       json_object_get_int64(json_object_object_get(reply, "removed")));
+	print_warnings(reply);
+	json_object_put(reply);
+	return 0;
+}
+
+int cmd_reload(struct cli *cli)
+{
+	return manage(cli, "io.sftoken.Manager.Reload", NULL, RELOAD_MS, print_reload);
+}
+
+struct ping {
+	const struct cli *cli;
+	const struct sftoken *handle;
+};
+
+static int print_ping(const char *parameters, int continues, void *arg)
+{
+	const struct ping *ping = arg;
+	struct json_object *reply;
+	const char *version;
+
+	if (ping->cli->json)
+		return print_parameters(parameters, continues, (void *)(uintptr_t)ping->cli);
+	if (ping->cli->quiet)
+		return 0;
+	reply = json_tokener_parse(parameters);
+	version = json_object_get_string(json_object_object_get(reply, "version"));
+	printf("sftokend %s answers at %s\n", version ? version : "of an unknown version", sftoken_path(ping->handle));
+	json_object_put(reply);
+	return 0;
+}
+
+int cmd_ping(struct cli *cli)
+{
+	struct sftoken_err err;
+	struct ping ping = { cli, NULL };
+	struct sftoken *h;
+	int r = open_broker(cli, &h);
+
+	if (r)
+		return r;
+	ping.handle = h;
+	if (sftoken_call(h, "org.varlink.service.GetInfo", NULL, SFTOKEN_CALL_REPEAT, CALL_MS, print_ping, &ping, &err) < 0)
+		r = complain_err(cli, &err);
+	sftoken_close(h);
+	return r ? r : finish_output();
+}
+
+/* The daemon that was installed with this program, else the one in the system's place. */
+static const char *daemon_program(char path[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 32);
+	char *slash;
+
+	if (n > 0) {
+		path[n] = '\0';
+		slash = strrchr(path, '/');
+		memcpy(slash, "/../sbin/sftokend", sizeof "/../sbin/sftokend");
+		if (access(path, X_OK) == 0)
+			return path;
+	}
+	return "/usr/sbin/sftokend";
+}
+
+int cmd_check(struct cli *cli)
+{
+	char path[PATH_MAX];
+	const char *program = daemon_program(path);
+	const char *args[6] = { "sftokend", "--check" };
+	size_t n = 2;
+
+	if (cli->user)
+		args[n++] = "--user";
+	if (cli->rest) {
+		args[n++] = "--config";
+		args[n++] = cli->rest[0];
+	}
+	execv(program, (char **)(uintptr_t)args);
+	return complain(EXIT_STATUS_NO_DAEMON, "cannot run %s: %s: is sftokend installed?", program, strerror(errno));
+}

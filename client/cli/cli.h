@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line: a table of commands, one file per group of them. Knows the daemon through sftoken.h alone.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "client/sftoken.h"
+
+/* Exit statuses (interfaces.md: sysexits.h where one fits). */
+enum exit_status {
+	EXIT_STATUS_OK = 0,
+	EXIT_STATUS_USAGE = 64,
+	EXIT_STATUS_NO_CREDENTIAL = 66,
+	EXIT_STATUS_NO_DAEMON = 69,
+	EXIT_STATUS_INTERNAL = 70,
+	EXIT_STATUS_TRY_AGAIN = 75,
+	EXIT_STATUS_REJECTED = 76,
+	EXIT_STATUS_REFUSED = 77,
+	EXIT_STATUS_CONFIG = 78,
+	EXIT_STATUS_LOGIN = 80,
+};
+
+enum { ENV_MAX = 64 };
+
+/* What the options and arguments said. */
+struct cli {
+	const struct command *command;
+	const char *socket, *manager;
+	bool user, system, json, quiet, help;
+	const char *credential; /* argument, else $SFTOKEN_CREDENTIAL, else NULL */
+	const char *format, *as, *reason, *error_code;
+	int64_t min_valid_s, wait_s, rejected, generation, http_status; /* -1: not given */
+	bool allow_stale, socket_only;
+	const char *env[ENV_MAX]; /* NAME=FIELD */
+	size_t n_env;
+	char **rest; /* exec: the command; check: the directory */
+};
+
+struct command {
+	const char *name;
+	const char *synopsis; /* arguments and options */
+	const char *help;     /* one line */
+	const char *example;
+	unsigned options;     /* bits of enum option_id that it takes beside the global ones */
+	unsigned flags;
+	int (*run)(struct cli *cli);
+};
+
+enum command_flags {
+	TAKES_CREDENTIAL = 1,
+	NEEDS_CREDENTIAL = 2, /* no default */
+	TAKES_COMMAND = 4,    /* "-- COMMAND..." */
+	TAKES_DIRECTORY = 8,
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+int cmd_get(struct cli *cli);
+int cmd_env(struct cli *cli);
+int cmd_exec(struct cli *cli);
+int cmd_list(struct cli *cli);
+int cmd_show(struct cli *cli);
+int cmd_watch(struct cli *cli);
+int cmd_wait(struct cli *cli);
+int cmd_report(struct cli *cli);
+int cmd_status(struct cli *cli);
+int cmd_ping(struct cli *cli);
+int cmd_refresh(struct cli *cli);
+int cmd_enable(struct cli *cli);
+int cmd_disable(struct cli *cli);
+int cmd_reload(struct cli *cli);
+int cmd_check(struct cli *cli);
+
+/* Parses argv into *cli; 0, or an exit status after a message. */
+int cli_parse(struct cli *cli, int argc, char **argv);
+void cli_help(FILE *out);
+void cli_help_command(FILE *out, const struct command *c);
+
+/* "sftoken: message" on standard error; returns status. */
+int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Says what err says (unless -q) and returns its exit status. */
+int complain_err(const struct cli *cli, const struct sftoken_err *err);
+int exit_status_of(const struct sftoken_err *err);
+
+/* Handles on the two sockets; 0 or an exit status after a message. */
+int open_broker(const struct cli *cli, struct sftoken **out);
+int open_manager(const struct cli *cli, struct sftoken **out);
+
+/* Prints one token in the format of that name; 0 or an exit status. Flushes, so that a full disk is noticed. */
+typedef int print_token_fn(const struct sftoken_token *t);
+print_token_fn *format_find(const char *name);
+extern const char format_names[];
+
+/* Names and values of `env` and `exec`: i-th of them; false after the last. value points into buffer or t. */
+bool token_variable(const struct sftoken_token *t, size_t i, const char **name, const char **value, char buffer[32]);
+
+/* The value of a field of the Token object by its name on the wire ("instanceUrl"); NULL if there is none. */
+const char *token_field(const struct sftoken_token *t, const char *field, char buffer[32]);
+
+/* Ends what was printed: 0, or a complaint that it could not be written. */
+int finish_output(void);
+
+#endif

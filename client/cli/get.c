@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* get, env, exec, wait, report: the commands that ask for one token. */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/cli/cli.h"
+
+enum { EXEC_CANNOT_RUN = 126, EXEC_NOT_FOUND = 127, WAIT_CALL_S = 300, WAIT_PAUSE_S = 1 };
+
+static int clamp(int64_t value)
+{
+	return value > INT_MAX ? INT_MAX : (int)value;
+}
+
+static struct sftoken_get_options get_options(const struct cli *cli)
+{
+	struct sftoken_get_options o = SFTOKEN_GET_OPTIONS_INIT;
+
+	o.credential = cli->credential;
+	o.rejected_generation = cli->rejected < 0 ? 0 : cli->rejected;
+	o.min_valid_s = clamp(cli->min_valid_s);
+	o.wait_s = clamp(cli->wait_s);
+	o.allow_stale = cli->allow_stale;
+	o.reason = cli->reason;
+	return o;
+}
+
+static int fetch(const struct cli *cli, struct sftoken **h, struct sftoken_token **t)
+{
+	struct sftoken_get_options o = get_options(cli);
+	struct sftoken_err err;
+	int r = open_broker(cli, h);
+
+	if (r)
+		return r;
+	if (sftoken_get(*h, &o, t, &err) == 0)
+		return 0;
+	sftoken_close(*h);
+	return complain_err(cli, &err);
+}
+
+static int get_in(const struct cli *cli, print_token_fn *print)
+{
+	struct sftoken_token *t;
+	struct sftoken *h;
+	int r = fetch(cli, &h, &t);
+
+	if (r)
+		return r;
+	r = print(t);
+	sftoken_token_free(t);
+	sftoken_close(h);
+	return r;
+}
+
+int cmd_get(struct cli *cli)
+{
+	const char *format = cli->format ? cli->format : cli->json ? "json" : "token";
+	print_token_fn *print = format_find(format);
+
+	if (!print)
+		return complain(EXIT_STATUS_USAGE, "unknown format \"%s\": one of %s", format, format_names);
+	return get_in(cli, print);
+}
+
+int cmd_env(struct cli *cli)
+{
+	return get_in(cli, format_find(cli->json ? "json" : "env"));
+}
+
+static int set_variable(const char *name, const char *value)
+{
+	if (value && setenv(name, value, 1) < 0)
+		return complain(EXIT_STATUS_INTERNAL, "cannot set %s: %s", name, strerror(errno));
+	return 0;
+}
+
+/* --env NAME=FIELD */
+static int set_named(const struct sftoken_token *t, const char *pair)
+{
+	size_t len = strcspn(pair, "=");
+	char *name = strndup(pair, len), buffer[32];
+	const char *value = token_field(t, pair + len + 1, buffer);
+	int r;
+
+	if (!name)
+		return complain(EXIT_STATUS_INTERNAL, "out of memory");
+	if (value)
+		r = set_variable(name, value);
+	else
+		r = complain(EXIT_STATUS_USAGE, "the token has no %s: see `sftoken get --format json`", pair + len + 1);
+	free(name);
+	return r;
+}
+
+/* A JWT-format token has two dots and cannot stand for an org in `sf`. */
+static int set_for_sf(const struct sftoken_token *t)
+{
+	const char *token = sftoken_token_access_token(t);
+
+	if (!strchr(token, '!'))
+		return complain(EXIT_STATUS_USAGE, "--as sf needs an opaque access token; this credential gets JWT-format tokens");
+	return set_variable("SF_TARGET_ORG", token);
+}
+
+static int set_environment(const struct cli *cli, const struct sftoken *h, const struct sftoken_token *t)
+{
+	const char *name, *value;
+	char buffer[32];
+	int r = set_variable("SFTOKEN_SOCKET", sftoken_path(h));
+
+	if (r == 0)
+		r = set_variable("SFTOKEN_CREDENTIAL", sftoken_token_credential(t));
+	for (size_t i = 0; r == 0 && !cli->socket_only && token_variable(t, i, &name, &value, buffer); i++)
+		r = set_variable(name, value);
+	for (size_t i = 0; r == 0 && i < cli->n_env; i++)
+		r = set_named(t, cli->env[i]);
+	if (r == 0 && cli->as)
+		r = set_for_sf(t);
+	return r;
+}
+
+int cmd_exec(struct cli *cli)
+{
+	struct sftoken_token *t;
+	struct sftoken *h;
+	int r;
+
+	if (cli->as && strcmp(cli->as, "sf") != 0)
+		return complain(EXIT_STATUS_USAGE, "--as takes sf, not \"%s\"", cli->as);
+	if (cli->as && cli->socket_only)
+		return complain(EXIT_STATUS_USAGE, "--as and --socket-only contradict each other");
+	r = fetch(cli, &h, &t);
+	if (r)
+		return r;
+	r = set_environment(cli, h, t);
+	sftoken_token_free(t);
+	sftoken_close(h);
+	if (r)
+		return r;
+	execvp(cli->rest[0], cli->rest);
+	return complain(errno == ENOENT ? EXEC_NOT_FOUND : EXEC_CANNOT_RUN, "cannot run %s: %s", cli->rest[0],
+			strerror(errno));
+}
+
+static int64_t now_s(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+/* Whether waiting can help. A name that does not exist will not appear by itself; a missing login may be made meanwhile. */
+static bool may_pass(const struct sftoken_err *err)
+{
+	return err->code != SFTOKEN_E_INVALID && err->code != SFTOKEN_E_NO_SUCH_CREDENTIAL && err->code != SFTOKEN_E_REFUSED;
+}
+
+/* Says each new reason once, so that a person sees why it takes long. */
+static void say_progress(const struct cli *cli, const struct sftoken_err *err, int *said)
+{
+	if (!cli->quiet && *said != err->code)
+		complain(0, "waiting: %s", err->text);
+	*said = err->code;
+}
+
+int cmd_wait(struct cli *cli)
+{
+	struct sftoken_get_options o = get_options(cli);
+	int64_t end_s = cli->wait_s < 0 ? INT64_MAX : now_s() + cli->wait_s;
+	struct sftoken_token *t;
+	struct sftoken_err err;
+	struct sftoken *h;
+	int said = 0, r = open_broker(cli, &h);
+
+	if (r)
+		return r;
+	for (;;) {
+		int64_t left_s = end_s == INT64_MAX ? WAIT_CALL_S : end_s - now_s();
+
+		o.wait_s = left_s < 0 ? 0 : left_s > WAIT_CALL_S ? WAIT_CALL_S : (int)left_s;
+		if (sftoken_get(h, &o, &t, &err) == 0) {
+			sftoken_token_free(t);
+			break;
+		}
+		if (!may_pass(&err) || now_s() >= end_s) {
+			r = complain_err(cli, &err);
+			break;
+		}
+		say_progress(cli, &err, &said);
+		sleep(WAIT_PAUSE_S);
+	}
+	sftoken_close(h);
+	return r;
+}
+
+int cmd_report(struct cli *cli)
+{
+	struct sftoken_err err;
+	struct sftoken *h;
+	int64_t current;
+	int accepted, r;
+
+	if (cli->generation < 0)
+		return complain(EXIT_STATUS_USAGE, "report needs --generation N: the one that Salesforce refused "
+						   "(`sftoken get --format json` shows it)");
+	r = open_broker(cli, &h);
+	if (r)
+		return r;
+	r = sftoken_report(h, cli->credential, cli->generation, cli->http_status < 0 ? 0 : clamp(cli->http_status),
+			   cli->error_code, &accepted, &current, &err);
+	sftoken_close(h);
+	if (r < 0)
+		return complain_err(cli, &err);
+	if (cli->json)
+		printf("{\"accepted\":%s,\"generation\":%" PRId64 "}\n", accepted ? "true" : "false", current);
+	else if (!cli->quiet)
+		printf(accepted ? "generation %" PRId64 " will be checked with Salesforce\n"
+				: "nothing to do: the current generation is %" PRId64 "\n",
+		       current);
+	return finish_output();
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/cli/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void table_init(struct table *t, const char *const *titles, size_t columns)
+{
+	*t = (struct table){ .titles = titles, .columns = columns };
+}
+
+void table_add(struct table *t, const char *text, const char *colour)
+{
+	if (t->rows == t->room) {
+		size_t room = t->room ? t->room * 2 : 64;
+		struct cell *cells = reallocarray(t->cells, room, sizeof *cells);
+
+		if (!cells) {
+			t->failed = true;
+			return;
+		}
+		t->cells = cells;
+		t->room = room;
+	}
+	t->cells[t->rows] = (struct cell){ strdup(text && *text ? text : "-"), colour };
+	if (!t->cells[t->rows].text)
+		t->failed = true;
+	t->rows++;
+}
+
+void table_fini(struct table *t)
+{
+	for (size_t i = 0; i < t->rows; i++)
+		free(t->cells[i].text);
+	free(t->cells);
+	*t = (struct table){ 0 };
+}
+
+bool on_terminal(void)
+{
+	return isatty(STDOUT_FILENO);
+}
+
+static bool colours_wanted(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return on_terminal() && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+}
+
+static void measure(const struct table *t, size_t widths[TABLE_COLUMNS])
+{
+	for (size_t c = 0; c < t->columns; c++)
+		widths[c] = strlen(t->titles[c]);
+	for (size_t i = 0; i < t->rows; i++) {
+		size_t len = strlen(t->cells[i].text);
+
+		if (len > widths[i % t->columns])
+			widths[i % t->columns] = len;
+	}
+}
+
+static void print_cell(const char *text, const char *colour, size_t width, bool last)
+{
+	if (colour)
+		printf("\033[%sm%s\033[0m", colour, text);
+	else
+		fputs(text, stdout);
+	if (last)
+		putchar('\n');
+	else
+		printf("%*s", (int)(width - strlen(text)) + 2, "");
+}
+
+static void print_aligned(const struct table *t)
+{
+	size_t widths[TABLE_COLUMNS] = { 0 };
+	bool colours = colours_wanted();
+
+	measure(t, widths);
+	for (size_t c = 0; c < t->columns; c++)
+		print_cell(t->titles[c], colours ? "1" : NULL, widths[c], c + 1 == t->columns);
+	for (size_t i = 0; i < t->rows; i++)
+		print_cell(t->cells[i].text, colours ? t->cells[i].colour : NULL, widths[i % t->columns],
+			   i % t->columns + 1 == t->columns);
+}
+
+void table_print(const struct table *t)
+{
+	if (on_terminal()) {
+		print_aligned(t);
+		return;
+	}
+	for (size_t i = 0; i < t->rows; i++)
+		printf("%s%c", t->cells[i].text, i % t->columns + 1 == t->columns ? '\n' : '\t');
+}
+
+const char *state_colour(const char *state)
+{
+	static const struct {
+		const char *state, *colour;
+	} colours[] = {
+		{ "valid", "32" },   { "renewing", "32" },       { "minting", "33" },   { "empty", "33" },
+		{ "backoff", "33" }, { "login_required", "31" }, { "suspended", "31" }, { "disabled", "2" },
+	};
+
+	for (size_t i = 0; state && i < sizeof colours / sizeof colours[0]; i++)
+		if (strcmp(colours[i].state, state) == 0)
+			return colours[i].colour;
+	return NULL;
+}
+
+static const char *span(int64_t seconds, char buffer[48])
+{
+	if (seconds < 120)
+		(void)snprintf(buffer, 48, "%" PRId64 " s", seconds);
+	else if (seconds < 120 * 60)
+		(void)snprintf(buffer, 48, "%" PRId64 " min", seconds / 60);
+	else if (seconds < 48 * 3600)
+		(void)snprintf(buffer, 48, "%" PRId64 " h", seconds / 3600);
+	else
+		(void)snprintf(buffer, 48, "%" PRId64 " days", seconds / 86400);
+	return buffer;
+}
+
+char *when(int64_t at_s)
+{
+	char buffer[48], *text = NULL;
+	int64_t left_s = at_s - (int64_t)time(NULL);
+	int n;
+
+	if (!at_s)
+		return strdup("-");
+	if (!on_terminal())
+		n = asprintf(&text, "%" PRId64, at_s);
+	else if (left_s >= 0)
+		n = asprintf(&text, "in %s", span(left_s, buffer));
+	else
+		n = asprintf(&text, "%s ago", span(-left_s, buffer));
+	return n < 0 ? NULL : text;
+}
