@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/front/policy.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static size_t count_elements(struct json_value array)
+{
+	struct json_iter i = json_iterate(array);
+	struct json_value key, value;
+	size_t n = 0;
+
+	while (json_next(&i, &key, &value))
+		n++;
+	return n;
+}
+
+static int copy_ids(const struct int_list *list, uint32_t **ids, size_t *n, struct err *err)
+{
+	struct json_iter i;
+	struct json_value key, value;
+
+	*ids = NULL;
+	*n = 0;
+	if (!list->raw.start)
+		return 0;
+	*ids = calloc(count_elements(list->raw) + 1, sizeof(**ids));
+	if (!*ids)
+		return err_oom(err);
+	i = json_iterate(list->raw);
+	while (json_next(&i, &key, &value)) {
+		int64_t id = json_int(value);
+
+		if (id >= 0 && id < UINT32_MAX)
+			(*ids)[(*n)++] = (uint32_t)id;
+	}
+	qsort(*ids, *n, sizeof(**ids), compare_ids);
+	return 0;
+}
+
+int access_init(struct access *a, const struct int_list *uids, const struct int_list *gids, struct err *err)
+{
+	*a = (struct access){ 0 };
+	if (copy_ids(uids, &a->uids, &a->n_uids, err) < 0 || copy_ids(gids, &a->gids, &a->n_gids, err) < 0) {
+		access_fini(a);
+		return -ERR_INTERNAL;
+	}
+	return 0;
+}
+
+void access_fini(struct access *a)
+{
+	free(a->uids);
+	free(a->gids);
+	*a = (struct access){ 0 };
+}
+
+static bool ids_equal(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b)
+{
+	return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * sizeof(*a)) == 0);
+}
+
+bool access_equal(const struct access *a, const struct access *b)
+{
+	return ids_equal(a->uids, a->n_uids, b->uids, b->n_uids) && ids_equal(a->gids, a->n_gids, b->gids, b->n_gids);
+}
+
+bool globs_match(const struct globs *g, const char *name)
+{
+	if (g->n == 0)
+		return true;
+	for (size_t i = 0; i < g->n; i++) {
+		if (fnmatch(g->glob[i], name, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+void globs_fini(struct globs *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		free(g->glob[i]);
+	free(g->glob);
+	*g = (struct globs){ 0 };
+}
+
+static bool among(uint32_t id, const uint32_t *ids, size_t n)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ids[middle] == id)
+			return true;
+		if (ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* The groups of a process in uid 65534's place are as little its own as the uid, so that nothing is looked at but the refusal. */
+bool policy_allows(const struct access *a, const struct peer *p, const struct globs *globs, const char *name)
+{
+	bool allowed;
+
+	if (p->uid == PEER_OVERFLOW_UID)
+		return false;
+	allowed = among(p->uid, a->uids, a->n_uids) || among(p->gid, a->gids, a->n_gids);
+	for (size_t i = 0; !allowed && a->n_gids > 0 && i < p->n_groups; i++)
+		allowed = among(p->groups[i], a->gids, a->n_gids);
+	return allowed && (!globs || globs_match(globs, name));
+}
