@@ -6,7 +6,9 @@
 #ifndef MINT_OAUTH_H
 #define MINT_OAUTH_H
 
-#include "daemon/mint/flow.h"
+#include "base/buf.h"
+#include "daemon/common/config.h"
+#include "daemon/mint/exchange.h"
 
 /* Appends name=value to a form body, percent-encoded (application/x-www-form-urlencoded, RFC 6749 appendix B). */
 void oauth_form_add(struct buf *form, const char *name, const char *value, size_t size);

@@ -5,13 +5,42 @@
 #ifndef MINT_SALESFORCE_H
 #define MINT_SALESFORCE_H
 
-#include "daemon/mint/flow.h"
+#include "daemon/mint/credential.h"
+#include "daemon/mint/exchange.h"
 
 /* login_url + "/services/oauth2/<what>" with exactly one slash. Caller frees; NULL: out of memory. what: "token", "introspect", "userinfo". */
 char *salesforce_url(const char *base, const char *what);
 
 /* The audience of a JWT (facts: salesforce-oauth.md 5.3): the configured one, else test.salesforce.com or login.salesforce.com by host of LoginUrl, else LoginUrl itself for other hosts. Caller frees. */
 char *salesforce_audience(const struct credential *c);
+
+/* A URL in its parts: the only ones that we accept anywhere. Texts are inside. */
+struct salesforce_url {
+	bool https;
+	char host[256];   /* lower case; an IPv6 literal with its brackets */
+	unsigned port;    /* 443 (http: 80) when the URL names none */
+	const char *path; /* points into the URL: "" or "/..." */
+};
+
+/*
+ * Takes https://host[:port][/path], or http for the literals 127.0.0.1 and [::1], apart. Everything that two readers could read in two ways is refused: user
+ * info, query, fragment, percent signs or other than letters, digits, dots and hyphens in the host, a trailing dot, empty labels, dot segments, control bytes,
+ * spaces, backslashes. 0 or -ERR_INPUT with what is wrong.
+ */
+int salesforce_parse_url(const char *url, struct salesforce_url *out, struct err *err);
+
+/* Appends "host:port", the name under which attempts share a host's limits and breaker. */
+void salesforce_host_key(const struct salesforce_url *url, struct buf *out);
+
+/*
+ * The hosts that a credential may use: AllowedHosts= if it is configured, else the default list and the host of login_url with its port.
+ * Fills *out, to be given back with salesforce_hosts_fini(). 0 or -ERR_INTERNAL (out of memory).
+ */
+int salesforce_hosts(struct config_list *out, const struct config_list *configured, const char *login_url, struct err *err);
+void salesforce_hosts_fini(struct config_list *hosts);
+
+/* instance_url in the one form that we store: scheme://host[:port], the default port left out. Caller frees. NULL with err when it is not to be contacted. */
+char *salesforce_instance_url(const char *url, const struct config_list *allowed_hosts, struct err *err);
 
 /*
  * Whether url may be contacted: https, or http for 127.0.0.1 and [::1]; no user info, no fragment, host in the list ("*.x" stands for one or more labels). Fills err with what is wrong.

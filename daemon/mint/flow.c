@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/mint/flow.h"
+
+#include "daemon/mint/oauth.h"
+#include "daemon/mint/salesforce.h"
+
+const struct flow_ops *flow_find(int grant_type)
+{
+	static const struct flow_ops *const flows[] = { &flow_client_credentials, &flow_jwt_bearer };
+
+	for (size_t i = 0; i < sizeof flows / sizeof flows[0]; i++) {
+		if (flows[i]->grant_type == grant_type)
+			return flows[i];
+	}
+	return NULL;
+}
+
+enum verdict flow_take_token(struct flow_run *run, const struct http_response *res)
+{
+	grant_unref(run->grant);
+	run->grant = oauth_read_token(res, run->credential->grant_type, run->allowed_hosts, &run->problem);
+	return run->grant ? FLOW_DONE : FLOW_FAILED;
+}
+
+int flow_ask_token(const struct flow_run *run, const struct buf *form, struct http_request *req, struct err *err)
+{
+	*req = (struct http_request){ .post = true, .url = salesforce_url(run->credential->login_url, "token") };
+	req->body = buf_failed(form) ? NULL : secret_new(form->data, form->len);
+	if (req->url && req->body)
+		return 0;
+	http_request_fini(req);
+	return err_oom(err);
+}
+
+void flow_run_fini(struct flow_run *run, const struct flow_ops *ops)
+{
+	if (ops && ops->fini)
+		ops->fini(run);
+	run->state = NULL;
+	run->grant = grant_unref(run->grant);
+}
