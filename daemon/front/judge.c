@@ -126,17 +126,23 @@ static struct judgement miss_in_peace(const struct judge_credential *c, const st
 	return j;
 }
 
+static struct judgement miss_that_may_pass(const struct judge_credential *c, const struct judge_ask *a, const struct limits *l,
+					   int64_t now_ms)
+{
+	if (!c->linked || c->want_pending)
+		return wait_until(a->deadline_ms);
+	return in_backoff(c) ? miss_in_backoff(c, a, l, now_ms) : miss_in_peace(c, a, now_ms);
+}
+
 static struct judgement miss(const struct judge_credential *c, const struct judge_ask *a, const struct limits *l,
 			     int64_t now_ms)
 {
-	struct judgement j, late;
+	struct judgement j = wait_until(a->deadline_ms), late;
 
-	if (!c->linked || c->attempt || c->want_pending) {
-		j = wait_until(a->deadline_ms);
-	} else {
+	if (!c->attempt) {
 		j = standing_error(c);
 		if (j.what == JUDGE_WAIT)
-			j = in_backoff(c) ? miss_in_backoff(c, a, l, now_ms) : miss_in_peace(c, a, now_ms);
+			j = miss_that_may_pass(c, a, l, now_ms);
 	}
 	j.miss = true;
 	if (j.what != JUDGE_WAIT || now_ms < a->deadline_ms)
@@ -174,7 +180,7 @@ static struct judgement claim(const struct judge_token *t, const struct judge_cr
 		return verdict(c, now_ms);
 	if (now_ms >= a->deadline_ms)
 		j = fail(BROKER_TIMED_OUT);
-	j.report = a->claimed_ms == 0;
+	j.report = true;
 	return j;
 }
 

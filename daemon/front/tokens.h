@@ -74,8 +74,9 @@ struct entry {
 	bool want, report;
 	int64_t want_min_left_ms, want_not_generation, want_deadline_ms;
 	int64_t report_generation, report_deadline_ms; /* the claim that is out; 0: none */
-	int64_t report_uid, report_pid, report_status;
-	struct list waiters, watches; /* of struct caller */
+	int64_t report_uid, report_pid, report_status; /* of the one who made it; -1: not known */
+	char *report_code;
+	struct list waiters, watches; /* of struct waiting */
 };
 
 struct table {
