@@ -22,6 +22,9 @@ struct link_handlers {
 struct link_end *link_open(struct loop *l, int fd, const char *build, const struct link_handlers *handlers, struct err *err);
 void link_close(struct link_end *e); /* takes NULL; allowed from within a handler */
 
+/* In closed(): whether it ended because the other end is of another build (then the callee has to exit, so that the parent starts both anew). */
+bool link_other_build(const struct link_end *e);
+
 /* 1 sent; 0 no room now (writable() will be called; nothing was sent); negative: closed() follows in the next turn of the loop. */
 int link_send(struct link_end *e, const struct link_message *m);
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The front as a whole: who is connected, who waits, and what the parent and the mint gave it. main.c starts it; broker_*.c answer calls.
+ */
+#ifndef FRONT_FRONT_H
+#define FRONT_FRONT_H
+
+#include "daemon/common/connection.h"
+#include "daemon/common/listener.h"
+#include "daemon/front/audit.h"
+#include "daemon/front/counters.h"
+#include "daemon/front/deadlines.h"
+#include "daemon/front/front_link.h"
+#include "daemon/front/rates.h"
+#include "daemon/front/rules.h"
+#include "daemon/front/tokens.h"
+
+enum {
+	LISTENERS_MAX = 64,
+	REMEMBERED_MAX = 160,     /* the longest request whose bytes are remembered */
+	DESCRIPTORS_RESERVE = 64, /* for ourselves, of the descriptor limit */
+};
+
+struct front;
+
+/* A request that led to a token, and what it means: shared by all connections that sent the same bytes. */
+struct remembered {
+	struct map_node node;
+	unsigned refs;
+	int64_t min_valid_ms; /* -1: the default */
+	bool allow_stale;
+	const char *credential; /* in bytes, behind the request; NULL: null */
+	size_t size;
+	char bytes[];
+};
+
+/* A call that is not answered yet: a GetToken without its token, or a watch. */
+struct waiting {
+	struct list link; /* in entry->waiters or entry->watches */
+	struct deadline deadline;
+	struct caller *caller;
+	struct entry *entry;
+	const char *sent;   /* credential as the caller wrote it, "" for null; text of the running call */
+	const char *reason; /* the same; NULL: none */
+	struct judge_ask ask;
+	int64_t wait_s, watch_sent; /* watch_sent: the generation that the watch got last, 0: none */
+	bool watch;
+};
+
+/* One connection. Small: ten thousand of them are idle. */
+struct caller {
+	struct front *front;
+	struct connection *connection;
+	struct user *user;
+	struct waiting *waiting;     /* NULL: no call waits */
+	struct remembered *last;     /* the request that was answered last, if it may be answered again without being read */
+	struct entry *last_entry;    /* what it is about, while last_version is the table's */
+	uint32_t last_version;
+	uint32_t listener;           /* index */
+};
+
+struct front_listener {
+	struct listener *listener;
+	char *name;
+	const struct globs *globs;   /* of front->rules; NULL: gives everything */
+	int64_t connections;
+};
+
+struct front {
+	struct loop *loop;
+	struct front_link *link;
+	struct table table;
+	struct rules rules;
+	struct connection_limits connection_limits;
+	struct connection_handlers connection_handlers;
+	struct listener_handlers listener_handlers;
+	struct front_link_handlers link_handlers;
+	struct front_listener listeners[LISTENERS_MAX];
+	size_t n_listeners;
+	int64_t connections, descriptors; /* descriptors: how many connections the descriptor limit allows */
+	struct rates rates;
+	struct audit audit;
+	struct counters counters;
+	struct deadlines deadlines;
+	struct timer *minute, *settle;    /* settle: judges what changed a moment ago */
+	struct list *changed;
+	struct map remembered;
+	/* The request that is being read, before it is taken apart in place. */
+	const struct connection *candidate;
+	size_t candidate_size;
+	char candidate_bytes[REMEMBERED_MAX];
+	bool open;                        /* LISTENERS_END was there and the sandbox is entered */
+	bool synced_once, told_limits, stopping;
+	const char *warnings[4];
+	char descriptors_warning[160];
+	size_t n_warnings;
+	void (*first_synced)(struct front *f); /* main.c: Ready */
+	void (*fatal)(struct front *f, const char *why);
+};
+
+#endif
