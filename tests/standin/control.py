@@ -39,6 +39,7 @@ class Control:
             ("GET", "/stats"): lambda _: server.stats(),
             ("POST", "/live"): self._live,
             ("POST", "/kill"): self._kill,
+            ("POST", "/advance"): self._advance,
             ("POST", "/reset"): self._reset,
             ("POST", "/disconnect"): lambda _: {"disconnected": server.disconnect()},
             ("POST", "/listen"): self._listen,
@@ -106,6 +107,10 @@ class Control:
     def _kill(self, body: dict[str, Any]) -> dict[str, Any]:
         killed = self._world.sessions.kill(body.get("token"), body.get("client_id"))
         return {"killed": killed}
+
+    def _advance(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._world.clock.advance(float(body["seconds"]))
+        return {"now": self._world.clock.now()}
 
     def _reset(self, body: dict[str, Any]) -> dict[str, Any]:
         self._server.reset(bool(body.get("log_only")))

@@ -156,9 +156,6 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    def eof_received(self) -> bool:
-        return self._task is not None and not self._task.done()
-
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         if self._task is None:
@@ -231,6 +228,7 @@ class Connection(asyncio.Protocol):
         if self.closed.is_set() or self.transport.is_closing():
             return False
         self.transport.write(data)
+        await asyncio.sleep(0)      # or we would never hear that the client has gone
         await self._writable.wait()
         return not self.closed.is_set()
 

@@ -233,6 +233,10 @@ class Standin:
 
     revoke = kill_token
 
+    def advance(self, seconds: float) -> None:
+        """Make all sessions so many server seconds older, at once."""
+        self.control("POST", "/advance", {"seconds": seconds})
+
     def reset(self) -> None:
         """Forget log, problems, faults, sessions and login counts; keep the configuration."""
         self.control("POST", "/reset")
