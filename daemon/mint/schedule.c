@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/mint/schedule.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* One step: what every cell of the table gets. */
+struct step {
+	const struct schedule_rules *rules;
+	struct schedule *s;
+	const struct schedule_event *e;
+	struct schedule_now now;
+	struct schedule_actions *out;
+};
+
+#define TO(state) (1u << (state))
+
+static const unsigned legal[] = {
+	[STATE_EMPTY] = TO(STATE_MINTING) | TO(STATE_VALID) | TO(STATE_DISABLED),
+	[STATE_MINTING] = TO(STATE_VALID) | TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
+	[STATE_VALID] = TO(STATE_RENEWING) | TO(STATE_MINTING) | TO(STATE_BACKOFF) | TO(STATE_DISABLED),
+	[STATE_RENEWING] = TO(STATE_VALID) | TO(STATE_MINTING) | TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) |
+			   TO(STATE_DISABLED),
+	[STATE_BACKOFF] = TO(STATE_MINTING) | TO(STATE_RENEWING) | TO(STATE_DISABLED),
+	/* a probe leaves the state alone until it has a result */
+	[STATE_LOGIN_REQUIRED] = TO(STATE_VALID) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
+	[STATE_SUSPENDED] = TO(STATE_VALID) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_DISABLED),
+	[STATE_DISABLED] = TO(STATE_EMPTY) | TO(STATE_VALID),
+};
+
+enum { N_STATES = STATE_DISABLED + 1 };
+
+bool schedule_legal(enum state from, enum state to)
+{
+	return legal[from] & TO(to);
+}
+
+/* The one function that changes the state. */
+static void set_state(struct step *x, enum state to)
+{
+	if (x->s->state == to)
+		return;
+	assert(schedule_legal(x->s->state, to));
+	x->s->state = to;
+	x->out->changed = true;
+}
+
+static bool held(const struct schedule *s)
+{
+	return s->has_token && !s->dead;
+}
+
+bool schedule_usable(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms)
+{
+	if (!held(s) || s->state == STATE_DISABLED)
+		return false;
+	return now_ms < s->deadline_ms || (s->unchanged && now_ms - s->vouched_ms < rules->limits->assumed_after_vouch_ms);
+}
+
+static void plan(struct step *x, int64_t at_ms)
+{
+	if (at_ms < x->s->not_before_ms)
+		at_ms = x->s->not_before_ms;
+	x->s->next_attempt_ms = at_ms;
+	x->s->brought_forward = false;
+	x->out->changed = true;
+}
+
+/* What the state becomes when an attempt begins. A probe of a suspended credential changes nothing until it has a result. */
+static void enter_attempt(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (s->state != STATE_SUSPENDED && s->state != STATE_LOGIN_REQUIRED)
+		set_state(x, held(s) && s->state != STATE_EMPTY ? STATE_RENEWING : STATE_MINTING);
+}
+
+/* Begins an attempt if Retry-After and the budget let it; else it is planned for the moment when they do. */
+static bool start_attempt(struct step *x, bool demanded)
+{
+	struct schedule *s = x->s;
+	int64_t at = schedule_budget_ms(x->rules, s, x->now.boot_ms);
+
+	if (at < s->not_before_ms)
+		at = s->not_before_ms;
+	if (at > x->now.boot_ms) {
+		if (s->next_attempt_ms <= x->now.boot_ms || at < s->next_attempt_ms)
+			plan(x, at);
+		return false;
+	}
+	schedule_budget_take(s, x->now.boot_ms);
+	s->in_flight = true;
+	s->demanded = demanded;
+	s->next_attempt_ms = 0;
+	x->out->start = true;
+	x->out->changed = true;
+	enter_attempt(x);
+	return true;
+}
+
+/* --- claims --- */
+
+static void settle_claim(struct step *x, bool alive)
+{
+	struct schedule *s = x->s;
+
+	s->check = CHECK_IDLE;
+	s->claim = false;
+	s->verdict = true;
+	s->verdict_alive = alive;
+	s->verdict_at_ms = x->now.boot_ms;
+	if (alive)
+		s->reported = false;
+	x->out->changed = true;
+}
+
+static void forget_claims(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (s->check == CHECK_USERINFO || s->check == CHECK_INTROSPECTION)
+		x->out->drop_checks = true;
+	s->check = CHECK_IDLE;
+	s->claim = s->reported = s->verdict = false;
+}
+
+static void begin_check(struct step *x)
+{
+	x->s->claim = false;
+	x->s->check = CHECK_USERINFO;
+	x->s->next_check_ms = x->now.boot_ms + x->rules->limits->check_interval_ms;
+	x->out->check = true;
+	x->out->changed = true;
+}
+
+static void report(struct step *x)
+{
+	struct schedule *s = x->s;
+	int64_t deadline = x->e->reported.deadline_ms;
+
+	x->out->changed = true;
+	if (!held(s) || x->e->reported.generation != s->generation)
+		return;
+	if (s->check != CHECK_IDLE) {
+		s->reported = true;
+		return;
+	}
+	/* within the minute: who cannot wait for the next check gets the last result, if there is one */
+	if (x->now.boot_ms < s->next_check_ms && s->verdict && deadline && deadline < s->next_check_ms)
+		return;
+	s->reported = s->claim = true;
+}
+
+/* Userinfo and introspection could not say. An assertion grant asks the token endpoint once: the same token is alive, a different one replaces it. */
+static void check_by_grant(struct step *x)
+{
+	struct schedule *s = x->s;
+	bool people = s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED;
+
+	if (x->rules->renewal != RENEW_ITSELF || (people && !s->in_flight)) {
+		settle_claim(x, false);
+		return;
+	}
+	s->check = CHECK_GRANT;
+	if (s->in_flight) {
+		s->demanded = x->out->demand = true;
+		return;
+	}
+	if (!start_attempt(x, true))
+		settle_claim(x, false);
+}
+
+static void confirm_dead(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	schedule_learn_death(s, x->now.boot_ms);
+	s->dead = true;
+	s->unchanged = false;
+	s->check = CHECK_IDLE;
+	s->claim = s->reported = s->verdict = false;
+	x->out->confirmed_dead = x->out->changed = true;
+	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED)
+		return;
+	if (s->in_flight) {
+		s->demanded = x->out->demand = true;
+		set_state(x, STATE_MINTING);
+		return;
+	}
+	if (start_attempt(x, true))
+		return;
+	if (s->trouble == TROUBLE_NONE)
+		s->trouble = TROUBLE_BUDGET;
+	set_state(x, STATE_BACKOFF);
+}
+
+static void checked(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (s->check != CHECK_USERINFO || x->e->checked.generation != s->generation || !held(s))
+		return;
+	if (x->e->checked.liveness == TOKEN_ALIVE) {
+		schedule_vouch(s, x->now.boot_ms);
+		settle_claim(x, true);
+	} else if (x->e->checked.liveness == TOKEN_DEAD) {
+		confirm_dead(x);
+	} else if (x->rules->introspect) {
+		s->check = CHECK_INTROSPECTION;
+		x->out->introspect = true;
+	} else {
+		check_by_grant(x);
+	}
+}
+
+/* --- answers of the token endpoint --- */
+
+static void forget_failures(struct schedule *s)
+{
+	s->failures = 0;
+	s->trouble = TROUBLE_NONE;
+	s->permanent = false;
+	s->clock_retried = false;
+	s->not_before_ms = 0;
+	s->suspensions = 0;
+}
+
+static bool worth_introspecting(const struct step *x)
+{
+	return x->rules->introspect && x->s->source != EXPIRY_RESPONSE && x->s->source != EXPIRY_TOKEN && x->s->check != CHECK_INTROSPECTION;
+}
+
+static void granted_new(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	forget_claims(x);
+	forget_failures(s);
+	s->has_token = true;
+	s->dead = s->unchanged = s->outlived = false;
+	s->late_tries = 0;
+	s->generation = x->e->granted.generation;
+	s->vouched_ms = x->e->granted.sent_ms;
+	schedule_believe(x->rules, s, x->e, x->now);
+	schedule_renewal_point(x->rules, s, x->e->random);
+	set_state(x, STATE_VALID);
+	plan(x, s->normal_ms);
+	x->out->introspect = worth_introspecting(x);
+}
+
+/* The token that userinfo had just refused: nothing that we do will bring another one soon. */
+static void granted_dead_again(struct step *x)
+{
+	struct schedule *s = x->s;
+	const struct limits *l = x->rules->limits;
+
+	s->trouble = TROUBLE_SAME;
+	s->permanent = true;
+	set_state(x, STATE_SUSPENDED);
+	plan(x, x->now.boot_ms + schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms, s->suspensions++));
+}
+
+static void granted_same(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	forget_failures(s);
+	s->unchanged = true;
+	schedule_vouch(s, x->e->granted.sent_ms);
+	if (s->check == CHECK_GRANT)
+		settle_claim(x, true);
+	set_state(x, STATE_VALID);
+	plan(x, schedule_next_try(x->rules, s, x->now.boot_ms));
+	x->out->introspect = worth_introspecting(x);
+}
+
+static void granted(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	s->in_flight = s->demanded = false;
+	x->out->changed = true;
+	if (!x->e->granted.same || !s->has_token)
+		granted_new(x);
+	else if (s->dead)
+		granted_dead_again(x);
+	else
+		granted_same(x);
+}
+
+static void fail_for_now(struct step *x, const struct problem *p)
+{
+	struct schedule *s = x->s;
+	const struct limits *l = x->rules->limits;
+	int64_t delay = schedule_backoff_ms(l, ++s->failures, p->retry_after_ms, x->e->random);
+	int64_t floor = p->retry_after_ms < l->retry_after_max_ms ? p->retry_after_ms : l->retry_after_max_ms;
+
+	/* a login rate that was passed comes back after minutes to an hour */
+	if (p->class == PROBLEM_RATE && p->retry_after_ms <= 0)
+		delay += schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms, s->failures - 1);
+	s->not_before_ms = floor > 0 ? x->now.boot_ms + floor : 0;
+	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED) {
+		plan(x, x->now.boot_ms + (delay > l->permanent_retry_ms ? delay : l->permanent_retry_ms));
+		return;
+	}
+	s->trouble = TROUBLE_PROBLEM;
+	s->permanent = false;
+	x->out->take_problem = true;
+	set_state(x, STATE_BACKOFF);
+	plan(x, x->now.boot_ms + delay);
+}
+
+static void fail_for_good(struct step *x, const struct problem *p)
+{
+	struct schedule *s = x->s;
+
+	s->failures++;
+	s->trouble = TROUBLE_PROBLEM;
+	s->permanent = true;
+	x->out->take_problem = true;
+	set_state(x, p->class == PROBLEM_LOGIN ? STATE_LOGIN_REQUIRED : STATE_SUSPENDED);
+	if (x->rules->renewal == RENEW_ITSELF)
+		plan(x, x->now.boot_ms + x->rules->limits->permanent_retry_ms);
+	else
+		s->next_attempt_ms = 0;
+}
+
+/* Our assertion lies outside of the server's time: once again with the server's clock, then it is for an administrator. */
+static bool fail_by_clock(struct step *x, const struct problem *p)
+{
+	struct schedule *s = x->s;
+
+	if (p->class != PROBLEM_CLOCK || s->clock_retried || p->skew_ms == 0 || p->skew_ms == s->skew_ms)
+		return false;
+	s->clock_retried = true;
+	s->skew_ms = p->skew_ms;
+	s->next_attempt_ms = 0;
+	if (start_attempt(x, true))
+		return true;
+	s->clock_retried = false;
+	return false;
+}
+
+static void failed(struct step *x)
+{
+	const struct problem *p = x->e->failed;
+	struct schedule *s = x->s;
+
+	s->in_flight = s->demanded = false;
+	x->out->changed = true;
+	if (fail_by_clock(x, p))
+		return;
+	if (s->check == CHECK_GRANT)
+		settle_claim(x, false);
+	if (p->class == PROBLEM_RETRY || p->class == PROBLEM_RATE || p->class == PROBLEM_NONE)
+		fail_for_now(x, p);
+	else
+		fail_for_good(x, p);
+}
+
+static void introspected(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (!held(s) || x->e->introspected.generation != s->generation)
+		return;
+	if (x->e->introspected.active == 1) {
+		schedule_vouch(s, x->now.boot_ms);
+		if (schedule_correct(x->rules, s, x->e, x->now)) {
+			schedule_renewal_point(x->rules, s, x->e->random);
+			x->out->changed = true;
+			if (s->state == STATE_VALID)
+				plan(x, s->unchanged ? schedule_next_try(x->rules, s, x->now.boot_ms) : s->normal_ms);
+		}
+	}
+	if (s->check != CHECK_INTROSPECTION)
+		return;
+	if (x->e->introspected.active == 1)
+		settle_claim(x, true);
+	else
+		check_by_grant(x);
+}
+
+/* --- demand --- */
+
+static bool is_miss(const struct step *x)
+{
+	const struct schedule *s = x->s;
+	int64_t want = x->e->wanted.min_left_ms;
+
+	if (!held(s))
+		return true;
+	if (s->unchanged && schedule_usable(x->rules, s, x->now.boot_ms))
+		return false; /* the server has no better one */
+	return s->deadline_ms - x->now.boot_ms < (want > 1 ? want : 1);
+}
+
+/*
+ * Whether this demand may move the planned attempt to now. A plan that is no back-off (the start-up spread, an ordinary renewal) gives way at once; a back-off once, after a while in which
+ * nobody asked, and only if the caller cannot wait for it anyway.
+ */
+static bool may_bring_forward(const struct step *x)
+{
+	const struct schedule *s = x->s;
+	bool quiet = !s->last_demand_ms || x->now.boot_ms - s->last_demand_ms >= x->rules->limits->demand_gap_ms;
+
+	if (s->state == STATE_EMPTY)
+		return true;
+	if (s->state == STATE_BACKOFF || s->unchanged)
+		return quiet && !s->brought_forward && s->next_attempt_ms > x->e->wanted.deadline_ms;
+	return quiet;
+}
+
+static void wanted(struct step *x)
+{
+	struct schedule *s = x->s;
+	bool forward;
+
+	x->out->changed = true;
+	s->last_use_ms = x->now.boot_ms;
+	if (!is_miss(x))
+		return;
+	forward = may_bring_forward(x);
+	s->last_demand_ms = x->now.boot_ms;
+	if (s->in_flight) {
+		x->out->demand = !s->demanded;
+		s->demanded = true;
+		return;
+	}
+	if (!forward)
+		return;
+	if (!start_attempt(x, true))
+		s->brought_forward = true;
+}
+
+static void wanted_in_vain(struct step *x)
+{
+	x->out->changed = true;
+	x->s->last_use_ms = x->now.boot_ms;
+}
+
+static void used(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	s->last_use_ms = x->now.boot_ms;
+	/* a token that nobody had asked for was not going to be renewed */
+	if (s->state == STATE_VALID && !s->next_attempt_ms && !x->rules->renew_when_idle)
+		plan(x, s->normal_ms);
+}
+
+static void refresh(struct step *x)
+{
+	if (!x->s->in_flight) {
+		start_attempt(x, true);
+		return;
+	}
+	x->out->demand = !x->s->demanded;
+	x->s->demanded = true;
+}
+
+/* --- beginning, ending --- */
+
+static void start(struct step *x)
+{
+	plan(x, x->now.boot_ms + (int64_t)((double)x->rules->start_spread_ms * ((double)x->e->random / 4294967296.0)));
+}
+
+static void take_over(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	s->has_token = true;
+	s->generation = x->e->taken_over.generation;
+	s->issued_ms = x->e->taken_over.issued_ms;
+	s->life_ms = x->e->taken_over.life_ms;
+	s->deadline_ms = x->e->taken_over.deadline_ms;
+	s->vouched_ms = x->e->taken_over.vouched_ms;
+	s->source = x->e->taken_over.source;
+	s->unchanged = x->e->taken_over.unchanged;
+	schedule_renewal_point(x->rules, s, x->e->random);
+	set_state(x, STATE_VALID);
+	x->out->changed = true;
+	if (s->normal_ms > x->now.boot_ms) {
+		plan(x, s->normal_ms);
+	} else if (s->unchanged) {
+		plan(x, schedule_next_try(x->rules, s, x->now.boot_ms));
+	} else {
+		/* overdue: soon, but not all in one moment, and not later than half of what is left */
+		int64_t left = (s->deadline_ms - x->now.boot_ms) / 2;
+		int64_t spread = left < x->rules->start_spread_ms ? left : x->rules->start_spread_ms;
+
+		plan(x, x->now.boot_ms + (spread > 0 ? (int64_t)((double)spread * ((double)x->e->random / 4294967296.0)) : 0));
+	}
+}
+
+static void enable(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	s->brought_forward = false;
+	if (held(s) && x->now.boot_ms < s->deadline_ms) {
+		set_state(x, STATE_VALID);
+		plan(x, s->normal_ms);
+	} else {
+		set_state(x, STATE_EMPTY);
+		plan(x, x->now.boot_ms);
+	}
+}
+
+static void disable(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	x->out->cancel = true;
+	forget_claims(x);
+	x->out->drop_checks = false;
+	s->in_flight = s->demanded = false;
+	s->next_attempt_ms = 0;
+	s->trouble = TROUBLE_NONE;
+	s->permanent = false;
+	s->failures = 0;
+	set_state(x, STATE_DISABLED);
+}
+
+/* Does nothing by itself: what is due is done after every event. */
+static void look(struct step *x)
+{
+	(void)x;
+}
+
+static void nothing(struct step *x)
+{
+	(void)x;
+}
+
+/* Nothing to say but what is known: every Want is answered. */
+static void say(struct step *x)
+{
+	x->out->changed = true;
+}
+
+typedef void cell(struct step *x);
+
+/* One row a state, one column an event. An answer that comes when no attempt runs was cancelled and is not heard. */
+#define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, WANTED, USED, REPORTED, REFRESH, TAKEN_OVER, ENABLE, DISABLE)         \
+	{                                                                                                                              \
+		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, [SCHEDULE_FAILED] = FAILED,            \
+		[SCHEDULE_INTROSPECTED] = INTROSPECTED, [SCHEDULE_CHECKED] = CHECKED, [SCHEDULE_WANTED] = WANTED,                      \
+		[SCHEDULE_USED] = USED, [SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH,                                  \
+		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_ENABLE] = ENABLE, [SCHEDULE_DISABLE] = DISABLE                           \
+	}
+
+/* clang-format off */
+static cell *const table[N_STATES][SCHEDULE_EVENTS] = {
+	[STATE_EMPTY] =          ROW(start,   look,    nothing, nothing, nothing,      nothing, wanted,         used,    say,    refresh, take_over, nothing, disable),
+	[STATE_MINTING] =        ROW(nothing, look,    granted, failed,  nothing,      nothing, wanted,         used,    say,    refresh, nothing,   nothing, disable),
+	[STATE_VALID] =          ROW(nothing, look,    nothing, nothing, introspected, checked, wanted,         used,    report, refresh, nothing,   nothing, disable),
+	[STATE_RENEWING] =       ROW(nothing, look,    granted, failed,  introspected, checked, wanted,         used,    report, refresh, nothing,   nothing, disable),
+	[STATE_BACKOFF] =        ROW(nothing, look,    nothing, nothing, introspected, checked, wanted,         used,    report, refresh, nothing,   nothing, disable),
+	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    granted, failed,  introspected, checked, wanted_in_vain, used,    report, refresh, nothing,   nothing, disable),
+	[STATE_SUSPENDED] =      ROW(nothing, look,    granted, failed,  introspected, checked, wanted_in_vain, used,    report, refresh, nothing,   nothing, disable),
+	[STATE_DISABLED] =       ROW(nothing, nothing, nothing, nothing, nothing,      nothing, say,            nothing, say,    say,     nothing,   enable,  nothing),
+};
+/* clang-format on */
+
+/* A renewal ahead for a token that nobody has asked for is left out where RenewWhenIdle=no. */
+static bool idle(const struct step *x)
+{
+	const struct schedule *s = x->s;
+
+	return !x->rules->renew_when_idle && s->state == STATE_VALID && s->last_use_ms < s->issued_ms;
+}
+
+/* Does what is due, and says when to look again. */
+static void finish(struct step *x)
+{
+	struct schedule *s = x->s;
+	int64_t now = x->now.boot_ms;
+
+	if (s->claim && s->check == CHECK_IDLE && now >= s->next_check_ms && held(s) && s->state != STATE_DISABLED)
+		begin_check(x);
+	if (!s->in_flight && s->next_attempt_ms && s->next_attempt_ms <= now) {
+		if (idle(x))
+			s->next_attempt_ms = 0;
+		else
+			start_attempt(x, false);
+	}
+	x->out->wake_ms = s->in_flight ? 0 : s->next_attempt_ms;
+	if (s->claim && s->check == CHECK_IDLE && (!x->out->wake_ms || s->next_check_ms < x->out->wake_ms))
+		x->out->wake_ms = s->next_check_ms;
+}
+
+void schedule_init(struct schedule *s, int64_t generation)
+{
+	memset(s, 0, sizeof *s);
+	s->state = STATE_EMPTY;
+	s->generation = generation;
+	s->source = EXPIRY_CONFIGURED;
+}
+
+void schedule_step(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *e, struct schedule_now now,
+		   struct schedule_actions *out)
+{
+	struct step x = { .rules = rules, .s = s, .e = e, .now = now, .out = out };
+	bool answer = e->type == SCHEDULE_GRANTED || e->type == SCHEDULE_FAILED;
+
+	memset(out, 0, sizeof *out);
+	if (!answer || s->in_flight)
+		table[s->state][e->type](&x);
+	finish(&x);
+}
