@@ -41,7 +41,7 @@ struct listener_settings {
 	int64_t mode;              /* -1: not set */
 	char *group;
 	struct config_list credentials;
-	bool disabled;
+	bool disabled;             /* a disabled one is not in settings_listeners() */
 	struct listener_settings *next;
 };
 enum listener_interface { LISTENER_BROKER, LISTENER_MANAGER };
@@ -56,7 +56,8 @@ struct settings {
 	} network;
 	struct { int level; int format; } log; /* -1: not set here */
 	struct limits limits;
-	struct listener_settings *listeners; /* the two built-in ones are made by settings_listeners() */
+	struct listener_settings *listeners; /* as written; the two built-in ones are made by settings_listeners() */
+	struct listener_settings *disabled;  /* taken out by settings_listeners() */
 	struct config_origin *origin;
 	struct config_files files;
 };
@@ -75,13 +76,22 @@ struct places {
 int places_resolve(struct places *p, struct err *err);
 void places_fini(struct places *p);
 
-/* Reads it; mistakes go to notes. NULL only for -ERR_INTERNAL. */
+/*
+ * Reads it; mistakes go to notes. NULL only for -ERR_INTERNAL. service_uid CONFIG_ANY_OWNER: not known yet (the parent reads User= first), then who owns the files is not judged.
+ */
 struct settings *settings_read(const struct places *places, uid_t service_uid, struct config_notes *notes, struct err *err);
 struct settings *settings_ref(struct settings *s);
 struct settings *settings_unref(struct settings *s); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct settings *, settings_unref)
 
 /* The listeners to open: the two built-in ones (unless disabled) and the [Listener] sections, paths filled in. The list belongs to s. */
 const struct listener_settings *settings_listeners(struct settings *s, const struct places *places, struct err *err);
+
+/* AllowedHosts= when it is not set; LoginUrl's hosts are added to it by the credentials. Ends with NULL. */
+extern const char *const settings_default_hosts[];
+
+/* Appends the merged configuration as --check prints it, every value with its origin. */
+void settings_print(struct buf *out, const struct settings *s);
 
 /* Defaults only, for tests. */
 void limits_default(struct limits *l);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files of the configuration: a main file and its drop-ins, symlinks welcome, writable by root and the service user alone.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "daemon/common/config_parts.h"
+
+static void closedirp(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+/* A ConfigMap is mounted 0777 and read-only: what nobody can write is safe. */
+static bool read_only(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+}
+
+bool config_owner_ok(int fd, const char *path, uid_t owner, struct config_notes *notes)
+{
+	struct stat st;
+
+	if (owner == CONFIG_ANY_OWNER)
+		return true;
+	if (fstat(fd, &st) < 0) {
+		config_note(notes, path, 0, "cannot be examined: %s", strerror(errno));
+		return false;
+	}
+	if ((st.st_uid == 0 || st.st_uid == owner) && !(st.st_mode & 022))
+		return true;
+	if (read_only(fd))
+		return true;
+	if (st.st_mode & 022)
+		config_note(notes, path, 0, "others may write it (mode %04o) — chmod go-w %s", (unsigned)(st.st_mode & 07777), path);
+	else
+		config_note(notes, path, 0, "it belongs to uid %u, neither root nor the service user — chown root %s", (unsigned)st.st_uid, path);
+	return false;
+}
+
+/* Bytes of an open regular file; a file that grows while it is read is bounded all the same. */
+static int read_all(int fd, struct buf *out, const char *path, struct config_notes *notes, struct err *err)
+{
+	for (;;) {
+		char chunk[8192];
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			config_note(notes, path, 0, "cannot be read: %s", strerror(errno));
+			return 0;
+		}
+		if (n == 0)
+			return 1;
+		if (out->len + (size_t)n > CONFIG_FILE_MAX) {
+			config_note(notes, path, 0, "it is larger than 1 MiB — this is no configuration file");
+			return 0;
+		}
+		buf_add(out, chunk, (size_t)n);
+		if (buf_failed(out))
+			return err_oom(err);
+	}
+}
+
+int config_read_file(const char *path, uid_t owner, struct config_notes *notes, struct buf *out, bool *missing, struct err *err)
+{
+	struct stat st;
+	/* O_NONBLOCK: opening a FIFO must not wait for its writer */
+	CLEANUP(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	*missing = fd < 0 && errno == ENOENT;
+	if (*missing)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		config_note(notes, path, 0, "cannot be opened: %s%s", strerror(errno),
+			    errno == EACCES ? " — the service user must be able to read it" : "");
+		return 0;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		config_note(notes, path, 0, "it is not a regular file — remove it");
+		return 0;
+	}
+	if (!config_owner_ok(fd, path, owner, notes))
+		return 0;
+	return read_all(fd, out, path, notes, err);
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool wanted(const char *name, const char *suffix)
+{
+	size_t n = strlen(name), m = strlen(suffix);
+
+	return name[0] != '.' && n > m && !strcmp(name + n - m, suffix);
+}
+
+int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct config_notes *notes, struct config_list *names, struct err *err)
+{
+	CLEANUP(closedirp) DIR *d = opendir(dir);
+	const struct dirent *entry;
+
+	if (!d && errno == ENOENT)
+		return 0;
+	if (!d) {
+		config_note(notes, dir, 0, "cannot be opened: %s", strerror(errno));
+		return 0;
+	}
+	if (!config_owner_ok(dirfd(d), dir, owner, notes))
+		return 0;
+	while ((entry = readdir(d)))
+		if (wanted(entry->d_name, suffix) && config_list_add(names, entry->d_name) < 0)
+			return err_oom(err);
+	if (names->n)
+		qsort(names->items, names->n, sizeof(*names->items), compare);
+	return 0;
+}
+
+void config_files_fini(struct config_files *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		free(files->path[i]);
+	free(files->path);
+	*files = (struct config_files){ 0 };
+}
+
+/* What all files of one configuration have in common. */
+struct reading {
+	const struct config_section *sections;
+	size_t n_sections;
+	void *target;
+	uid_t owner;
+	struct config_notes *notes;
+	struct config_origin *origin;
+	struct config_files *files;
+};
+
+static int remember(struct config_files *files, const char *path, struct err *err)
+{
+	char **paths = reallocarray(files->path, files->n + 1, sizeof(*paths));
+
+	if (!paths)
+		return err_oom(err);
+	files->path = paths;
+	paths[files->n] = strdup(path);
+	if (!paths[files->n])
+		return err_oom(err);
+	files->n++;
+	return 0;
+}
+
+static int read_one(struct reading *r, const char *path, bool required, struct err *err)
+{
+	CLEANUP(buf_finip) struct buf text;
+	bool missing;
+
+	buf_init(&text, CONFIG_FILE_MAX + 1);
+	int got = config_read_file(path, r->owner, r->notes, &text, &missing, err);
+
+	if (missing && required)
+		config_note(r->notes, path, 0, "it does not exist — create it");
+	if (got <= 0)
+		return got;
+	if (remember(r->files, path, err) < 0)
+		return -ERR_INTERNAL;
+	return config_parse(path, text.data ? text.data : "", text.len, r->sections, r->n_sections, r->target, r->notes, r->origin, err);
+}
+
+static int read_drop_ins(struct reading *r, const char *main_path, struct err *err)
+{
+	CLEANUP(config_list_fini) struct config_list names = { 0 };
+	CLEANUP(cleanup_free) char *dir = NULL;
+
+	if (asprintf(&dir, "%s.d", main_path) < 0) {
+		dir = NULL;
+		return err_oom(err);
+	}
+	if (config_list_dir(dir, ".conf", r->owner, r->notes, &names, err) < 0)
+		return -ERR_INTERNAL;
+	for (size_t i = 0; i < names.n; i++) {
+		CLEANUP(cleanup_free) char *path = NULL;
+
+		if (asprintf(&path, "%s/%s", dir, names.items[i]) < 0) {
+			path = NULL;
+			return err_oom(err);
+		}
+		if (read_one(r, path, true, err) < 0)
+			return -ERR_INTERNAL;
+	}
+	return 0;
+}
+
+int config_read(const char *dir, const char *name, bool required, const struct config_section *sections, size_t n_sections, void *target,
+		uid_t owner, struct config_notes *notes, struct config_origin **origin, struct config_files *files, struct err *err)
+{
+	CLEANUP(cleanup_free) char *path = NULL;
+
+	*files = (struct config_files){ 0 };
+	*origin = config_origin_new();
+	if (!*origin)
+		return err_oom(err);
+	for (size_t i = 0; i < n_sections; i++)
+		if (!sections[i].named && config_defaults(&sections[i], (char *)target + sections[i].offset, err) < 0)
+			return -ERR_INTERNAL;
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		return err_oom(err);
+	}
+	struct reading r = { sections, n_sections, target, owner, notes, *origin, files };
+
+	if (read_one(&r, path, required, err) < 0 || read_drop_ins(&r, path, err) < 0)
+		return -ERR_INTERNAL;
+	return notes->out_of_memory ? err_oom(err) : 0;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * [Listener NAME], and the two sockets that are there without any section.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "daemon/common/settings_parts.h"
+
+enum { SOCKET_PATH_MAX = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1 };
+
+static const struct {
+	const char *name, *file;
+	int interface;
+} builtin[] = {
+	{ "broker", "io.sftoken.Broker", LISTENER_BROKER },
+	{ "manager", "io.sftoken.Manager", LISTENER_MANAGER },
+};
+enum { BUILTIN = sizeof(builtin) / sizeof(builtin[0]) };
+
+static int builtin_index(const char *name)
+{
+	for (int i = 0; i < BUILTIN; i++)
+		if (!strcmp(builtin[i].name, name))
+			return i;
+	return -1;
+}
+
+static void listener_free(struct listener_settings *l)
+{
+	config_section_fini(settings_section("Listener "), l);
+	free(l->name);
+	free(l);
+}
+DEFINE_CLEANUP(struct listener_settings *, listener_free)
+
+void settings_listeners_free(struct listener_settings *list)
+{
+	while (list) {
+		struct listener_settings *next = list->next;
+
+		listener_free(list);
+		list = next;
+	}
+}
+
+static struct listener_settings *listener_new(const char *name)
+{
+	CLEANUP(listener_freep) struct listener_settings *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->name = strdup(name);
+	if (!l->name || config_defaults(settings_section("Listener "), l, NULL) < 0)
+		return NULL;
+	return TAKE(l);
+}
+
+void *settings_listener_named(void *settings, const char *name)
+{
+	struct settings *s = settings;
+	struct listener_settings **at = &s->listeners;
+
+	for (; *at; at = &(*at)->next)
+		if (!strcmp((*at)->name, name))
+			return *at;
+	*at = listener_new(name);
+	return *at;
+}
+
+/* What Interface= means where it is not written. */
+static int interface_of(const struct listener_settings *l)
+{
+	int i = builtin_index(l->name);
+
+	if (l->interface >= 0)
+		return l->interface;
+	return i >= 0 ? builtin[i].interface : LISTENER_BROKER;
+}
+
+static void note(const struct settings *s, const struct listener_settings *l, const char *key, struct config_notes *notes, const char *text)
+{
+	char title[128];
+	const char *file;
+	unsigned line;
+
+	snprintf(title, sizeof(title), "Listener %s", l->name);
+	settings_note_at(s, title, key, &file, &line);
+	config_note(notes, file, line, "[%s] %s", title, text);
+}
+
+static bool path_assigned(const struct settings *s, const struct listener_settings *l)
+{
+	char title[128];
+	const char *file;
+	unsigned line;
+
+	snprintf(title, sizeof(title), "Listener %s", l->name);
+	config_origin_of(s->origin, title, "Path", &file, &line);
+	return file != NULL;
+}
+
+static bool globs_ok(const struct config_list *globs)
+{
+	for (size_t i = 0; i < globs->n; i++) {
+		size_t n = strspn(globs->items[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-*?[]!");
+
+		if (globs->items[i][n] || n > 256)
+			return false;
+	}
+	return true;
+}
+
+static void check_path(const struct settings *s, const struct listener_settings *l, struct config_notes *notes)
+{
+	if (l->path && l->path[0] != '/')
+		note(s, l, "Path", notes, "Path= is not absolute — begin it with /");
+	else if (l->path && strlen(l->path) > SOCKET_PATH_MAX)
+		note(s, l, "Path", notes, "Path= has more than 107 bytes, which no socket can have — shorten it");
+	else if (!l->path && builtin_index(l->name) < 0 && !path_assigned(s, l))
+		note(s, l, "Path", notes, "Path= is missing — say where the socket is");
+}
+
+static void check_one(const struct settings *s, const struct listener_settings *l, struct config_notes *notes)
+{
+	int i = builtin_index(l->name);
+
+	if (l->disabled)
+		return;
+	if (i >= 0 && l->interface >= 0 && l->interface != builtin[i].interface)
+		note(s, l, "Interface", notes, "Interface= cannot be changed for this name — choose another name for the section");
+	if (interface_of(l) == LISTENER_MANAGER && l->credentials.n)
+		note(s, l, "Credential", notes, "Credential= does not fit Interface=manager — remove the line");
+	if (!globs_ok(&l->credentials))
+		note(s, l, "Credential", notes, "Credential= holds something that no name matches — names or globs with * ? [ ]");
+	check_path(s, l, notes);
+	for (const struct listener_settings *other = s->listeners; l->path && other != l; other = other->next)
+		if (other->path && !other->disabled && !strcmp(other->path, l->path))
+			note(s, l, "Path", notes, "Path= is the one of another [Listener] — choose another");
+}
+
+void settings_check_listeners(const struct settings *s, struct config_notes *notes)
+{
+	for (const struct listener_settings *l = s->listeners; l; l = l->next)
+		check_one(s, l, notes);
+}
+
+/* Puts the built-in ones that no section names at the front. */
+static int add_builtin(struct settings *s, struct err *err)
+{
+	for (int i = BUILTIN - 1; i >= 0; i--) {
+		const struct listener_settings *l = s->listeners;
+
+		while (l && strcmp(l->name, builtin[i].name))
+			l = l->next;
+		for (const struct listener_settings *d = s->disabled; d && !l; d = d->next)
+			if (!strcmp(d->name, builtin[i].name))
+				l = d;
+		if (l)
+			continue;
+		struct listener_settings *added = listener_new(builtin[i].name);
+
+		if (!added)
+			return err_oom(err);
+		added->next = s->listeners;
+		s->listeners = added;
+	}
+	return 0;
+}
+
+static void take_out_disabled(struct settings *s)
+{
+	struct listener_settings **at = &s->listeners;
+
+	while (*at) {
+		struct listener_settings *l = *at;
+
+		if (!l->disabled) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		l->next = s->disabled;
+		s->disabled = l;
+	}
+}
+
+static int complete(struct listener_settings *l, const struct places *places, struct err *err)
+{
+	int i = builtin_index(l->name);
+
+	l->interface = interface_of(l);
+	if (!l->path && i >= 0 && asprintf(&l->path, "%s/%s", places->runtime_dir, builtin[i].file) < 0) {
+		l->path = NULL;
+		return err_oom(err);
+	}
+	if (!l->path || strlen(l->path) > SOCKET_PATH_MAX)
+		return err_set(err, ERR_ADMIN, "the socket of [Listener %s] would have more than 107 bytes, which no socket can have — give a "
+			       "shorter --runtime", l->name);
+	return 0;
+}
+
+const struct listener_settings *settings_listeners(struct settings *s, const struct places *places, struct err *err)
+{
+	take_out_disabled(s);
+	if (add_builtin(s, err) < 0)
+		return NULL;
+	for (struct listener_settings *l = s->listeners; l; l = l->next)
+		if (complete(l, places, err) < 0)
+			return NULL;
+	if (!s->listeners)
+		err_set(err, ERR_ADMIN, "every [Listener] is disabled — nobody could reach the daemon");
+	return s->listeners;
+}
