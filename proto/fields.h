@@ -80,12 +80,16 @@ struct fields {
 
 #define FIELDS(table, type) { (table), sizeof(table) / sizeof((table)[0]), sizeof(type) }
 
-enum unknown { UNKNOWN_REFUSE, UNKNOWN_IGNORE };
+/*
+ * REFUSE: callers' messages. IGNORE: unknown members are skipped (our own channels). NEWER: for the replies of a server that may be newer than
+ * we are: also an enumeration value that we do not know is taken, as -1.
+ */
+enum unknown { UNKNOWN_REFUSE, UNKNOWN_IGNORE, UNKNOWN_NEWER };
 
 /*
  * Fills *out (zeroed first; enums -1) from a checked object; object.start NULL counts as {}. Returns 0, or -ERR_INPUT with *bad set to the name of the field
- * that is unknown, missing, of the wrong type or outside its range (a static string or text inside the message).
- * Callers' messages use UNKNOWN_REFUSE, replies and our own channels UNKNOWN_IGNORE.
+ * that is unknown, missing, of the wrong type or outside its range (a static string or text inside the message), or -ERR_PROTOCOL (*bad set too) for a
+ * number with fraction or exponent where an integer belongs: interfaces.md 1 rule 3 closes the connection then.
  */
 int fields_decode(const struct fields *f, struct json_value object, enum unknown unknown, void *out, const char **bad,
 		  struct err *err);

@@ -36,7 +36,9 @@ struct service {
 };
 
 /*
- * Either runs a method (true), which answers by itself now or later, or appends a complete reply or error to out (false).
+ * Either runs a method (true), which answers by itself now or later, or appends a complete reply or error to out (false). False with nothing
+ * appended: the call breaks the protocol (a fraction or exponent where an integer belongs), close the connection. A oneway call is
+ * answered like any other here; not sending it is the connection's work.
  * The biggest params struct may be SERVICE_PARAMS_MAX bytes (asserted).
  */
 enum { SERVICE_PARAMS_MAX = 512 };

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Characters inside JSON strings, for json_check.c (which needs them while it checks) and json.c (afterwards). Nobody else includes this.
+ */
+#ifndef PROTO_JSON_CHAR_H
+#define PROTO_JSON_CHAR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline bool json_is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/* True when none of the eight bytes at p is a quote, a backslash, a control character or outside ASCII: they can be skipped at once. */
+static inline bool json_plain8(const char *p)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t x, quote, backslash;
+
+	memcpy(&x, p, sizeof(x));
+	quote = x ^ ones * '"';
+	backslash = x ^ ones * '\\';
+	/* (v - ones) & ~v has the top bit of a byte set if that byte is zero; a borrow can only add marks, never hide one. */
+	return ((x | ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & tops) == 0;
+}
+
+/* The four hexadecimal digits at p as a number, or -1. */
+static inline int json_hex4(const char *p)
+{
+	int value = 0, i;
+
+	for (i = 0; i < 4; i++) {
+		char c = p[i];
+
+		value <<= 4;
+		if (c >= '0' && c <= '9')
+			value |= c - '0';
+		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+			value |= (c | 0x20) - 'a' + 10;
+		else
+			return -1;
+	}
+	return value;
+}
+
+/* What a backslash and c stand for, or 0 when that is no escape ('u' is not looked at here). */
+static inline char json_escape_value(char c)
+{
+	switch (c) {
+	case '"':
+	case '\\':
+	case '/':
+		return c;
+	case 'b':
+		return '\b';
+	case 'f':
+		return '\f';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case 't':
+		return '\t';
+	default:
+		return 0;
+	}
+}
+
+static inline size_t json_put_utf8(uint32_t c, char to[4])
+{
+	if (c < 0x80) {
+		to[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		to[0] = (char)(0xc0 | c >> 6);
+		to[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		to[0] = (char)(0xe0 | c >> 12);
+		to[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		to[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	to[0] = (char)(0xf0 | c >> 18);
+	to[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	to[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	to[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+/* The next character of a string that was checked; *at moves behind it. Returns its size in UTF-8, which is at most what it took in the text. */
+static inline size_t json_next_char(const char **at, char to[4])
+{
+	const char *p = *at;
+	unsigned char lead = (unsigned char)*p;
+	uint32_t c;
+
+	if (lead != '\\') {
+		size_t size = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+
+		memcpy(to, p, size);
+		*at = p + size;
+		return size;
+	}
+	if (p[1] != 'u') {
+		to[0] = json_escape_value(p[1]);
+		*at = p + 2;
+		return 1;
+	}
+	c = (uint32_t)json_hex4(p + 2);
+	*at = p + 6;
+	if (c >= 0xd800 && c <= 0xdbff) {
+		c = 0x10000 + ((c - 0xd800) << 10) + ((uint32_t)json_hex4(p + 8) - 0xdc00);
+		*at = p + 12;
+	}
+	return json_put_utf8(c, to);
+}
+
+#endif
