@@ -93,8 +93,9 @@ class Server:
         if self._http:
             return connection
         # what loop.create_server(ssl=...) does, but with a context chosen for each connection
-        return sslproto.SSLProtocol(asyncio.get_running_loop(), connection, self._context(), None,
-                                    server_side=True)
+        nobody_waits: Any = None
+        return sslproto.SSLProtocol(asyncio.get_running_loop(), connection, self._context(),
+                                    nobody_waits, server_side=True)
 
     def _context(self) -> ssl.SSLContext:
         kind = self.world.settings.tls

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be configured: settings of the whole server, apps and users. Unknown names are refused."""
+"""What can be configured: the whole server, apps and users. Unknown names are refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class App:
     unapproved_error: str = "user_not_approved"     # or not_admin_approved
     installed: bool = True                # False: app_not_found
     jwt_tokens: bool = False              # access tokens in JWT format
-    force_error: Any = None               # a name of errors.py or {error, error_description, status}
+    force_error: Any = None               # a name of errors.py, or its parts in an object
     introspect_any: bool = False          # may introspect the tokens of other apps
     reuse_dead: bool = False              # hand out the newest token again although it is dead
     real_life_s: Optional[float] = None   # dies at this age, whatever introspection says

@@ -229,7 +229,8 @@ class Standin:
 
     def kill_token(self, token: Optional[str] = None, client_id: Optional[str] = None) -> int:
         """End the session of this token, or all of this app, or all; returns how many lived."""
-        return int(self.control("POST", "/kill", {"token": token, "client_id": client_id})["killed"])
+        spec = {"token": token, "client_id": client_id}
+        return int(self.control("POST", "/kill", spec)["killed"])
 
     revoke = kill_token
 

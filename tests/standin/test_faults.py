@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 import zlib
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 from .errors import ERRORS
 from .faultkinds import KINDS
@@ -20,14 +20,14 @@ from .standin_client import StandinError
 from .tap import APP, FORM, JWT_APP, Case, Reply, equal, wait_for
 
 BODY = f"grant_type=client_credentials&client_id={APP}&client_secret=s3cr%2Bt%2F%3D".encode()
-REQUEST = (b"POST /services/oauth2/token HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n"
-           b"User-Agent: sftokend/0.1\r\nContent-Type: " + FORM.encode()
+REQUEST = (b"POST /services/oauth2/token HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+           b"Accept: application/json\r\nUser-Agent: sftokend/0.1\r\nContent-Type: " + FORM.encode()
            + b"\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
 DROPPED = (ConnectionError, http.client.HTTPException, ssl.SSLError)
 
 
-def _spoiled(case: Case, kind: str, **args: object) -> Reply:
-    case.standin.fault(kind, **args)  # type: ignore[arg-type]
+def _spoiled(case: Case, kind: str, **args: Any) -> Reply:
+    case.standin.fault(kind, **args)
     return case.client.client_credentials()
 
 
@@ -75,7 +75,8 @@ def test_selection(case: Case) -> None:
     equal(case.client.get("/services/oauth2/userinfo", token).status, 503)
     faults = [e["fault"] for e in case.standin.requests() if e["fault"]]
     equal(faults, ["html"] * 5)
-    for kind, args in (("no_such", {}), ("html", {"no_such": 1})):
+    wrong: list[tuple[str, Any]] = [("no_such", {}), ("html", {"no_such": 1})]
+    for kind, args in wrong:
         with _refused(StandinError):
             case.standin.fault(kind, **args)
 
@@ -117,7 +118,7 @@ def test_half_close(case: Case) -> None:
     with _asked(case) as sock:
         assert len(_read(sock).partition(b"\r\n\r\n")[2]) == 10
         equal(case.standin.stats()["open_connections"], 1)
-    wait_for(lambda: case.standin.stats()["open_connections"] == 0, "the end of the connection")
+    wait_for(lambda: not case.standin.stats()["open_connections"], "the end of the connection")
 
 
 def test_silence(case: Case) -> None:
@@ -174,7 +175,7 @@ def test_huge_abandoned(case: Case) -> None:
     case.standin.fault("huge", mb=100_000)
     with _asked(case) as sock:
         _read(sock, 1 << 20)
-    wait_for(lambda: case.standin.stats()["open_connections"] == 0, "the end of the flood")
+    wait_for(lambda: not case.standin.stats()["open_connections"], "the end of the flood")
     equal(case.client.client_credentials().status, 200)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ sys.dont_write_bytecode = True
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import jwt                                                              # noqa: E402
+from jwt.algorithms import RSAAlgorithm                                 # noqa: E402
 
 from standin.errors import ERRORS                                       # noqa: E402
 from standin.settings import id18                                       # noqa: E402
@@ -63,9 +65,12 @@ def test_client_credentials_refusals(case: Case) -> None:
     ask = case.client.client_credentials
     equal(ask(secret="wrong").error, ERRORS["invalid_client"])
     equal(ask(app="nobody").error, ERRORS["invalid_client_id"])
-    for change, error in (({"run_as": None}, "no_run_as"), ({"flows": []}, "flow_disabled"),
-                          ({"installed": False}, "app_not_found")):
-        case.standin.add_app("one", **({"secret": SECRET, "run_as": USER} | change))
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"run_as": None}, "no_run_as"), ({"flows": []}, "flow_disabled"),
+        ({"installed": False}, "app_not_found")]
+    for change, error in changes:
+        fields: dict[str, Any] = {"secret": SECRET, "run_as": USER} | change
+        case.standin.add_app("one", **fields)
         equal(ask(app="one").error, ERRORS[error])
         case.standin.configure(apps={"one": None})
     equal(case.standin.problems(), [])
@@ -132,10 +137,12 @@ def test_jwt_lenient(case: Case) -> None:
     """JWT bearer, lenient: what other clients send and the real server takes"""
     case.standin.configure(strict=False)
     now = int(time.time())
-    for claims in ({"exp": str(now + 180)}, {"exp": (now + 300) * 1000}, {"exp": now},
-                   {"exp": now + 3600}, {"aud": "https://login.salesforce.com/"},
-                   {"aud": "test.salesforce.com"}, {"aud": [case.standin.url]},
-                   {"prn": USER, "sub": "stranger@example.com"}, {"prn": USER, "sub": None}):
+    taken: list[dict[str, Any]] = [
+        {"exp": str(now + 180)}, {"exp": (now + 300) * 1000}, {"exp": now},
+        {"exp": now + 3600}, {"aud": "https://login.salesforce.com/"},
+        {"aud": "test.salesforce.com"}, {"aud": [case.standin.url]},
+        {"prn": USER, "sub": "stranger@example.com"}, {"prn": USER, "sub": None}]
+    for claims in taken:
         reply = case.client.jwt_bearer(**claims)
         equal((claims, reply.status), (claims, 200))
     equal(case.client.jwt_bearer(exp=now - 200).error, ERRORS["expired_assertion"])
@@ -238,11 +245,12 @@ def test_strict_requests(case: Case) -> None:
 
 def test_strict_jwt(case: Case) -> None:
     """strict mode: nothing beside the assertion, no odd claims, no odd types"""
-    for fields, claims, text in (
-            ({"client_secret": "x"}, {}, "parameter client_secret"),
-            ({"client_id": JWT_APP}, {}, "parameter client_id"),
-            ({}, {"alg2": "x"}, "unknown claim alg2"), ({}, {"iat": "1"}, "iat is not an integer"),
-            ({}, {"exp": str(int(time.time()) + 180)}, "exp is not an integer")):
+    odd: list[tuple[dict[str, str], dict[str, Any], str]] = [
+        ({"client_secret": "x"}, {}, "parameter client_secret"),
+        ({"client_id": JWT_APP}, {}, "parameter client_id"),
+        ({}, {"alg2": "x"}, "unknown claim alg2"), ({}, {"iat": "1"}, "iat is not an integer"),
+        ({}, {"exp": str(int(time.time()) + 180)}, "exp is not an integer")]
+    for fields, claims, text in odd:
         case.standin.clear_log()
         equal(case.client.jwt_bearer(fields=fields, **claims).status, 400)
         assert any(p.endswith(text) for p in case.standin.problems()), case.standin.problems()
@@ -343,7 +351,8 @@ def test_jwt_tokens(case: Case) -> None:
     """access tokens in JWT format: fixed exp, signed by a key of /id/keys"""
     case.standin.add_app(APP, jwt_tokens=True, session_timeout_s=900)
     token = _token(case)
-    key = jwt.PyJWK(case.client.get("/id/keys").json["keys"][0]).key
+    algorithm: Any = RSAAlgorithm
+    key = algorithm.from_jwk(json.dumps(case.client.get("/id/keys").json["keys"][0]))
     claims = jwt.decode(token, key, algorithms=["RS256"], audience=case.standin.url)
     equal(claims["exp"] - claims["iat"] in (899, 900), True)
     equal((claims["scp"], claims["client_id"]), ("api id", APP))

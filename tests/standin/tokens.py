@@ -130,7 +130,8 @@ def _jwt_token(exchange: Exchange, granted: Granted) -> str:
               "iat": issued, "exp": int(clock.wall_at(clock.now() + life)), "mty": "oauth",
               "sfi": opaque_token("")[1:33], "roles": [], "hsc": False,
               "client_id": granted.client_id}
-    return jwt.encode(claims, TOKEN_KEY.get(), algorithm="RS256", headers=header)
+    key: Any = TOKEN_KEY.get()      # PyJWT 2.6 announces text only, but takes keys
+    return jwt.encode(claims, key, algorithm="RS256", headers=header)
 
 
 def signature(secret: str, identity: str, issued_at: str) -> str:
