@@ -87,7 +87,8 @@ static bool is_plain(const char *p, size_t size)
 	return !(size == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0); /* C1 control characters */
 }
 
-static void add_escaped(struct buf *out, const char *text, const char *format)
+/* escape: what the two hexadecimal digits of a byte follow. */
+static void add_escaped(struct buf *out, const char *text, const char *escape)
 {
 	const char *end = text + strlen(text);
 
@@ -101,7 +102,7 @@ static void add_escaped(struct buf *out, const char *text, const char *format)
 			buf_add_char(out, *text);
 			size = 1;
 		} else {
-			buf_addf(out, format, (unsigned)(unsigned char)*text);
+			buf_addf(out, "%s%02x", escape, (unsigned)(unsigned char)*text);
 			size = 1;
 		}
 		text += size;
@@ -136,7 +137,7 @@ static void format_text(struct buf *out, const char *event, const struct log_fie
 			buf_add_text(out, fields[i].text);
 		} else {
 			buf_add_char(out, '"');
-			add_escaped(out, fields[i].text, "\\x%02x");
+			add_escaped(out, fields[i].text, "\\x");
 			buf_add_char(out, '"');
 		}
 	}
@@ -160,9 +161,9 @@ static void add_time(struct buf *out, int64_t real_ms)
 static void add_member(struct buf *out, const char *name, const char *text)
 {
 	buf_add_text(out, ",\"");
-	add_escaped(out, name, "\\u%04x");
+	add_escaped(out, name, "\\u00");
 	buf_add_text(out, "\":\"");
-	add_escaped(out, text, "\\u%04x");
+	add_escaped(out, text, "\\u00");
 	buf_add_char(out, '"');
 }
 
@@ -184,7 +185,7 @@ static void format_json(struct buf *out, const char *program, int64_t real_ms, e
 			continue;
 		}
 		buf_add_text(out, ",\"");
-		add_escaped(out, fields[i].name, "\\u%04x");
+		add_escaped(out, fields[i].name, "\\u00");
 		buf_add_text(out, "\":");
 		buf_add_int(out, fields[i].number);
 	}

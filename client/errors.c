@@ -86,7 +86,7 @@ static int other_error(const struct varlink_reply *reply, struct sftoken_err *er
 		struct configuration_invalid_error f = { 0 };
 		const char *bad;
 
-		if (fields_decode(&configuration_invalid_table, reply->parameters, UNKNOWN_IGNORE, &f, &bad, NULL) == 0)
+		if (fields_decode(&configuration_invalid_table, reply->parameters, UNKNOWN_NEWER, &f, &bad, NULL) == 0)
 			return fail(err, SFTOKEN_E_OTHER,
 				    "the configuration has a mistake, nothing was changed: %s:%lld: %s (`sftoken check` shows all)",
 				    f.file, (long long)f.line.value, f.message);
@@ -107,7 +107,7 @@ int error_from_reply(const struct varlink_reply *reply, struct sftoken_err *err)
 		error = fields_enum(broker_error_names, reply->error + prefix);
 	if (strcmp(reply->error, MANAGER_INTERFACE ".NoSuchCredential") == 0)
 		error = BROKER_NO_SUCH_CREDENTIAL;
-	if (error < 0 || fields_decode(&broker_error_tables[error], reply->parameters, UNKNOWN_IGNORE, &f, &bad, NULL) < 0) {
+	if (error < 0 || fields_decode(&broker_error_tables[error], reply->parameters, UNKNOWN_NEWER, &f, &bad, NULL) < 0) {
 		code = other_error(reply, err);
 	} else {
 		code = say((enum broker_error)error, &f, err);

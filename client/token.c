@@ -92,7 +92,7 @@ int sftoken_token_parse(const char *parameters, struct sftoken_token **out, stru
 	if (!object.start)
 		return bad_token(err);
 	buf_add(&t->json, object.start, (size_t)(object.end - object.start));
-	if (fields_decode(&token_fields_table, object, UNKNOWN_IGNORE, &t->f, &bad, NULL) < 0)
+	if (fields_decode(&token_fields_table, object, UNKNOWN_NEWER, &t->f, &bad, NULL) < 0)
 		return bad_token(err);
 	join_scopes(t);
 	if (buf_failed(&t->json) || buf_failed(&t->scope))
@@ -171,7 +171,7 @@ static int take_report(const char *parameters, int continues, void *arg)
 	buf_init(&text, VARLINK_MESSAGE_MAX);
 	buf_add_text(&text, parameters);
 	if (buf_failed(&text) || json_check(text.data, text.len, JSON_DEPTH_MAX, NULL) < 0 ||
-	    fields_decode(&report_rejected_reply_table, json_root(text.data, text.len), UNKNOWN_IGNORE, reply, &bad, NULL) < 0)
+	    fields_decode(&report_rejected_reply_table, json_root(text.data, text.len), UNKNOWN_NEWER, reply, &bad, NULL) < 0)
 		return SFTOKEN_E_PROTOCOL;
 	return 0;
 }
