@@ -305,7 +305,7 @@ static void classify_unanswered(const struct http_response *res, int grant_type,
 /* Scheme, host and port of where a redirect points; the rest may hold secrets. */
 static void classify_redirect(const struct http_response *res, int grant_type, struct problem *p)
 {
-	struct salesforce_url parts;
+	struct url parts;
 	char url[300], detail[200] = "";
 	size_t size;
 

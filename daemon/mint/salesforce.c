@@ -45,7 +45,7 @@ static const char *salesforce_realm(const char *host)
 
 char *salesforce_audience(const struct credential *c)
 {
-	struct salesforce_url parts;
+	struct url parts;
 	const char *realm;
 	char *copy;
 	size_t size;
@@ -204,10 +204,10 @@ int salesforce_introspect_request(const struct credential *c, const struct grant
 {
 	CLEANUP(buf_finip) struct buf form;
 
+	buf_init(&form, HTTP_BODY_MAX);
 	*req = (struct http_request){ 0 };
 	if (!c->client_secret)
 		return err_set(err, ERR_ADMIN, "introspection needs ClientSecret=");
-	buf_init(&form, HTTP_BODY_MAX);
 	oauth_form_add(&form, "token", secret_bytes(g->access_token), secret_size(g->access_token));
 	oauth_form_add(&form, "token_type_hint", "access_token", strlen("access_token"));
 	oauth_form_add(&form, "client_id", c->client_id, strlen(c->client_id));

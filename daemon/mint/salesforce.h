@@ -5,6 +5,7 @@
 #ifndef MINT_SALESFORCE_H
 #define MINT_SALESFORCE_H
 
+#include "daemon/common/url.h"
 #include "daemon/mint/credential.h"
 #include "daemon/mint/exchange.h"
 
@@ -14,23 +15,11 @@ char *salesforce_url(const char *base, const char *what);
 /* The audience of a JWT (facts: salesforce-oauth.md 5.3): the configured one, else test.salesforce.com or login.salesforce.com by host of LoginUrl, else LoginUrl itself for other hosts. Caller frees. */
 char *salesforce_audience(const struct credential *c);
 
-/* A URL in its parts: the only ones that we accept anywhere. Texts are inside. */
-struct salesforce_url {
-	bool https;
-	char host[256];   /* lower case; an IPv6 literal with its brackets */
-	unsigned port;    /* 443 (http: 80) when the URL names none */
-	const char *path; /* points into the URL: "" or "/..." */
-};
-
-/*
- * Takes https://host[:port][/path], or http for the literals 127.0.0.1 and [::1], apart. Everything that two readers could read in two ways is refused: user
- * info, query, fragment, percent signs or other than letters, digits, dots and hyphens in the host, a trailing dot, empty labels, dot segments, control bytes,
- * spaces, backslashes. 0 or -ERR_INPUT with what is wrong.
- */
-int salesforce_parse_url(const char *url, struct salesforce_url *out, struct err *err);
+/* The URL by common/url's rules, at most 1 KiB, https or loopback. Nothing is contacted that has not passed this. 0 or -ERR_INPUT with what is wrong. */
+int salesforce_parse_url(const char *url, struct url *out, struct err *err);
 
 /* Appends "host:port", the name under which attempts share a host's limits and breaker. */
-void salesforce_host_key(const struct salesforce_url *url, struct buf *out);
+void salesforce_host_key(const struct url *url, struct buf *out);
 
 /*
  * The hosts that a credential may use: AllowedHosts= if it is configured, else the default list and the host of login_url with its port.
@@ -39,11 +28,14 @@ void salesforce_host_key(const struct salesforce_url *url, struct buf *out);
 int salesforce_hosts(struct config_list *out, const struct config_list *configured, const char *login_url, struct err *err);
 void salesforce_hosts_fini(struct config_list *hosts);
 
-/* instance_url in the one form that we store: scheme://host[:port], the default port left out. Caller frees. NULL with err when it is not to be contacted. */
+/*
+ * instance_url in the one form that we store: scheme://host[:port], the default port left out. Caller frees. NULL with err: -ERR_ADMIN when the host is not allowed,
+ * another code when it is no such URL. */
 char *salesforce_instance_url(const char *url, const struct config_list *allowed_hosts, struct err *err);
 
 /*
- * Whether url may be contacted: https, or http for 127.0.0.1 and [::1]; no user info, no fragment, host in the list ("*.x" stands for one or more labels). Fills err with what is wrong.
+ * Whether url may be contacted: https, or http for 127.0.0.1 and [::1]; no user info, no fragment, host in the list ("*.x" stands for one or more labels, and
+ * no port for 443). Fills err with what is wrong: -ERR_ADMIN when only the list is against it.
  */
 int salesforce_check_url(const char *url, const struct config_list *allowed_hosts, struct err *err);
 

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/mint/attempt.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/mint/gate.h"
+#include "daemon/mint/salesforce.h"
+
+enum { GUARD_MS = 250, KEY_MAX = 300 };
+
+struct attempts {
+	struct loop *loop;
+	struct http *http;
+	struct gate *gate;
+	struct config_list hosts; /* AllowedHosts= */
+	int64_t timeout_ms;
+};
+
+enum phase {
+	WAITING, /* at the gate */
+	RUNNING, /* a request is under way; the timer is the deadline */
+	PAUSED,  /* the flow wants a delay */
+	ENDING,  /* decided without a request; the timer delivers it */
+	ENDED,
+};
+
+struct attempt {
+	struct gate_waiter gate;
+	struct attempts *all;
+	struct timer *timer;
+	enum phase phase;
+	struct http_call *call;
+	int64_t end_ms;
+	void *arg;
+	/* a flow */
+	const struct flow_ops *ops;
+	size_t step;
+	struct flow_run run;
+	struct config_list hosts;
+	int64_t real_skew_ms;
+	struct attempt_result result;
+	void (*done)(const struct attempt_result *r, void *arg);
+	/* one request (ops NULL) */
+	struct http_request req;
+	char refusal[160];
+	void (*answered)(const struct http_response *res, void *arg);
+};
+
+static struct attempt *attempt_of(struct gate_waiter *w)
+{
+	return (struct attempt *)(void *)((char *)w - offsetof(struct attempt, gate));
+}
+
+static void pump(struct attempts *a, struct gate_host *host);
+
+/* --- ends --- */
+
+static void attempt_free(struct attempt *t)
+{
+	timer_free(t->timer);
+	gate_quit(t->all->gate, &t->gate);
+	flow_run_fini(&t->run, t->ops);
+	salesforce_hosts_fini(&t->hosts);
+	http_request_fini(&t->req);
+	free(t);
+}
+
+static void deliver(struct attempt *t)
+{
+	t->phase = ENDED;
+	t->result.grant = t->run.grant;
+	t->result.problem = t->run.grant ? NULL : &t->run.problem;
+	t->done(&t->result, t->arg);
+	attempt_free(t);
+}
+
+static void deliver_refusal(struct attempt *t)
+{
+	struct http_response res = { .outcome = HTTP_REFUSED, .content_type = "", .location = "", .problem = t->refusal };
+
+	t->phase = ENDED;
+	t->answered(&res, t->arg);
+	attempt_free(t);
+}
+
+/* Ends what has not been sent; the caller hears of it in the next turn of the loop. */
+static void end_unsent(struct attempt *t, enum problem_class class, int64_t retry_after_ms, const char *why)
+{
+	snprintf(t->refusal, sizeof t->refusal, "%s", why);
+	t->run.problem = (struct problem){ .class = class, .outcome = HTTP_REFUSED, .retry_after_ms = retry_after_ms };
+	snprintf(t->run.problem.message, sizeof t->run.problem.message, "%s", why);
+	t->phase = ENDING;
+	timer_set(t->timer, loop_now_ms(t->all->loop));
+}
+
+static void refuse(struct attempt *t, int64_t now_ms, int64_t retry_ms)
+{
+	char why[160];
+
+	snprintf(why, sizeof why,
+		 "the host did not answer several times in a row and is left alone for %lld s: check the network and LoginUrl=",
+		 (long long)(retry_ms - now_ms + 999) / 1000);
+	end_unsent(t, PROBLEM_RETRY, retry_ms - now_ms, why);
+}
+
+/* --- one exchange --- */
+
+static enum gate_outcome reached(const struct http_response *res)
+{
+	if (res->outcome == HTTP_REFUSED)
+		return GATE_UNDECIDED;
+	if (res->outcome == HTTP_ANSWERED && res->status < 500)
+		return GATE_REACHED;
+	return GATE_FAILED;
+}
+
+static void go_on(struct attempt *t, enum verdict verdict)
+{
+	if (verdict == FLOW_NEXT)
+		t->step++;
+	if (verdict == FLOW_AGAIN || verdict == FLOW_NEXT) {
+		t->phase = PAUSED;
+		timer_set(t->timer, loop_now_ms(t->all->loop) + (verdict == FLOW_AGAIN ? t->run.delay_ms : 0));
+		return;
+	}
+	deliver(t);
+}
+
+static void on_answer(const struct http_response *res, void *arg)
+{
+	struct attempt *t = arg;
+	struct attempts *a = t->all;
+	int64_t now_ms = clock_now_ms();
+
+	t->call = NULL;
+	timer_clear(t->timer);
+	gate_leave(a->gate, &t->gate, reached(res), res->retry_after_ms, now_ms);
+	pump(a, t->gate.host);
+	if (!t->ops) {
+		t->phase = ENDED;
+		t->answered(res, t->arg);
+		attempt_free(t);
+		return;
+	}
+	t->result.sent_ms = res->sent_ms;
+	t->result.took_ms = now_ms - res->sent_ms;
+	t->result.date_real_ms = res->date_real_ms;
+	go_on(t, t->ops->steps[t->step].answer(&t->run, res));
+}
+
+/* libcurl's own time limit comes first; this one holds even when it does not. */
+static void on_deadline(struct attempt *t)
+{
+	struct http_response res = { .outcome = HTTP_UNKNOWN, .content_type = "", .location = "",
+				     .sent_ms = t->end_ms - t->all->timeout_ms, .problem = "no answer in time" };
+
+	http_cancel(TAKE(t->call));
+	on_answer(&res, t);
+}
+
+static void send_request(struct attempt *t, struct http_request *req)
+{
+	int64_t now_ms = clock_now_ms();
+
+	t->end_ms = now_ms + t->all->timeout_ms;
+	t->call = http_submit(t->all->http, req, on_answer, t);
+	if (!t->call) {
+		end_unsent(t, PROBLEM_RETRY, 0, "out of memory");
+		return;
+	}
+	t->phase = RUNNING;
+	timer_set(t->timer, t->end_ms + GUARD_MS);
+}
+
+/* Asks the flow what to send, and sends it if it may go there. */
+static void run_step(struct attempt *t)
+{
+	struct http_request req = { 0 };
+	struct err err = { 0 };
+	int r;
+
+	t->run.real_ms = clock_real_ms() + t->real_skew_ms;
+	r = t->ops->steps[t->step].ask(&t->run, &req, &err);
+	if (r == 0)
+		r = salesforce_check_url(req.url, &t->hosts, &err);
+	if (r == 0) {
+		send_request(t, &req);
+		return;
+	}
+	http_request_fini(&req);
+	end_unsent(t, err.code == ERR_ADMIN || err.code == ERR_INPUT ? PROBLEM_ADMIN : PROBLEM_RETRY, 0, err.text);
+}
+
+/* Lets in who may go, and sends away who waits in vain. Calls nobody back: all ends come by timers and by http. */
+static void pump(struct attempts *a, struct gate_host *host)
+{
+	int64_t now_ms = clock_now_ms(), retry_ms = 0;
+	struct gate_waiter *w;
+
+	while ((w = gate_next(a->gate, host, now_ms))) {
+		struct attempt *t = attempt_of(w);
+
+		if (t->ops)
+			run_step(t);
+		else
+			send_request(t, &t->req);
+		if (t->phase == ENDING)
+			gate_leave(a->gate, w, GATE_UNDECIDED, 0, now_ms);
+	}
+	while ((w = gate_next_refused(a->gate, host, now_ms, &retry_ms)))
+		refuse(attempt_of(w), now_ms, retry_ms);
+}
+
+static void on_timer(void *arg)
+{
+	struct attempt *t = arg;
+
+	if (t->phase == RUNNING) {
+		on_deadline(t);
+	} else if (t->phase == PAUSED) {
+		t->phase = WAITING;
+		gate_wait(&t->gate);
+		pump(t->all, t->gate.host);
+	} else if (t->ops) {
+		deliver(t);
+	} else {
+		deliver_refusal(t);
+	}
+}
+
+/* --- the interface --- */
+
+/* With a timer and its place at the gate of the URL's host. NULL: out of memory, or no such URL (then err says what is wrong). */
+static struct attempt *attempt_new(struct attempts *a, const char *url, enum attempt_kind kind, void *arg)
+{
+	struct attempt *t = calloc(1, sizeof *t);
+	CLEANUP(buf_finip) struct buf key;
+	struct url parts;
+
+	buf_init(&key, KEY_MAX);
+	if (!t)
+		return NULL;
+	t->all = a;
+	t->arg = arg;
+	t->timer = timer_new(a->loop, on_timer, t);
+	/* A URL that is none fails when it is to be sent; until then it waits with its like. */
+	if (salesforce_parse_url(url, &parts, NULL) == 0)
+		salesforce_host_key(&parts, &key);
+	else
+		buf_add_text(&key, "-");
+	if (t->timer && !buf_failed(&key) && gate_join(a->gate, &t->gate, key.data, kind) == 0)
+		return t;
+	attempt_free(t);
+	return NULL;
+}
+
+static void enter(struct attempt *t)
+{
+	t->phase = WAITING;
+	gate_wait(&t->gate);
+	pump(t->all, t->gate.host);
+}
+
+struct attempt *attempt_start(struct attempts *a, const struct credential *c, enum attempt_kind kind, int64_t real_skew_ms,
+			      void (*done)(const struct attempt_result *r, void *arg), void *arg)
+{
+	struct attempt *t = attempt_new(a, c->login_url, kind, arg);
+
+	if (!t)
+		return NULL;
+	t->done = done;
+	t->real_skew_ms = real_skew_ms;
+	t->ops = flow_find(c->grant_type);
+	if (!t->ops || salesforce_hosts(&t->hosts, &a->hosts, c->login_url, NULL) < 0) {
+		attempt_free(t);
+		return NULL;
+	}
+	t->run = (struct flow_run){ .credential = c, .allowed_hosts = &t->hosts };
+	enter(t);
+	return t;
+}
+
+struct attempt *attempt_request(struct attempts *a, struct http_request *req,
+				void (*done)(const struct http_response *res, void *arg), void *arg)
+{
+	/* A check (GET userinfo) has a caller behind it, an introspection (POST) has not. */
+	struct attempt *t = attempt_new(a, req->url, req->post ? ATTEMPT_SCHEDULED : ATTEMPT_DEMANDED, arg);
+
+	if (!t) {
+		http_request_fini(req);
+		return NULL;
+	}
+	t->answered = done;
+	t->req = *req;
+	*req = (struct http_request){ 0 };
+	enter(t);
+	return t;
+}
+
+void attempt_demand(struct attempt *t)
+{
+	gate_demand(&t->gate);
+	if (t->phase == WAITING)
+		pump(t->all, t->gate.host);
+}
+
+void attempt_cancel(struct attempt *t)
+{
+	struct attempts *a;
+	struct gate_host *host;
+
+	if (!t || t->phase == ENDED)
+		return;
+	a = t->all;
+	host = t->gate.host;
+	http_cancel(TAKE(t->call));
+	if (t->gate.place == GATE_INSIDE) {
+		gate_leave(a->gate, &t->gate, GATE_UNDECIDED, 0, clock_now_ms());
+		pump(a, host); /* t still holds its host */
+	}
+	attempt_free(t);
+}
+
+void attempts_configure(struct attempts *a, const struct settings *settings)
+{
+	const struct config_list *from = &settings->network.allowed_hosts;
+	struct config_list hosts = { 0 };
+
+	a->timeout_ms = settings->network.timeout_ms;
+	gate_configure(a->gate, &settings->limits);
+	if (from->n && salesforce_hosts(&hosts, from, NULL, NULL) < 0) {
+		log_event(LOG_LEVEL_ERR, "attempts.configure", F_STR("error", "out of memory: the old AllowedHosts stay"));
+		return;
+	}
+	salesforce_hosts_fini(&a->hosts);
+	a->hosts = hosts;
+}
+
+struct attempts *attempts_new(struct loop *l, struct http *h, const struct settings *settings, struct err *err)
+{
+	struct attempts *a = calloc(1, sizeof *a);
+
+	if (a)
+		a->gate = gate_new(&settings->limits);
+	if (!a || !a->gate) {
+		free(a);
+		err_oom(err);
+		return NULL;
+	}
+	a->loop = l;
+	a->http = h;
+	attempts_configure(a, settings);
+	return a;
+}
+
+void attempts_free(struct attempts *a)
+{
+	if (!a)
+		return;
+	gate_free(a->gate);
+	salesforce_hosts_fini(&a->hosts);
+	free(a);
+}
+
+int64_t attempts_host_open_ms(const struct attempts *a, const char *url)
+{
+	struct url parts;
+	CLEANUP(buf_finip) struct buf key;
+
+	buf_init(&key, KEY_MAX);
+	if (salesforce_parse_url(url, &parts, NULL) < 0)
+		return 0;
+	salesforce_host_key(&parts, &key);
+	return buf_failed(&key) ? 0 : gate_open_ms(a->gate, key.data);
+}
