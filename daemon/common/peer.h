@@ -24,6 +24,13 @@ struct peer {
 int peer_read(int sock, struct peer *p, struct err *err);
 void peer_fini(struct peer *p);
 
+/*
+ * Reads what there is, without waiting. Returns its size, 0 at the end, or one of these. Nothing from another uid than uid is ever returned
+ * (SO_PASSCRED must be set, and is inherited from the listening socket), and descriptors that come along are closed by the kernel.
+ */
+enum { PEER_RECV_NOTHING = -1, PEER_RECV_OTHER_UID = -2, PEER_RECV_FAILED = -3 };
+ssize_t peer_recv(int sock, char *bytes, size_t size, uid_t uid);
+
 /* gid itself or among the supplementary groups. */
 bool peer_in_group(const struct peer *p, gid_t gid);
 

@@ -6,11 +6,13 @@
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 int sandbox_enter_front(struct err *err);
 
-/* Closes every descriptor from first on but those listed (close_range(2)): nothing is inherited by accident. */
+/* Closes every descriptor but 0, 1, 2 and those listed, at most 64 (close_range(2)): nothing is inherited by accident. */
 int sandbox_close_descriptors(const int *keep, size_t n_keep, struct err *err);
 
 /* Raises the soft descriptor limit to the hard one; returns it. */
