@@ -68,11 +68,6 @@ static void join_scopes(struct sftoken_token *t)
 	}
 }
 
-struct taken {
-	struct sftoken_token *token;
-	struct sftoken_err *err;
-};
-
 int sftoken_token_parse(const char *parameters, struct sftoken_token **out, struct sftoken_err *err)
 {
 	CLEANUP(token_freep) struct sftoken_token *t = calloc(1, sizeof *t);

@@ -101,6 +101,11 @@ static const struct option *find_option(const char *word, size_t len, const stru
 	return NULL;
 }
 
+static void *member(struct cli *cli, const struct option *o)
+{
+	return (char *)cli + o->offset;
+}
+
 static int set_number(struct cli *cli, const struct option *o, const char *text)
 {
 	long long value;
@@ -110,7 +115,7 @@ static int set_number(struct cli *cli, const struct option *o, const char *text)
 	value = strtoll(text, &end, 10);
 	if (errno || *end || end == text || value < 0)
 		return complain(EXIT_STATUS_USAGE, "%s takes a whole number from 0 on, not \"%s\"", o->name, text);
-	*(int64_t *)((char *)cli + o->offset) = value;
+	*(int64_t *)member(cli, o) = value;
 	return 0;
 }
 
@@ -118,7 +123,7 @@ static int set_option(struct cli *cli, const struct option *o, const char *value
 {
 	switch (o->type) {
 	case OPTION_FLAG:
-		*(bool *)((char *)cli + o->offset) = true;
+		*(bool *)member(cli, o) = true;
 		return 0;
 	case OPTION_NUMBER:
 		return set_number(cli, o, value);
@@ -130,7 +135,7 @@ static int set_option(struct cli *cli, const struct option *o, const char *value
 		cli->env[cli->n_env++] = value;
 		return 0;
 	default:
-		*(const char **)((char *)cli + o->offset) = value;
+		*(const char **)member(cli, o) = value;
 		return 0;
 	}
 }

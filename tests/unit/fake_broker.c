@@ -150,7 +150,7 @@ static bool listen_at(struct fake_broker *b)
 	(void)snprintf(b->path, sizeof b->path, "%s/socket", b->dir);
 	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s", b->path);
 	b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	return b->listener >= 0 && bind(b->listener, (struct sockaddr *)&address, sizeof address) == 0 &&
+	return b->listener >= 0 && bind(b->listener, (const struct sockaddr *)(const void *)&address, sizeof address) == 0 &&
 	       chmod(b->path, 0777) == 0 && listen(b->listener, 128) == 0;
 }
 
