@@ -83,7 +83,7 @@ struct front {
 	struct counters counters;
 	struct deadlines deadlines;
 	struct timer *minute, *settle;    /* settle: judges what changed a moment ago */
-	struct list *changed;
+	struct list unsettled;            /* entries of which only a part of the news has come */
 	struct map remembered;
 	/* The request that is being read, before it is taken apart in place. */
 	const struct connection *candidate;
@@ -94,8 +94,28 @@ struct front {
 	const char *warnings[4];
 	char descriptors_warning[160];
 	size_t n_warnings;
-	void (*first_synced)(struct front *f); /* main.c: Ready */
-	void (*fatal)(struct front *f, const char *why);
+	const struct front_events *events;
 };
+
+/* What main.c wants to know. */
+struct front_events {
+	/* The first Synced: the front serves from now on. */
+	void (*ready)(struct front *f);
+	/* It cannot go on. */
+	void (*fatal)(const char *why);
+};
+
+/* Everything but listeners and link. descriptors: how many the process may have open. NULL and err on failure. */
+struct front *front_new(struct loop *l, long descriptors, const struct front_events *events, struct err *err);
+void front_free(struct front *f); /* all connections must be closed; for tests */
+
+/* A listening socket from the parent, taken over; it does not accept yet. */
+int front_add_listener(struct front *f, int fd, const char *name, const char *path, struct err *err);
+/* All listeners are there and the sandbox is entered: accepting begins with the first Synced. */
+void front_open(struct front *f);
+/* ShuttingDown for all that wait; nobody is accepted any more. */
+void front_stop(struct front *f);
+/* One line with what is going on, to the log. */
+void front_write_status(struct front *f);
 
 #endif

@@ -131,6 +131,7 @@ static int link_names(struct table *t, struct entry *e)
 void entry_free(struct entry *e)
 {
 	list_remove(&e->unsent);
+	list_remove(&e->unsettled);
 	free_names(e->names, e->n_names);
 	access_fini(&e->access);
 	token_unref(e->token);
@@ -150,6 +151,7 @@ static struct entry *entry_new(const char *name)
 	if (!e)
 		return NULL;
 	list_init(&e->unsent);
+	list_init(&e->unsettled);
 	list_init(&e->waiters);
 	list_init(&e->watches);
 	e->judge.problem = -1;

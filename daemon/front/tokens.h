@@ -70,6 +70,7 @@ struct entry {
 		int64_t http_status;
 	} problem;
 	/* Outgoing, level: what the mint has to be told. */
+	struct list unsettled;    /* in front's list while more about it is expected in a moment */
 	struct list unsent;       /* in front_link's list while want or report could not be sent */
 	bool want, report;
 	int64_t want_min_left_ms, want_not_generation, want_deadline_ms;

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/front/broker.h"
+
+#include "proto/messages.h"
+
+static const struct varlink_method methods[] = {
+	{ "GetToken", &get_token_table, 0, broker_get_token },
+	{ "WatchToken", &credential_call_table, METHOD_MORE, broker_watch_token },
+	{ "ReportRejected", &report_rejected_table, 0, broker_report_rejected },
+	{ "ListCredentials", &list_credentials_table, 0, broker_list_credentials },
+	{ "GetCredential", &credential_call_table, 0, broker_get_credential },
+};
+
+static const struct varlink_interface broker = {
+	BROKER_INTERFACE, broker_description, methods, sizeof(methods) / sizeof(methods[0]),
+};
+static const struct varlink_interface *const interfaces[] = { &broker };
+
+const struct service broker_service = {
+	.vendor = "sftoken",
+	.product = "sftokend",
+	.version = SFTOKEN_VERSION,
+	.url = "https://varlink.org",
+	.interfaces = interfaces,
+	.n_interfaces = 1,
+};
+
+bool broker_privileged(const struct front *f, uid_t uid)
+{
+	return uid == 0 || (f->rules.service_uid >= 0 && (int64_t)uid == f->rules.service_uid);
+}
+
+static const struct globs *globs_of(const struct caller *c)
+{
+	return c->front->listeners[c->listener].globs;
+}
+
+bool broker_allows(const struct caller *c, const struct entry *e)
+{
+	return policy_allows(&e->access, connection_peer(c->connection), globs_of(c), entry_name(e));
+}
+
+struct entry *broker_find(const struct caller *c, const char *name)
+{
+	struct entry *e;
+
+	if (!name)
+		return table_default(&c->front->table, connection_peer(c->connection), globs_of(c));
+	e = table_find(&c->front->table, name);
+	return e && broker_allows(c, e) ? e : NULL;
+}
+
+/* --- errors --- */
+
+static void reply_error(struct caller *c, enum broker_error error, const struct broker_error_fields *fields)
+{
+	broker_add_error(connection_out(c->connection), error, fields);
+	connection_reply(c->connection, false);
+}
+
+void broker_no_such(struct caller *c, const char *sent)
+{
+	const struct broker_error_fields fields = { .credential = sent };
+
+	reply_error(c, BROKER_NO_SUCH_CREDENTIAL, &fields);
+}
+
+void broker_rate_limited(struct caller *c)
+{
+	const struct broker_error_fields fields = { .retry_after_s = { .value = 1, .set = true } };
+
+	reply_error(c, BROKER_RATE_LIMITED, &fields);
+}
+
+void broker_shutting_down(struct caller *c)
+{
+	const struct broker_error_fields fields = { .credential = "" };
+
+	reply_error(c, BROKER_SHUTTING_DOWN, &fields);
+}
+
+/* What a person reads when the mint has not said it in better words. */
+static const char *default_message(enum broker_error error, const struct judgement *j, int state)
+{
+	switch (error) {
+	case BROKER_LOGIN_REQUIRED:
+		return "a person has to log in first";
+	case BROKER_NOT_SERVED:
+		return state == STATE_DISABLED ? "the credential is disabled; an administrator can enable it" :
+						 "the credential is suspended; an administrator has to act";
+	default:
+		return j->of_problem ? "Salesforce gave no token" : "it is not known whether Salesforce still accepts the token";
+	}
+}
+
+static struct opt_int number(int64_t value)
+{
+	return (struct opt_int){ .value = value, .set = true };
+}
+
+void broker_judged_error(struct caller *c, const struct entry *e, const struct judgement *j, const char *sent, int64_t wait_s,
+			 int64_t min_valid_ms)
+{
+	struct broker_error_fields fields = {
+		.credential = sent,
+		.grant_type = e->grant_type,
+		.state = e->judge.state,
+		.message = default_message((enum broker_error)j->error, j, e->judge.state),
+		.oauth_error = "token_accepted_by_server",
+		.http_status = number(200),
+		.retry_after_s = number(j->retry_after_s),
+		.wait_s = number(wait_s),
+		.min_valid_s = number(min_valid_ms < 0 ? 0 : min_valid_ms / 1000),
+		.max_valid_s = number(j->max_valid_s),
+	};
+
+	if (j->of_problem && e->problem.message)
+		fields.message = e->problem.message;
+	else if (!j->of_problem && e->last_error && j->error != BROKER_UNAVAILABLE)
+		fields.message = e->last_error;
+	if (!j->alive) {
+		fields.oauth_error = e->problem.oauth_error ? e->problem.oauth_error : "unknown_error";
+		fields.description = e->problem.description;
+		fields.http_status = number(e->problem.http_status);
+	}
+	reply_error(c, (enum broker_error)j->error, &fields);
+}
+
+/* --- calls --- */
+
+bool broker_may_report(struct caller *c)
+{
+	struct front *f = c->front;
+
+	if (broker_privileged(f, c->user->uid) ||
+	    bucket_take(&c->user->reports, f->rules.limits.max_reports_per_second, loop_now_ms(f->loop)))
+		return true;
+	f->counters.value[LIMIT_REPORTS]++;
+	return false;
+}
+
+static bool may_call(struct caller *c)
+{
+	struct front *f = c->front;
+
+	if (broker_privileged(f, c->user->uid) ||
+	    bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second, loop_now_ms(f->loop)))
+		return true;
+	f->counters.value[LIMIT_CALLS]++;
+	return false;
+}
+
+/* Nothing to say means that the call broke the protocol. */
+static void reply_or_close(struct connection *c)
+{
+	if (connection_out(c)->len > 0 || buf_failed(connection_out(c)))
+		connection_reply(c, false);
+	else
+		connection_close(c);
+}
+
+void broker_call(struct connection *c, struct varlink_call *call, void *front)
+{
+	struct front *f = front;
+	struct caller *caller = connection_data(c);
+
+	f->counters.value[COUNT_CALLS]++;
+	if (f->stopping)
+		broker_shutting_down(caller);
+	else if (!may_call(caller))
+		broker_rate_limited(caller);
+	else if (!service_dispatch(&broker_service, call, caller, connection_out(c)))
+		reply_or_close(c);
+	f->candidate = NULL;
+}
