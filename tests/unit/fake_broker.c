@@ -142,15 +142,18 @@ static void *serve(void *arg)
 
 static bool listen_at(struct fake_broker *b)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un;
+	} address = { .un = { .sun_family = AF_UNIX } };
 
 	(void)snprintf(b->dir, sizeof b->dir, "/tmp/fake-broker.XXXXXX");
 	if (!mkdtemp(b->dir) || chmod(b->dir, 0755) < 0)
 		return false;
 	(void)snprintf(b->path, sizeof b->path, "%s/socket", b->dir);
-	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s", b->path);
+	(void)snprintf(address.un.sun_path, sizeof address.un.sun_path, "%s", b->path);
 	b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	return b->listener >= 0 && bind(b->listener, (const struct sockaddr *)(const void *)&address, sizeof address) == 0 &&
+	return b->listener >= 0 && bind(b->listener, &address.any, sizeof address.un) == 0 &&
 	       chmod(b->path, 0777) == 0 && listen(b->listener, 128) == 0;
 }
 
