@@ -7,6 +7,8 @@
 
 enum { FIRST_SIZE = 64 };
 
+__extension__ typedef unsigned __int128 wide;
+
 static uint64_t seed = 0x9e3779b97f4a7c15;
 
 void map_seed(void)
@@ -20,7 +22,7 @@ void map_seed(void)
 
 uint64_t map_mix(uint64_t hash, uint64_t number)
 {
-	unsigned __int128 product = (unsigned __int128)(hash ^ number) * 0xd6e8feb86659fd93;
+	wide product = (wide)(hash ^ number) * 0xd6e8feb86659fd93;
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64) ^ seed;
 }

@@ -85,7 +85,7 @@ static void free_names(struct entry_name *names, size_t n)
 
 static struct entry_name *copy_names(const char *name, struct json_value aliases, size_t *n)
 {
-	struct entry_name *names = calloc(1 + ALIASES_MAX, sizeof(*names));
+	struct entry_name *names = calloc(1 + ALIASES_MAX, sizeof(*names)), *fitting;
 	struct json_value key, value;
 	struct json_iter i;
 
@@ -107,7 +107,8 @@ static struct entry_name *copy_names(const char *name, struct json_value aliases
 		}
 	}
 	/* Most credentials have no alias; do not keep room for eight. */
-	return realloc(names, *n * sizeof(*names)) ?: names;
+	fitting = realloc(names, *n * sizeof(*names));
+	return fitting ? fitting : names;
 }
 
 static void unlink_names(struct table *t, struct entry *e)
