@@ -75,6 +75,31 @@ struct keeper_problem {
 };
 struct keeper_problem keeper_problem(const struct keeper *k);
 
+/*
+ * Wall times for people, computed from the BOOTTIME ones when a token is published, and again only after the clock was set or the deadline moved: two replies for one
+ * generation are to be equal.
+ */
+struct keeper_wall {
+	int64_t generation, deadline_ms, refresh_after_ms; /* for which they were computed */
+	int64_t issued, expires, refresh_after;            /* seconds since 1970 */
+};
+const struct keeper_wall *keeper_wall(struct keeper *k);
+void keeper_clock_set(struct keeper *k);
+
+/* What the front was told last on the present link; publish.c's own notes. */
+struct keeper_sent {
+	bool known;                /* the credential has been sent */
+	int64_t dead;              /* generation that was said to be dead */
+	bool problem;
+	struct keeper_wall wall;
+	bool unchanged, reported;
+	int64_t vouched_ms, verdict_at_ms;
+};
+struct keeper_sent *keeper_sent(struct keeper *k);
+
+/* When the next generation is planned (BOOTTIME), 0: not known. */
+int64_t keeper_refresh_after_ms(const struct keeper *k);
+
 /* The dirty flag: publish.c owns its meaning, the keeper raises it. */
 bool keeper_dirty(const struct keeper *k);
 void keeper_set_dirty(struct keeper *k, bool dirty);

@@ -325,20 +325,21 @@ static void fail_for_good(struct step *x, const struct problem *p)
 		s->next_attempt_ms = 0;
 }
 
-/* Our assertion lies outside of the server's time: once again with the server's clock, then it is for an administrator. */
+/* Our assertion lies outside of the server's time: once again, at once, with the server's clock; after that by back-off, always with the skew that was seen last. */
 static bool fail_by_clock(struct step *x, const struct problem *p)
 {
 	struct schedule *s = x->s;
 
-	if (p->class != PROBLEM_CLOCK || s->clock_retried || p->skew_ms == 0 || p->skew_ms == s->skew_ms)
+	bool news = p->skew_ms != 0 && p->skew_ms != s->skew_ms;
+
+	if (p->class != PROBLEM_CLOCK || !news)
+		return false;
+	s->skew_ms = p->skew_ms;
+	if (s->clock_retried)
 		return false;
 	s->clock_retried = true;
-	s->skew_ms = p->skew_ms;
 	s->next_attempt_ms = 0;
-	if (start_attempt(x, true))
-		return true;
-	s->clock_retried = false;
-	return false;
+	return start_attempt(x, true);
 }
 
 static void failed(struct step *x)
@@ -352,10 +353,10 @@ static void failed(struct step *x)
 		return;
 	if (s->check == CHECK_GRANT)
 		settle_claim(x, false);
-	if (p->class == PROBLEM_RETRY || p->class == PROBLEM_RATE || p->class == PROBLEM_NONE)
-		fail_for_now(x, p);
-	else
+	if (p->class == PROBLEM_LOGIN || p->class == PROBLEM_ADMIN || p->class == PROBLEM_BUG)
 		fail_for_good(x, p);
+	else
+		fail_for_now(x, p);
 }
 
 static void introspected(struct step *x)

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/mint/keeper_parts.h"
+
+/* xorshift64*: jitter needs no secrecy, and tests need the same numbers again. */
+static uint32_t next_random(struct keeper_context *c)
+{
+	uint64_t x = c->random ? c->random : 0x9e3779b97f4a7c15u;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	c->random = x;
+	return (uint32_t)((x * 0x2545f4914f6cdd1du) >> 32);
+}
+
+static struct schedule_rules rules_of(const struct keeper *k)
+{
+	const struct credential *c = k->credential;
+	const struct flow_ops *flow = flow_find(c->grant_type);
+
+	return (struct schedule_rules){
+		.limits = &k->context->settings->limits,
+		.renewal = flow ? flow->renewal : RENEW_PERSON,
+		.introspect = c->introspect != INTROSPECT_NO && c->client_secret,
+		.renew_when_idle = c->renew_when_idle,
+		.session_timeout_ms = c->session_timeout_ms,
+		.renew_at_percent = c->renew_at_percent,
+		.start_spread_ms = c->required ? 0 : k->context->start_spread_ms,
+	};
+}
+
+static void log_state(const struct keeper *k, enum state from)
+{
+	const struct schedule *s = &k->schedule;
+	bool people = s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED;
+
+	if (s->state == from)
+		return;
+	log_event(people ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "keeper.state", F_STR("credential", k->credential->name),
+		  F_STR("from", state_names[from]), F_STR("to", state_names[s->state]),
+		  F_STR("why", s->trouble == TROUBLE_PROBLEM ? k->problem.message : NULL));
+}
+
+/* --- the attempt --- */
+
+static int64_t next_generation(const struct keeper *k)
+{
+	int64_t now_s = clock_real_ms() / 1000;
+
+	return k->schedule.generation + 1 > now_s ? k->schedule.generation + 1 : now_s;
+}
+
+static void granted(struct keeper *k, const struct attempt_result *r)
+{
+	struct grant *g = r->grant;
+	bool same = k->token && secret_equal(k->token->access_token, g->access_token);
+	struct schedule_event e = {
+		.type = SCHEDULE_GRANTED,
+		.granted = { .same = same && k->schedule.has_token, .generation = next_generation(k), .sent_ms = r->sent_ms,
+			     .expires_in_ms = g->expires_in_ms, .jwt_exp_s = g->jwt_exp_s, .jwt_iat_s = g->jwt_iat_s,
+			     .date_real_ms = r->date_real_ms },
+	};
+
+	if (!same) {
+		grant_unref(k->token);
+		k->token = grant_ref(g);
+	}
+	keeper_step(k, &e);
+	log_event(LOG_LEVEL_INFO, same ? "token.unchanged" : "token.minted", F_STR("credential", k->credential->name),
+		  F_INT("generation", k->schedule.generation), F_INT("life_s", k->schedule.life_ms / 1000),
+		  F_STR("source", expiry_source_names[k->schedule.source]), F_INT("took_ms", r->took_ms));
+}
+
+static void refused(struct keeper *k, const struct problem *p)
+{
+	struct schedule_event e = { .type = SCHEDULE_FAILED, .failed = p };
+
+	log_event(LOG_LEVEL_WARNING, "attempt.failed", F_STR("credential", k->credential->name), F_STR("message", p->message),
+		  F_STR("error", p->error[0] ? p->error : NULL), F_STR("description", p->description[0] ? p->description : NULL),
+		  F_INT("status", p->http_status));
+	keeper_step(k, &e);
+}
+
+static void attempt_done(const struct attempt_result *r, void *arg)
+{
+	struct keeper *k = arg;
+
+	k->attempt = NULL;
+	if (r->grant)
+		granted(k, r);
+	else
+		refused(k, r->problem);
+	if (!k->schedule.in_flight)
+		k->context->settled(k, k->context->arg);
+}
+
+static void start_attempt(struct keeper *k)
+{
+	static const struct problem no_memory = { .class = PROBLEM_RETRY, .outcome = HTTP_REFUSED, .message = "out of memory" };
+
+	assert(!k->attempt);
+	k->attempt = attempt_start(k->context->attempts, k->credential, k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
+				   k->schedule.skew_ms, attempt_done, k);
+	if (!k->attempt)
+		refused(k, &no_memory);
+}
+
+/* --- acting out the schedule --- */
+
+static void cancel(struct keeper *k)
+{
+	attempt_cancel(TAKE(k->attempt));
+	keeper_drop_checks(k);
+}
+
+static void mark(struct keeper *k)
+{
+	k->dirty = true;
+	k->context->changed(k, k->context->arg);
+}
+
+static void act(struct keeper *k, const struct schedule_actions *out)
+{
+	if (out->cancel)
+		cancel(k);
+	if (out->drop_checks)
+		keeper_drop_checks(k);
+	if (out->wake_ms)
+		timer_set(k->timer, out->wake_ms);
+	else
+		timer_clear(k->timer);
+	if (out->changed)
+		mark(k);
+	if (out->demand && k->attempt)
+		attempt_demand(k->attempt);
+	/* each of these may fail at once and come back here */
+	if (out->check)
+		keeper_ask_userinfo(k);
+	if (out->introspect)
+		keeper_ask_introspection(k);
+	if (out->start)
+		start_attempt(k);
+}
+
+void keeper_step(struct keeper *k, struct schedule_event *e)
+{
+	struct schedule_rules rules = rules_of(k);
+	struct schedule_now now = { loop_now_ms(k->context->loop), clock_real_ms() };
+	struct schedule_actions out;
+	enum state before = k->schedule.state;
+
+	e->random = next_random(k->context);
+	schedule_step(&rules, &k->schedule, e, now, &out);
+	if (out.take_problem)
+		k->problem = *e->failed;
+	if (out.confirmed_dead)
+		log_event(LOG_LEVEL_NOTICE, "token.dead", F_STR("credential", k->credential->name),
+			  F_INT("generation", k->schedule.generation),
+			  F_INT("age_s", (now.boot_ms - k->schedule.issued_ms) / 1000));
+	log_state(k, before);
+	act(k, &out);
+}
+
+static void timer_fired(void *arg)
+{
+	struct schedule_event e = { .type = SCHEDULE_TICK };
+
+	keeper_step(arg, &e);
+}
+
+/* --- life --- */
+
+struct keeper *keeper_new(struct keeper_context *context, struct credential *c, struct err *err)
+{
+	struct keeper *k = calloc(1, sizeof *k);
+
+	if (!k) {
+		err_oom(err);
+		return NULL;
+	}
+	k->context = context;
+	k->credential = credential_ref(c);
+	k->origin = credential_origin(c);
+	k->timer = timer_new(context->loop, timer_fired, k);
+	schedule_init(&k->schedule, 0);
+	if (!k->origin || !k->timer) {
+		keeper_free(k);
+		err_oom(err);
+		return NULL;
+	}
+	return k;
+}
+
+void keeper_free(struct keeper *k)
+{
+	if (!k)
+		return;
+	cancel(k);
+	timer_free(k->timer);
+	grant_unref(k->token);
+	credential_unref(k->credential);
+	free(k->origin);
+	free(k);
+}
+
+void keeper_start(struct keeper *k)
+{
+	struct schedule_event e = { .type = SCHEDULE_START };
+
+	if (k->begun)
+		return;
+	k->begun = true;
+	keeper_step(k, &e);
+}
+
+void keeper_set_credential(struct keeper *k, struct credential *c)
+{
+	credential_ref(c);
+	credential_unref(k->credential);
+	k->credential = c;
+	mark(k);
+}
+
+void keeper_want(struct keeper *k, const struct link_want *want)
+{
+	struct schedule_event e = {
+		.type = SCHEDULE_WANTED,
+		.wanted = { .min_left_ms = want->min_left_ms.value, .not_generation = want->not_generation.value,
+			    .deadline_ms = want->deadline_ms.value },
+	};
+
+	k->begun = true;
+	keeper_step(k, &e);
+}
+
+void keeper_report(struct keeper *k, const struct link_report *report)
+{
+	struct schedule_event e = {
+		.type = SCHEDULE_REPORTED,
+		.reported = { .generation = report->generation.value, .deadline_ms = report->deadline_ms.value },
+	};
+
+	log_event(LOG_LEVEL_INFO, "token.reported", F_STR("credential", k->credential->name),
+		  F_INT("generation", report->generation.value), F_INT("uid", report->uid.set ? report->uid.value : -1),
+		  F_INT("pid", report->pid.set ? report->pid.value : -1),
+		  F_INT("status", report->http_status.set ? report->http_status.value : 0), F_STR("error", report->error_code));
+	keeper_step(k, &e);
+}
+
+void keeper_used(struct keeper *k)
+{
+	struct schedule_event e = { .type = SCHEDULE_USED };
+
+	keeper_step(k, &e);
+}
+
+bool keeper_refresh(struct keeper *k)
+{
+	struct schedule_event e = { .type = SCHEDULE_REFRESH };
+
+	k->begun = true;
+	keeper_step(k, &e);
+	return k->schedule.in_flight;
+}
+
+void keeper_set_enabled(struct keeper *k, bool enabled)
+{
+	struct schedule_event e = { .type = enabled ? SCHEDULE_ENABLE : SCHEDULE_DISABLE };
+
+	k->begun = true;
+	keeper_step(k, &e);
+	if (!k->schedule.in_flight)
+		k->context->settled(k, k->context->arg);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between keeper.c, keeper_check.c and keeper_state.c; nobody else includes this.
+ */
+#ifndef MINT_KEEPER_PARTS_H
+#define MINT_KEEPER_PARTS_H
+
+#include "daemon/mint/keeper.h"
+
+struct keeper {
+	struct keeper_context *context;
+	struct credential *credential;
+	char *origin;
+	struct schedule schedule;
+	struct grant *token;           /* the newest; also when it is dead, to know it when it comes again */
+	struct problem problem;        /* of the last attempt whose failure counts */
+	struct attempt *attempt;       /* of the flow: at most one */
+	struct attempt *userinfo;      /* check of a claim */
+	struct attempt *introspection;
+	struct timer *timer;
+	bool begun, dirty;
+	struct keeper_wall wall;
+	struct keeper_sent sent;
+};
+
+/* The one way to the schedule. *e gets its random number here. */
+void keeper_step(struct keeper *k, struct schedule_event *e);
+
+/* keeper_check.c */
+void keeper_ask_userinfo(struct keeper *k);
+void keeper_ask_introspection(struct keeper *k);
+void keeper_drop_checks(struct keeper *k);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What others may know of a keeper, and how a token comes in from elsewhere.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/mint/keeper_parts.h"
+
+const struct credential *keeper_credential(const struct keeper *k)
+{
+	return k->credential;
+}
+
+const char *keeper_name(const struct keeper *k)
+{
+	return k->credential->name;
+}
+
+const char *keeper_origin(const struct keeper *k)
+{
+	return k->origin;
+}
+
+const struct schedule *keeper_schedule(const struct keeper *k)
+{
+	return &k->schedule;
+}
+
+const struct grant *keeper_token(const struct keeper *k)
+{
+	return k->schedule.has_token && !k->schedule.dead ? k->token : NULL;
+}
+
+int64_t keeper_generation(const struct keeper *k)
+{
+	return k->schedule.generation;
+}
+
+bool keeper_usable(const struct keeper *k)
+{
+	struct schedule_rules rules = { .limits = &k->context->settings->limits };
+
+	return schedule_usable(&rules, &k->schedule, loop_now_ms(k->context->loop));
+}
+
+bool keeper_ready(const struct keeper *k)
+{
+	enum state s = k->schedule.state;
+
+	return keeper_usable(k) || s == STATE_LOGIN_REQUIRED || s == STATE_SUSPENDED || s == STATE_DISABLED;
+}
+
+int64_t keeper_refresh_after_ms(const struct keeper *k)
+{
+	return k->schedule.next_attempt_ms ? k->schedule.next_attempt_ms : k->schedule.normal_ms;
+}
+
+bool keeper_dirty(const struct keeper *k)
+{
+	return k->dirty;
+}
+
+void keeper_set_dirty(struct keeper *k, bool dirty)
+{
+	k->dirty = dirty;
+}
+
+struct keeper_sent *keeper_sent(struct keeper *k)
+{
+	return &k->sent;
+}
+
+const struct keeper_wall *keeper_wall(struct keeper *k)
+{
+	const struct schedule *s = &k->schedule;
+	struct keeper_wall *w = &k->wall;
+	int64_t refresh = keeper_refresh_after_ms(k);
+	int64_t to_wall = clock_real_ms() - loop_now_ms(k->context->loop);
+
+	if (w->generation != s->generation) {
+		memset(w, 0, sizeof *w);
+		w->generation = s->generation;
+		w->issued = (s->issued_ms + to_wall) / 1000;
+	}
+	if (w->deadline_ms != s->deadline_ms) {
+		w->deadline_ms = s->deadline_ms;
+		w->expires = (s->deadline_ms + to_wall) / 1000;
+	}
+	if (w->refresh_after_ms != refresh) {
+		w->refresh_after_ms = refresh;
+		w->refresh_after = (refresh + to_wall) / 1000;
+	}
+	return w;
+}
+
+void keeper_clock_set(struct keeper *k)
+{
+	memset(&k->wall, 0, sizeof k->wall);
+	k->dirty = true;
+	k->context->changed(k, k->context->arg);
+}
+
+/* --- problems --- */
+
+static int broker_error(const struct problem *p)
+{
+	switch (p->class) {
+	case PROBLEM_LOGIN:
+		return BROKER_LOGIN_REQUIRED;
+	case PROBLEM_ADMIN:
+	case PROBLEM_BUG:
+		return p->error[0] ? BROKER_REJECTED : BROKER_NOT_SERVED;
+	default:
+		return BROKER_UNAVAILABLE;
+	}
+}
+
+static struct keeper_problem of_problem(const struct problem *p)
+{
+	return (struct keeper_problem){
+		.error = broker_error(p),
+		.message = p->message,
+		.oauth_error = p->error[0] ? p->error : NULL,
+		.description = p->description[0] ? p->description : NULL,
+		.http_status = p->http_status,
+	};
+}
+
+struct keeper_problem keeper_problem(const struct keeper *k)
+{
+	const struct schedule *s = &k->schedule;
+	struct keeper_problem p = { .error = -1 };
+
+	if (s->state == STATE_DISABLED) {
+		p.error = BROKER_NOT_SERVED;
+		p.message = "disabled by an administrator: sftoken enable resumes it";
+		p.permanent = true;
+		return p;
+	}
+	switch (s->trouble) {
+	case TROUBLE_NONE:
+		return p;
+	case TROUBLE_PROBLEM:
+		p = of_problem(&k->problem);
+		break;
+	case TROUBLE_SAME:
+		p.error = BROKER_NOT_SERVED;
+		p.message = "Salesforce gives the same token again that it refuses: end the user's session in Setup, Session Management";
+		break;
+	case TROUBLE_BUDGET:
+		p.error = BROKER_UNAVAILABLE;
+		p.message = "too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
+		break;
+	}
+	p.permanent = s->permanent;
+	p.retry_at_ms = s->next_attempt_ms;
+	return p;
+}
+
+/* --- tokens from elsewhere --- */
+
+static char *list_join(const struct link_have *have)
+{
+	struct buf b;
+	struct json_iter i;
+	struct json_value key, value;
+
+	buf_init(&b, PACKET_MAX);
+	buf_add_text(&b, "");
+	if (have->scopes.raw.start) {
+		i = json_iterate(have->scopes.raw);
+		while (json_next(&i, &key, &value)) {
+			if (b.len)
+				buf_add_char(&b, ' ');
+			buf_add_text(&b, json_text(value, NULL));
+		}
+	}
+	for (size_t n = 0; !have->scopes.raw.start && n < have->scopes.n; n++) {
+		if (n)
+			buf_add_char(&b, ' ');
+		buf_add_text(&b, have->scopes.items[n]);
+	}
+	return b.failed ? (buf_fini(&b), NULL) : b.data ? b.data : strdup("");
+}
+
+static bool copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return *to || !from;
+}
+
+static struct grant *grant_of(const struct link_have *have)
+{
+	CLEANUP(grant_unrefp) struct grant *g = calloc(1, sizeof *g);
+
+	if (!g)
+		return NULL;
+	g->refs = 1;
+	g->access_token = secret_new(have->token, strlen(have->token));
+	g->scope = list_join(have);
+	g->sent_ms = have->issued_ms.value;
+	if (!g->access_token || !g->scope || !copy_text(&g->instance_url, have->instance_url) || !copy_text(&g->token_type, "Bearer") ||
+	    !copy_text(&g->identity_url, have->identity_url) || !copy_text(&g->organization_id, have->organization_id) ||
+	    !copy_text(&g->user_id, have->user_id) || !copy_text(&g->username, have->username))
+		return NULL;
+	return TAKE(g);
+}
+
+static int check_have(const struct keeper *k, const struct link_have *have, struct err *err)
+{
+	struct config_list hosts = { 0 };
+	int r;
+
+	if (!have->origin || strcmp(have->origin, k->origin) != 0)
+		return err_set(err, ERR_DENIED, "it belongs to another login URL, client or user");
+	if (!have->token || !have->token[0] || !have->instance_url || have->life_ms.value <= 0 || have->deadline_ms.value <= 0)
+		return err_set(err, ERR_DENIED, "it is not complete");
+	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts, k->credential->login_url, err);
+	if (r == 0)
+		r = salesforce_check_url(have->instance_url, &hosts, err);
+	salesforce_hosts_fini(&hosts);
+	return r;
+}
+
+static void begin_with(struct keeper *k, struct schedule_event *e)
+{
+	e->type = SCHEDULE_TAKEN_OVER;
+	k->begun = true;
+	keeper_step(k, e);
+	log_event(LOG_LEVEL_INFO, "token.kept", F_STR("credential", k->credential->name), F_INT("generation", k->schedule.generation),
+		  F_INT("left_s", (k->schedule.deadline_ms - loop_now_ms(k->context->loop)) / 1000));
+}
+
+/* Generations go on from whatever was ever seen, even of a token that is not taken over. */
+static void remember_generation(struct keeper *k, int64_t generation)
+{
+	if (!k->schedule.has_token && generation > k->schedule.generation)
+		k->schedule.generation = generation;
+}
+
+int keeper_take_over(struct keeper *k, const struct link_have *have, struct err *err)
+{
+	int64_t generation = have->generation.value;
+	struct schedule_event e = {
+		.taken_over = { .generation = generation, .issued_ms = have->issued_ms.value, .life_ms = have->life_ms.value,
+				.deadline_ms = have->deadline_ms.value, .vouched_ms = have->vouched_ms.value,
+				.source = have->expiry_source < 0 ? EXPIRY_CONFIGURED : (enum expiry_source)have->expiry_source,
+				.unchanged = have->unchanged.value },
+	};
+	struct grant *g;
+	int r;
+
+	if (k->schedule.state != STATE_EMPTY || generation <= k->schedule.generation) {
+		remember_generation(k, generation);
+		return err_set(err, ERR_DENIED, "there is a newer one");
+	}
+	r = check_have(k, have, err);
+	if (r < 0) {
+		remember_generation(k, generation);
+		return r;
+	}
+	g = grant_of(have);
+	if (!g)
+		return err_oom(err);
+	grant_unref(k->token);
+	k->token = g;
+	begin_with(k, &e);
+	return 0;
+}
+
+void keeper_inherit(struct keeper *k, struct keeper *old)
+{
+	struct schedule *s = &k->schedule;
+	const struct schedule *o = &old->schedule;
+	struct schedule_event e = {
+		.taken_over = { .generation = o->generation, .issued_ms = o->issued_ms, .life_ms = o->life_ms,
+				.deadline_ms = o->deadline_ms, .vouched_ms = o->vouched_ms, .source = o->source,
+				.unchanged = o->unchanged },
+	};
+
+	s->generation = o->generation;
+	s->attempts = o->attempts;
+	s->n_requests = o->n_requests;
+	memcpy(s->requests, o->requests, sizeof s->requests);
+	s->skew_ms = o->skew_ms;
+	s->not_before_ms = o->not_before_ms;
+	s->last_use_ms = o->last_use_ms;
+	k->sent = old->sent;
+	if (keeper_token(old) && strcmp(k->origin, old->origin) == 0) {
+		s->learned_ms = o->learned_ms;
+		s->learned_death_ms = o->learned_death_ms;
+		s->next_check_ms = o->next_check_ms;
+		k->wall = old->wall;
+		k->token = grant_ref(old->token);
+		begin_with(k, &e);
+	}
+	if (o->state == STATE_DISABLED)
+		keeper_set_enabled(k, false);
+}

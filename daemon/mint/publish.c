@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/mint/publish.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/mint/publish_parts.h"
+
+#ifndef SFTOKEND_VERSION
+#error "SFTOKEND_VERSION comes from meson"
+#endif
+
+enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16 };
+
+struct removed {
+	char *name;
+	struct removed *next;
+};
+
+struct publish {
+	struct loop *loop;
+	struct registry *registry;
+	struct publish_handlers handlers;
+	uid_t service_uid;
+	struct link_end *end;      /* NULL: no front */
+	struct timer *flush;       /* collects the changes of one turn */
+	struct timer *count;
+	bool collecting;           /* Have ... HaveAll: nothing is sent */
+	bool rules_due, synced_due, count_due;
+	struct removed *removed;   /* names to be taken back */
+};
+
+static void flush_soon(struct publish *p)
+{
+	if (p->end && !p->collecting)
+		timer_set(p->flush, loop_now_ms(p->loop));
+}
+
+static void drop_removed(struct publish *p)
+{
+	while (p->removed) {
+		struct removed *r = p->removed;
+
+		p->removed = r->next;
+		free(r->name);
+		free(r);
+	}
+}
+
+/* --- sending --- */
+
+static int send_plain(struct publish *p, enum link_type type)
+{
+	struct link_message m = { .type = type };
+
+	return link_send(p->end, &m);
+}
+
+static int send_removed(struct publish *p)
+{
+	while (p->removed) {
+		struct removed *r = p->removed;
+		struct link_message m = { .type = LINK_REMOVE };
+		int sent;
+
+		m.remove.credential = r->name;
+		sent = link_send(p->end, &m);
+		if (sent <= 0)
+			return sent;
+		p->removed = r->next;
+		free(r->name);
+		free(r);
+	}
+	return 1;
+}
+
+static int send_dirty(struct publish *p)
+{
+	for (size_t i = 0; i < registry_count(p->registry); i++) {
+		struct keeper *k = registry_at(p->registry, i);
+		int sent;
+
+		if (!keeper_dirty(k))
+			continue;
+		sent = publish_send_credential(p->end, k);
+		if (sent <= 0)
+			return sent;
+		keeper_set_dirty(k, false);
+	}
+	return 1;
+}
+
+static int send_flag(struct publish *p, bool *due, enum link_type type)
+{
+	int sent = *due ? send_plain(p, type) : 1;
+
+	if (sent > 0)
+		*due = false;
+	return sent;
+}
+
+/* Writes until all is told or the socket is full; then link's writable() brings us back. */
+static void flush(void *arg)
+{
+	struct publish *p = arg;
+
+	if (!p->end || p->collecting)
+		return;
+	if (p->rules_due) {
+		if (publish_send_rules(p->end, p->registry, p->service_uid) <= 0)
+			return;
+		p->rules_due = false;
+	}
+	if (send_removed(p) > 0 && send_dirty(p) > 0 && send_flag(p, &p->synced_due, LINK_SYNCED) > 0)
+		send_flag(p, &p->count_due, LINK_COUNT);
+}
+
+/* --- receiving --- */
+
+static void take_over(struct publish *p, const struct link_have *have)
+{
+	struct keeper *k = have->credential ? registry_find(p->registry, have->credential) : NULL;
+	struct err err;
+
+	if (!k || !have->generation.set)
+		return;
+	if (keeper_take_over(k, have, &err) < 0 && strcmp(have->credential, keeper_name(k)) == 0)
+		log_event(LOG_LEVEL_DEBUG, "token.left", F_STR("credential", have->credential), F_STR("why", err.text));
+}
+
+static void have_all(struct publish *p)
+{
+	if (!p->collecting)
+		return;
+	p->collecting = false;
+	p->handlers.taken_over(p->handlers.arg);
+	flush_soon(p);
+}
+
+static void want(struct publish *p, const struct link_want *w)
+{
+	struct keeper *k = w->credential ? registry_find(p->registry, w->credential) : NULL;
+
+	if (k)
+		keeper_want(k, w);
+}
+
+static void served(struct publish *p, const struct link_served *s)
+{
+	struct keeper *k = s->credential ? registry_find(p->registry, s->credential) : NULL;
+
+	log_event(LOG_LEVEL_INFO, "token.served", F_STR("credential", s->credential), F_INT("generation", s->generation.value),
+		  F_INT("uid", s->uid.set ? s->uid.value : -1), F_INT("pid", s->pid.set ? s->pid.value : -1),
+		  F_INT("count", s->count.value), F_STR("reason", s->reason));
+	if (k)
+		keeper_used(k);
+}
+
+/* The front's own words; what the fields are called is its business. */
+static void log_for_front(const struct link_log *l)
+{
+	struct log_field fields[LOG_FIELDS_MAX];
+	struct json_iter i;
+	struct json_value key, value;
+	int64_t level = l->level.set ? l->level.value : LOG_LEVEL_INFO;
+	size_t n = 0;
+
+	if (level < LOG_LEVEL_ERR || level > LOG_LEVEL_DEBUG || !l->event)
+		return;
+	if (l->fields.start && json_type(l->fields) == JSON_OBJECT) {
+		i = json_iterate(l->fields);
+		while (n < LOG_FIELDS_MAX && json_next(&i, &key, &value)) {
+			if (json_type(value) == JSON_INT)
+				fields[n] = (struct log_field){ .number = json_int(value) };
+			else if (json_type(value) == JSON_STRING)
+				fields[n] = (struct log_field){ .text = json_text(value, NULL) };
+			else
+				continue;
+			fields[n++].name = json_text(key, NULL);
+		}
+	}
+	log_fields((enum log_level)level, l->event, fields, n);
+}
+
+static void report(struct publish *p, const struct link_report *r)
+{
+	struct keeper *k = r->credential ? registry_find(p->registry, r->credential) : NULL;
+
+	if (k)
+		keeper_report(k, r);
+}
+
+static void counters(struct publish *p, const struct link_counters *c)
+{
+	if (!timer_is_set(p->count))
+		return;
+	timer_clear(p->count);
+	p->handlers.counters(c, p->handlers.arg);
+}
+
+static void message(const struct link_message *m, void *arg)
+{
+	struct publish *p = arg;
+
+	switch (m->type) {
+	case LINK_HAVE:
+		if (p->collecting)
+			take_over(p, &m->have);
+		break;
+	case LINK_HAVE_ALL:
+		have_all(p);
+		break;
+	case LINK_WANT:
+		want(p, &m->want);
+		break;
+	case LINK_REPORT:
+		report(p, &m->report);
+		break;
+	case LINK_SERVED:
+		served(p, &m->served);
+		break;
+	case LINK_LOG:
+		log_for_front(&m->log);
+		break;
+	case LINK_COUNTERS:
+		counters(p, &m->counters);
+		break;
+	default:
+		log_event(LOG_LEVEL_ERR, "link.unexpected", F_STR("type", link_type_name(m->type)));
+		break;
+	}
+}
+
+static void no_counters(void *arg)
+{
+	struct publish *p = arg;
+
+	p->count_due = false;
+	p->handlers.counters(NULL, p->handlers.arg);
+}
+
+static void close_link(struct publish *p)
+{
+	link_close(TAKE(p->end));
+	timer_clear(p->flush);
+	if (timer_is_set(p->count)) {
+		timer_clear(p->count);
+		no_counters(p);
+	}
+}
+
+static void closed(void *arg)
+{
+	struct publish *p = arg;
+
+	log_event(LOG_LEVEL_NOTICE, "link.closed", F_STR("peer", "front"));
+	close_link(p);
+}
+
+/* --- life --- */
+
+struct publish *publish_new(struct loop *l, struct registry *registry, uid_t service_uid, const struct publish_handlers *handlers, struct err *err)
+{
+	struct publish *p = calloc(1, sizeof *p);
+
+	if (!p) {
+		err_oom(err);
+		return NULL;
+	}
+	p->loop = l;
+	p->registry = registry;
+	p->service_uid = service_uid;
+	p->handlers = *handlers;
+	p->flush = timer_new(l, flush, p);
+	p->count = timer_new(l, no_counters, p);
+	if (!p->flush || !p->count) {
+		publish_free(p);
+		err_oom(err);
+		return NULL;
+	}
+	return p;
+}
+
+void publish_free(struct publish *p)
+{
+	if (!p)
+		return;
+	link_close(p->end);
+	timer_free(p->flush);
+	timer_free(p->count);
+	drop_removed(p);
+	free(p);
+}
+
+/* A front that begins knows nothing: everything is to be told, after it has said what it holds. */
+int publish_link(struct publish *p, int fd, struct err *err)
+{
+	struct link_handlers handlers = { .message = message, .writable = flush, .closed = closed, .arg = p };
+
+	close_link(p);
+	drop_removed(p);
+	for (size_t i = 0; i < registry_count(p->registry); i++) {
+		struct keeper *k = registry_at(p->registry, i);
+
+		memset(keeper_sent(k), 0, sizeof *keeper_sent(k));
+		keeper_set_dirty(k, true);
+	}
+	p->collecting = p->rules_due = p->synced_due = true;
+	p->end = link_open(p->loop, fd, SFTOKEND_VERSION, &handlers, err);
+	return p->end ? 0 : -ERR_INTERNAL;
+}
+
+void publish_changed(struct publish *p, struct keeper *k)
+{
+	(void)k; /* it has its dirty flag */
+	flush_soon(p);
+}
+
+void publish_removed(struct publish *p, const char *name)
+{
+	struct removed *r = calloc(1, sizeof *r);
+
+	if (r)
+		r->name = strdup(name);
+	if (!r || !r->name) {
+		/* the front must not go on with a credential that is gone: it gets everything anew */
+		free(r);
+		close_link(p);
+		return;
+	}
+	r->next = p->removed;
+	p->removed = r;
+	flush_soon(p);
+}
+
+void publish_reloaded(struct publish *p)
+{
+	p->rules_due = true;
+	flush_soon(p);
+}
+
+void publish_count(struct publish *p)
+{
+	if (timer_is_set(p->count))
+		return;
+	timer_set(p->count, loop_now_ms(p->loop) + (p->end ? COUNT_WAIT_MS : 0));
+	p->count_due = true;
+	flush_soon(p);
+}
