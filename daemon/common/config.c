@@ -52,7 +52,7 @@ static bool section_name_ok(const char *name)
 
 static void unknown_section(struct parser *p, const char *title)
 {
-	const char *known[KNOWN_MAX];
+	const char *known[KNOWN_MAX] = { NULL };
 	size_t n = 0;
 
 	if (!may_repeat(title, KEY_MAX)) {
@@ -139,7 +139,7 @@ static void note_elsewhere(struct parser *p, const char *key, const struct confi
 
 static void unknown_key(struct parser *p, const char *key)
 {
-	const char *known[KNOWN_MAX];
+	const char *known[KNOWN_MAX] = { NULL };
 	size_t n = 0;
 
 	if (!may_repeat(key, KEY_MAX)) {

@@ -83,7 +83,7 @@ static int parse_authority(const char *text, size_t size, struct url *out, struc
 		return err_set(err, ERR_ADMIN, "the port in the URL is not a number from 1 to 65535 — mend it or leave it out");
 	if (!name_ok(authority) && !literal_ok(authority))
 		return err_set(err, ERR_ADMIN, "the host in the URL is not a host name — write https://HOST");
-	snprintf(out->host, sizeof(out->host), "%s", authority);
+	snprintf(out->host, sizeof(out->host), "%.*s", URL_HOST_MAX + 2, authority);
 	return 0;
 }
 

@@ -29,7 +29,9 @@ struct credential {
 	int introspect;             /* enum introspect */
 	bool renew_when_idle;       /* yes for assertion grants */
 	bool required;
-	/* [Access], resolved to numbers; uid 0 and the service user are in (or out) already */
+	/* [Access] as written, for --check */
+	struct config_list allow_users, allow_groups;
+	/* [Access], resolved to numbers, ordered; uid 0 and the service user are in (or out) already */
 	int64_t *uids, *gids;
 	size_t n_uids, n_gids;
 	bool root;
@@ -74,6 +76,10 @@ const struct credential *credential_set_find(const struct credential_set *s, con
  * text secret is dropped when trim. NULL with what is wrong and how to mend it.
  */
 struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim, struct err *err);
+
+/* The keys of a credential file: [Credential] and [Access] (credential_keys.c). sftokend.credential(5) is compared with them. */
+extern const struct config_section credential_sections[];
+extern const size_t credential_n_sections;
 
 /* Appends the whole set as --check prints it (values with their origin; secrets as references). */
 void credential_set_print(struct buf *out, const struct credential_set *s);

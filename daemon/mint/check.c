@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "daemon/mint/check.h"
+
+/* sysexits.h: EX_SOFTWARE, EX_CONFIG */
+enum { EXIT_INTERNAL = 70, EXIT_CONFIGURATION = 78 };
+
+/* More than the notes and the merged form of 10,000 credentials take. */
+enum { PRINT_MAX = 64 << 20 };
+
+static int write_out(struct buf *text, FILE *to)
+{
+	if (buf_failed(text) || (text->len && fwrite(text->data, 1, text->len, to) != text->len) || fflush(to) != 0)
+		return EXIT_INTERNAL;
+	return 0;
+}
+
+static int print_notes(struct config_notes *notes, const char *prefix, FILE *problems)
+{
+	CLEANUP(buf_finip) struct buf text;
+
+	buf_init(&text, PRINT_MAX);
+	config_notes_sort(notes);
+	config_notes_print(&text, notes, prefix);
+	return write_out(&text, problems);
+}
+
+static int print_merged(const struct settings *s, const struct credential_set *set, FILE *out)
+{
+	CLEANUP(buf_finip) struct buf text;
+
+	buf_init(&text, PRINT_MAX);
+	settings_print(&text, s);
+	credential_set_print(&text, set);
+	return write_out(&text, out);
+}
+
+static int internal(const struct err *err, FILE *problems)
+{
+	fprintf(problems, "%s\n", err->text);
+	return EXIT_INTERNAL;
+}
+
+int configuration_check(const struct places *places, uid_t service_uid, int (*check_key)(const struct secret *pem, struct err *err), bool quiet,
+			FILE *out, FILE *problems)
+{
+	CLEANUP(config_notes_fini) struct config_notes notes = { 0 };
+	CLEANUP(config_notes_fini) struct config_notes warnings = { 0 };
+	CLEANUP(settings_unrefp) struct settings *settings = NULL;
+	CLEANUP(credential_set_unrefp) struct credential_set *set = NULL;
+	struct err err = { 0 };
+
+	settings = settings_read(places, service_uid, &notes, &err);
+	if (!settings)
+		return internal(&err, problems);
+	set = credential_set_read(places, settings, service_uid, check_key, &notes, &warnings, &err);
+	if (!set)
+		return internal(&err, problems);
+	if (!settings_listeners(settings, places, &err)) {
+		if (err.code == ERR_INTERNAL)
+			return internal(&err, problems);
+		config_note(&notes, places->config_dir, 0, "%s", err.text);
+	}
+	int failed = print_notes(&notes, "", problems);
+
+	if (!failed)
+		failed = print_notes(&warnings, "warning: ", problems);
+	if (!failed && !quiet)
+		failed = print_merged(settings, set, out);
+	return failed ? failed : notes.n ? EXIT_CONFIGURATION : 0;
+}

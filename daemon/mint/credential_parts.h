@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the credential_*.c files; nobody else includes this.
+ */
+#ifndef MINT_CREDENTIAL_PARTS_H
+#define MINT_CREDENTIAL_PARTS_H
+
+#include "daemon/mint/credential.h"
+
+/* What judging a credential needs and tells. */
+struct credential_check {
+	const struct settings *settings;
+	uid_t service_uid;
+	int (*check_key)(const struct secret *pem, struct err *err);
+	struct config_notes *notes, *warnings;
+};
+
+/* "[section] key" -> file and line for a note; without an assignment the credential's file as a whole. */
+void credential_note_at(const struct credential *c, const char *section, const char *key, const char **file, unsigned *line);
+
+#define CREDENTIAL_NOTE(c, notes, section, key, ...)                        \
+	do {                                                                \
+		const char *note_file;                                      \
+		unsigned note_line;                                         \
+		credential_note_at(c, section, key, &note_file, &note_line); \
+		config_note(notes, note_file, note_line, __VA_ARGS__);      \
+	} while (0)
+
+/* Whether the key was assigned, well or badly. */
+bool credential_assigned(const struct credential *c, const char *section, const char *key);
+
+/* A credential with its defaults, not yet judged. NULL: out of memory. */
+struct credential *credential_new(const char *name);
+
+/* Judges [Credential] and reads the secrets. 0 or -ERR_INTERNAL. */
+int credential_check(struct credential *c, const struct credential_check *check, struct err *err);
+
+/* Turns [Access] into numbers. 0 or -ERR_INTERNAL. */
+int credential_resolve_access(struct credential *c, const struct credential_check *check, struct err *err);
+
+#endif

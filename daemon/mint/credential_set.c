@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All credentials of the configuration directory, and what concerns more than one of them.
+ */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/mint/credential_parts.h"
+
+#define FOLDER "credentials"
+#define SUFFIX ".conf"
+
+static int add(struct credential_set *set, struct credential *c, struct err *err)
+{
+	struct credential **items = reallocarray(set->items, set->n + 1, sizeof(struct credential *));
+
+	if (!items)
+		return err_oom(err);
+	set->items = items;
+	items[set->n++] = credential_ref(c);
+	return 0;
+}
+
+/* file: "NAME.conf", below credentials/. */
+static int read_credential(struct credential_set *set, const struct places *places, const char *file, const struct credential_check *check,
+			   struct err *err)
+{
+	CLEANUP(cleanup_free) char *name = strndup(file, strlen(file) - strlen(SUFFIX));
+	CLEANUP(cleanup_free) char *path = NULL;
+	CLEANUP(credential_unrefp) struct credential *c = name ? credential_new(name) : NULL;
+
+	if (!c || asprintf(&path, FOLDER "/%s", file) < 0) {
+		path = NULL;
+		return err_oom(err);
+	}
+	if (config_read(places->config_dir, path, true, credential_sections, credential_n_sections, c, check->service_uid, check->notes,
+			&c->origin, &c->files, err) < 0)
+		return -ERR_INTERNAL;
+	if (!c->files.n)
+		return 0; /* it could not be read, and that has been said */
+	if (!credential_name_ok(name))
+		config_note(check->notes, c->files.path[0], 0,
+			    "the file's name is no name of a credential — letters, digits and . _ @ - (at most 128, a letter or digit first)");
+	if (credential_check(c, check, err) < 0 || credential_resolve_access(c, check, err) < 0)
+		return -ERR_INTERNAL;
+	return add(set, c, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(struct credential *const *)a)->name, (*(struct credential *const *)b)->name);
+}
+
+/* One name or alias and whose it is. */
+struct owned_name {
+	const char *text;
+	const struct credential *owner;
+	bool alias;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	const struct owned_name *x = a, *y = b;
+	int order = strcmp(x->text, y->text);
+
+	if (order)
+		return order;
+	order = (int)x->alias - (int)y->alias;
+	return order ? order : strcmp(x->owner->name, y->owner->name);
+}
+
+static void note_clash(const struct owned_name *first, const struct owned_name *second, struct config_notes *notes)
+{
+	const char *file;
+	unsigned line;
+
+	credential_note_at(first->owner, "Credential", first->alias ? "Alias" : "", &file, &line);
+	if (first->owner == second->owner)
+		CREDENTIAL_NOTE(second->owner, notes, "Credential", "Alias", "Alias=%.60s is there twice, or is the credential's own name — remove it",
+				second->text);
+	else
+		CREDENTIAL_NOTE(second->owner, notes, "Credential", "Alias", "Alias=%.60s is already %s in %s — choose another", second->text,
+				first->alias ? "an alias" : "the name of the credential", file);
+}
+
+/* Names and aliases share one name space. */
+static int check_clashes(const struct credential_set *set, struct config_notes *notes, struct err *err)
+{
+	CLEANUP(cleanup_free) struct owned_name *names = NULL;
+	size_t n = 0, room = 1;
+
+	for (size_t i = 0; i < set->n; i++)
+		room += 1 + set->items[i]->aliases.n;
+	names = calloc(room, sizeof(*names));
+	if (!names)
+		return err_oom(err);
+	for (size_t i = 0; i < set->n; i++) {
+		const struct credential *c = set->items[i];
+
+		names[n++] = (struct owned_name){ c->name, c, false };
+		for (size_t j = 0; j < c->aliases.n; j++)
+			names[n++] = (struct owned_name){ c->aliases.items[j], c, true };
+	}
+	qsort(names, n, sizeof(*names), by_text);
+	for (size_t i = 1; i < n; i++)
+		if (!strcmp(names[i - 1].text, names[i].text))
+			note_clash(&names[i - 1], &names[i], notes);
+	return 0;
+}
+
+static bool glob_matches(const struct credential_set *set, const char *glob)
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (fnmatch(glob, set->items[i]->name, 0) == 0)
+			return true;
+	return false;
+}
+
+static void check_listener(const struct credential_set *set, const struct settings *s, const struct listener_settings *l,
+			   struct config_notes *warnings)
+{
+	char title[128];
+	const char *file;
+	unsigned line;
+
+	snprintf(title, sizeof(title), "Listener %s", l->name);
+	config_origin_of(s->origin, title, "Credential", &file, &line);
+	for (size_t i = 0; i < l->credentials.n; i++)
+		if (!glob_matches(set, l->credentials.items[i]))
+			config_note(warnings, file ? file : "sftokend.conf", line, "[%s] Credential=%.60s matches no credential — mend or remove it",
+				    title, l->credentials.items[i]);
+}
+
+/* What the settings say about credentials. */
+static void check_settings(const struct credential_set *set, const struct settings *s, struct config_notes *notes,
+			   struct config_notes *warnings)
+{
+	const char *name = s->daemon.default_credential, *file;
+	unsigned line;
+
+	config_origin_of(s->origin, "Daemon", "DefaultCredential", &file, &line);
+	if (name && !credential_set_find(set, name))
+		config_note(notes, file ? file : "sftokend.conf", line,
+			    "DefaultCredential=%.100s is no credential — create credentials/%.100s.conf or mend the name", name, name);
+	for (const struct listener_settings *l = s->listeners; l; l = l->next)
+		check_listener(set, s, l, warnings);
+}
+
+/* Drop-ins of a credential that is not there do nothing: probably a typing error. */
+static int check_orphans(const char *folder, uid_t owner, bool none, struct config_notes *notes, struct config_notes *warnings,
+			 struct err *err)
+{
+	CLEANUP(config_list_fini) struct config_list dirs = { 0 };
+
+	if (config_list_dir(folder, SUFFIX ".d", owner, notes, &dirs, err) < 0)
+		return -ERR_INTERNAL;
+	for (size_t i = 0; i < dirs.n; i++) {
+		CLEANUP(cleanup_free) char *path = NULL;
+		CLEANUP(cleanup_free) char *main_path = NULL;
+		struct stat st;
+
+		if (asprintf(&path, "%s/%s", folder, dirs.items[i]) < 0) {
+			path = NULL;
+			return err_oom(err);
+		}
+		main_path = strndup(path, strlen(path) - 2);
+		if (!main_path)
+			return err_oom(err);
+		if (stat(main_path, &st) < 0)
+			config_note(warnings, path, 0, "there is no %s: these files do nothing — create it or remove them", main_path);
+	}
+	if (none)
+		config_note(warnings, folder, 0, "there is no credential — create NAME.conf here, see sftokend.credential(5)");
+	return 0;
+}
+
+static int read_all(struct credential_set *set, const char *folder, const struct places *places, const struct credential_check *check,
+		    struct err *err)
+{
+	CLEANUP(config_list_fini) struct config_list files = { 0 };
+	struct config_notes said = { 0 };
+
+	if (config_list_dir(folder, SUFFIX, check->service_uid, check->notes, &files, err) < 0)
+		return -ERR_INTERNAL;
+	for (size_t i = 0; i < files.n; i++)
+		if (read_credential(set, places, files.items[i], check, err) < 0)
+			return -ERR_INTERNAL;
+	if (set->n)
+		qsort(set->items, set->n, sizeof(struct credential *), by_name);
+	/* that the folder itself is not safe has been said already */
+	int r = check_orphans(folder, check->service_uid, files.n == 0, &said, check->warnings, err);
+
+	config_notes_fini(&said);
+	return r;
+}
+
+struct credential_set *credential_set_read(const struct places *places, const struct settings *settings, uid_t service_uid,
+					   int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
+					   struct config_notes *warnings, struct err *err)
+{
+	const struct credential_check check = { settings, service_uid, check_key, notes, warnings };
+	CLEANUP(credential_set_unrefp) struct credential_set *set = calloc(1, sizeof(*set));
+	CLEANUP(cleanup_free) char *folder = NULL;
+
+	if (!set || asprintf(&folder, "%s/" FOLDER, places->config_dir) < 0) {
+		folder = NULL;
+		err_oom(err);
+		return NULL;
+	}
+	set->refs = 1;
+	if (read_all(set, folder, places, &check, err) < 0 || check_clashes(set, notes, err) < 0)
+		return NULL;
+	check_settings(set, settings, notes, warnings);
+	if (notes->out_of_memory || warnings->out_of_memory) {
+		err_oom(err);
+		return NULL;
+	}
+	return TAKE(set);
+}
