@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <event2/util.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -115,6 +116,12 @@ struct listener *listener_open(struct loop *loop, int fd, const char *name, cons
 	/* Accepted sockets inherit it (unix(7)): every message then comes with the uid of who sent it. */
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) {
 		err_errno(err, ERR_INTERNAL, errno, "cannot ask for credentials on the socket %s", path);
+		listener_free(l);
+		return NULL;
+	}
+	/* Whoever made it may have left it blocking (systemd does); accepting would then stop everything. */
+	if (evutil_make_socket_nonblocking(fd) < 0) {
+		err_errno(err, ERR_INTERNAL, errno, "cannot make the socket %s non-blocking", path);
 		listener_free(l);
 		return NULL;
 	}
