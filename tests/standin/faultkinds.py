@@ -4,6 +4,7 @@ args, and returns an answer to be written as usual, or None when it has done eve
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from typing import Any, Awaitable, Callable, Optional
@@ -183,8 +184,11 @@ async def informational(spoiled: Spoiled, n: int = 100_000,
 async def gzip_bomb(spoiled: Spoiled, mb: int = 200) -> Optional[Response]:
     """A small gzip body that grows to mb megabytes, though nobody asked for gzip."""
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
-    body = b"".join(squeeze.compress(CHUNK) for _ in range(mb * 16)) + squeeze.flush()
-    return Response(200, body, headers=[("Content-Encoding", "gzip")])
+    body = b""
+    for _ in range(mb * 16):
+        body += squeeze.compress(CHUNK)
+        await asyncio.sleep(0)      # others are answered meanwhile
+    return Response(200, body + squeeze.flush(), headers=[("Content-Encoding", "gzip")])
 
 
 # -- other answers -------------------------------------------------------------------------------

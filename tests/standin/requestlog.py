@@ -11,7 +11,7 @@ from typing import Any, Optional
 from .clock import boottime
 from .exchange import Exchange, fingerprint
 
-LOG_MAX = 200_000
+LOG_MAX = 100_000
 TOKEN_PATH = "/services/oauth2/token"
 HEADERS = ("host", "user-agent", "accept", "content-type", "content-length", "connection")
 SECRETS = ("client_secret", "assertion", "token", "refresh_token", "code")

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterator, Optional
 
 from .clock import Clock
 
-SESSIONS_MAX = 200_000          # the oldest are forgotten beyond it
+SESSIONS_MAX = 100_000          # the oldest are forgotten beyond it
 _ALPHABET = string.ascii_letters + string.digits + "._"
 _TABLE = bytes(_ALPHABET[i % 64].encode()[0] for i in range(256))
 

@@ -507,12 +507,26 @@ def test_ipv6_and_names(case: Case) -> None:
             case.client.host = "127.0.0.1"
 
 
+def test_program(case: Case) -> None:
+    """the program: a first configuration from a file, status 0 after SIGTERM"""
+    config = case.directory / "config.json"
+    config.write_text(json.dumps({"apps": {APP: {"secret": SECRET, "run_as": USER}},
+                                  "users": {USER: {}}}))
+    with Standin(arguments=["--config", str(config)]) as other:
+        equal(Client(other, "").client_credentials().status, 200)
+        process = other._process
+        assert process is not None
+        process.terminate()
+        equal(process.wait(10), 0)
+
+
 def test_plain_http(case: Case) -> None:
     """--http, and the end when standard input ends"""
-    with Standin(http=True, apps={APP: {"secret": SECRET, "run_as": USER}},
+    with Standin(http=True, time_scale=240, apps={APP: {"secret": SECRET, "run_as": USER}},
                  users={USER: {}}) as plain:
         answer = Client(plain, "").client_credentials().json
         equal(answer["instance_url"], f"http://127.0.0.1:{plain.port}")
+        equal(plain.control("GET", "/config")["settings"]["time_scale"], 240)
         process = plain._process
         assert process is not None and process.stdin is not None
         process.stdin.close()
