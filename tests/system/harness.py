@@ -28,11 +28,11 @@ TOP = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(TOP / "tests")]
 
 from standin import Standin, make_key  # noqa: E402
-from tap import Skip, expect, main, same, wait_for  # noqa: E402
+from tap import Skip, expect, main, run_tests, same, wait_for  # noqa: E402
 from varlink import BROKER, MANAGER, SERVICE, Closed, Connection, VarlinkError  # noqa: E402
 
 __all__ = ["BROKER", "MANAGER", "SERVICE", "Closed", "Connection", "Daemon", "ROOT", "Skip", "Standin", "TOP", "VARIANT",
-           "VarlinkError", "children", "expect", "main", "make_key", "same", "wait_for"]
+           "VarlinkError", "children", "expect", "main", "make_key", "run_tests", "same", "wait_for"]
 
 VARIANT = os.environ.get("SFTOKEN_VARIANT", "asan")
 ROOT = Path(os.environ.get("SFTOKEN_ROOT", TOP / "build" / ("root" if VARIANT == "release" else "asan-root")))

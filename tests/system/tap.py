@@ -41,8 +41,13 @@ def same(got: object, wanted: object, what: str = "") -> None:
         raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
 
 
-def main(module_name: str = "__main__") -> None:
-    """Run the test_* functions of the module (or those named as arguments); print TAP; exit."""
+def main() -> None:
+    """Run the test_* functions of the program (or those named as arguments); print TAP; exit."""
+    sys.exit(1 if run_tests() else 0)
+
+
+def run_tests(module_name: str = "__main__") -> int:
+    """Run and print them; how many failed."""
     module = sys.modules[module_name]
     tests = [(n, f) for n, f in inspect.getmembers(module, inspect.isfunction) if n.startswith("test_")]
     tests.sort(key=lambda t: t[1].__code__.co_firstlineno)
@@ -64,4 +69,4 @@ def main(module_name: str = "__main__") -> None:
         else:
             print(f"ok {number} - {title} ({time.monotonic() - started:.1f} s)", flush=True)
     print(f"1..{len(tests)}", flush=True)
-    sys.exit(1 if failed else 0)
+    return failed
