@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command, format, option and exit status of sftoken."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+import time
+from typing import Any
+
+from harness import Daemon, Standin, run_tests, same
+
+VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "enable", "disable", "reload", "status",
+         "ping", "check"]
+
+
+class Shared:
+    salesforce: Standin
+    daemon: Daemon
+
+
+def cli(*arguments: str, **options: Any) -> str:
+    return str(Shared.daemon.cli(*arguments, **options).stdout)
+
+
+def token(credential: str = "crm") -> dict[str, Any]:
+    return dict(json.loads(cli("get", credential, "--format", "json")))
+
+
+def test_formats() -> None:
+    """get: every format holds the same token in its own dress"""
+    t = token()
+    access, url = t["accessToken"], t["instanceUrl"]
+    same(cli("get", "crm"), access + "\n")
+    same(cli("get", "crm", "--format=token"), access + "\n")
+    same(cli("get", "crm", "--format", "header"), f"Authorization: Bearer {access}\n")
+    same(cli("get", "crm", "--format", "curl"), f'header = "Authorization: Bearer {access}"\n')
+    same(json.loads(cli("get", "crm", "--json"))["accessToken"], access)
+    oauth = json.loads(cli("get", "crm", "--format", "oauth"))
+    same((oauth["access_token"], oauth["instance_url"], oauth["token_type"]), (access, url, "Bearer"))
+    same(int(oauth["issued_at"]) // 1000, t["issuedAt"])
+    process = json.loads(cli("get", "crm", "--format", "process"))
+    same((process["Version"], process["AccessToken"], process["InstanceUrl"], process["Generation"]),
+         (1, access, url, t["generation"]))
+    same(process["Expiration"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t["expiresAt"])))
+    sf = json.loads(cli("get", "crm", "--format", "sf"))
+    same((sf["status"], sf["result"]["accessToken"], sf["result"]["instanceUrl"]), (0, access, url))
+
+
+def test_env() -> None:
+    """env: what a shell evaluates is the token, also where it holds an exclamation mark"""
+    t = token()
+    script = 'eval "$1"; printf "%s\\n" "$SF_ACCESS_TOKEN" "$SF_ORG_INSTANCE_URL" "$SFTOKEN_EXPIRES_AT" "$SFTOKEN_GENERATION"'
+    for shell in ("sh", "bash"):
+        output = subprocess.run([shell, "-c", script, "_", cli("env", "crm")], capture_output=True, text=True, check=True).stdout
+        same(output.splitlines(), [t["accessToken"], t["instanceUrl"], str(t["expiresAt"]), str(t["generation"])])
+    same(cli("get", "crm", "--format", "env"), cli("env", "crm"))
+
+
+def test_exec() -> None:
+    """exec: variables, --env, --socket-only, --as sf, and the command's own exit status"""
+    t = token()
+    show = ("exec", "crm", "--env", "USER_NAME=username", "--", "env")
+    variables = dict(line.split("=", 1) for line in cli(*show).splitlines() if "=" in line)
+    same((variables["SF_ACCESS_TOKEN"], variables["SF_ORG_INSTANCE_URL"], variables["SFTOKEN_CREDENTIAL"],
+          variables["SFTOKEN_SOCKET"]), (t["accessToken"], t["instanceUrl"], "crm", Shared.daemon.broker_path))
+    assert "USER_NAME" in variables or t.get("username") is None
+    only = cli("exec", "crm", "--socket-only", "--", "env")
+    assert "SF_ACCESS_TOKEN" not in only and "SFTOKEN_CREDENTIAL=crm" in only
+    assert f"SF_TARGET_ORG={t['accessToken']}" in cli("exec", "crm", "--as", "sf", "--", "env")
+    Shared.daemon.cli("exec", "crm", "--", "sh", "-c", "exit 9", check=9)
+    Shared.daemon.cli("exec", "crm", "--", "/no/such/program", check=127)
+    Shared.daemon.cli("exec", "crm", "--", "/etc/passwd", check=126)
+    Shared.daemon.cli("exec", "crm", check=64)
+    Shared.daemon.cli("exec", "nobody", "--", "true", check=66)
+
+
+def test_list_and_show() -> None:
+    """list and show: tab-separated in a pipe, JSON with the wire's names"""
+    rows = [line.split("\t") for line in cli("list").splitlines()]
+    same([(r[0], r[1], r[2]) for r in rows], [("bad", rows[0][1], "client_credentials"), ("crm", "valid", "client_credentials"),
+                                              ("prod", "valid", "jwt_bearer")])
+    names = [c["name"] for c in json.loads(cli("list", "--json"))["credentials"]]
+    same(names, ["bad", "crm", "prod"])
+    info = json.loads(cli("show", "production", "--json"))
+    same((info["name"], info["aliases"], info["grantType"]), ("prod", ["production"], "jwt_bearer"))
+    text = cli("show", "crm")
+    assert "state\tvalid" in text and token()["accessToken"] not in text
+    shown = cli("show", "bad")
+    assert "inactive" in shown, shown
+
+
+def test_credential_from_environment() -> None:
+    """SFTOKEN_CREDENTIAL names the default; without it and with several there is none"""
+    same(cli("get", environment={"SFTOKEN_CREDENTIAL": "crm"}), cli("get", "crm"))
+    result = Shared.daemon.cli("get", check=66)
+    assert "sftoken list" in result.stderr, result.stderr
+
+
+def test_terminal() -> None:
+    """On a terminal list is aligned, coloured, and says when in words; NO_COLOR is honoured"""
+    for extra, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        output = on_terminal(["list"], extra)
+        assert re.search(r"CREDENTIAL +.*STATE +.*GRANT", output), output
+        assert re.search(r"in \d+ (s|min|h)", output), output
+        same("\x1b[32mvalid" in output, coloured, output)
+    output = on_terminal(["status"], {})
+    assert "processes" in output and "crm" in output, output
+
+
+def on_terminal(arguments: list[str], extra: dict[str, str]) -> str:
+    leader, follower = pty.openpty()
+    env = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "SFTOKEN_SOCKET": Shared.daemon.broker_path, "ASAN_OPTIONS": "detect_leaks=0", **extra}
+    process = subprocess.Popen([str(Shared.daemon.cli_program), *arguments], stdin=follower, stdout=follower, stderr=follower, env=env)
+    os.close(follower)
+    output = b""
+    while True:
+        try:
+            data = os.read(leader, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        output += data
+    os.close(leader)
+    same(process.wait(), 0)
+    return output.decode()
+
+
+def test_watch() -> None:
+    """watch prints the token and each new one, and ends when the reader goes"""
+    process = subprocess.Popen([str(Shared.daemon.cli_program), "watch", "crm", "--json"], stdout=subprocess.PIPE, text=True,
+                               env={"SFTOKEN_SOCKET": Shared.daemon.broker_path, "ASAN_OPTIONS": "detect_leaks=0"})
+    assert process.stdout
+    first = json.loads(process.stdout.readline())
+    cli("refresh", "crm")
+    second = json.loads(process.stdout.readline())
+    assert second["generation"] > first["generation"]
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+
+
+def test_wait() -> None:
+    """wait returns at once when there is a token, 66 for a wrong name, and waits for an absent socket"""
+    cli("wait", "crm")
+    Shared.daemon.cli("wait", "nobody", check=66)
+    started = time.monotonic()
+    result = Shared.daemon.cli("wait", "crm", "--wait", "1", check=69, environment={"SFTOKEN_SOCKET": "/tmp/absent/socket"})
+    assert time.monotonic() - started >= 1 and "sftokend" in result.stderr
+    result = Shared.daemon.cli("wait", "bad", "--wait", "1", check=None)
+    assert result.returncode in (75, 76), result
+
+
+def test_report() -> None:
+    """report: a live generation will be checked, an old one is nothing to do; --generation is needed"""
+    generation = token("prod")["generation"]
+    assert "will be checked" in cli("report", "prod", "--generation", str(generation), "--status", "401", "--code", "INVALID_SESSION_ID")
+    assert str(generation) in cli("report", "prod", "--generation", str(generation - 5))
+    same(json.loads(cli("report", "prod", "--generation", "1", "--json")), {"accepted": False, "generation": generation})
+    Shared.daemon.cli("report", "prod", check=64)
+
+
+def test_refresh_enable_disable() -> None:
+    """refresh gives a newer generation; a disabled credential is not served (76), an enabled one is again"""
+    before = token()["generation"]
+    assert "generation" in cli("refresh", "crm")
+    assert token()["generation"] > before
+    assert json.loads(cli("refresh", "crm", "--json"))["generation"] == token()["generation"]
+    cli("disable", "prod")
+    result = Shared.daemon.cli("get", "prod", check=76)
+    assert "disabled" in result.stderr, result.stderr
+    same(json.loads(cli("show", "prod", "--json"))["state"], "disabled")
+    cli("enable", "prod")
+    assert cli("get", "prod")
+    Shared.daemon.cli("refresh", "nobody", check=66)
+    Shared.daemon.cli("refresh", check=64)
+
+
+def test_reload() -> None:
+    """reload counts what changed; with a mistake it says file and line, exits 78 and changes nothing"""
+    daemon = Shared.daemon
+    assert "0 added, 0 changed, 0 removed" in cli("reload")
+    path = daemon.credentials / "crm.conf"
+    good = path.read_text()
+    path.write_text(good + "Nonsense=1\n")
+    result = daemon.cli("reload", check=78)
+    assert re.search(r"crm\.conf:\d+", result.stderr) and "Nonsense" in result.stderr, result.stderr
+    assert cli("get", "crm")
+    path.write_text(good.replace("[Credential]", "[Credential]\nAlias=sales"))
+    assert "0 added, 1 changed, 0 removed" in cli("reload")
+    same(cli("get", "sales"), cli("get", "crm"))
+    path.write_text(good)
+    same({k: json.loads(cli("reload", "--json"))[k] for k in ("added", "changed", "removed")}, {"added": 0, "changed": 1, "removed": 0})
+    Shared.daemon.cli("get", "sales", check=66)
+
+
+def test_status_and_ping() -> None:
+    """status shows processes, files and sockets; ping names the version"""
+    status = json.loads(cli("status", "--json"))
+    same((status["parentPid"], status["mintPid"], status["frontPid"]),
+         (Shared.daemon.pid, Shared.daemon.child("mint"), Shared.daemon.child("front")))
+    assert status["ready"] is True
+    text = cli("status")
+    assert str(Shared.daemon.config / "credentials" / "crm.conf") in text and Shared.daemon.broker_path in text, text
+    assert "answers at" in cli("ping")
+    same(cli("ping", "-q"), "")
+
+
+def test_check() -> None:
+    """check prints the merged configuration with the origin of each value; a mistake is 78"""
+    daemon = Shared.daemon
+    text = cli("check", str(daemon.config), environment={"XDG_RUNTIME_DIR": str(daemon.directory), "XDG_STATE_HOME": str(daemon.directory)},
+               check=None)
+    assert "GrantType=client_credentials" in text and "crm.conf:" in text, text
+    (daemon.credentials / "broken.conf").write_text("[Credential]\nGrantType=nonsense\n")
+    result = daemon.cli("check", str(daemon.config), "--user", check=78,
+                        environment={"XDG_RUNTIME_DIR": str(daemon.directory), "XDG_STATE_HOME": str(daemon.directory)})
+    assert "broken.conf:2" in result.stderr, result.stderr
+    (daemon.credentials / "broken.conf").unlink()
+
+
+def test_exit_statuses() -> None:
+    """Usage is 64, no daemon 69, LifetimeTooShort 76, an error of Salesforce 76; each message says what to do"""
+    daemon = Shared.daemon
+    rows = [
+        (("get", "crm", "--no-such-option"), 64, "--help"), (("nonsense",), 64, "--help"), ((), 64, ""), (("get", "a", "b"), 64, "--help"),
+        (("get", "crm", "--format", "nonsense"), 64, "header"), (("get", "crm", "--wait", "x"), 64, "number"),
+        (("get", "crm", "--wait", "301"), 64, "waitSeconds"), (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
+        (("get", "nobody"), 66, "sftoken list"), (("get", "crm", "--user", "--system"), 64, "contradict"),
+        (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"),
+    ]
+    for arguments, status, text in rows:
+        result = daemon.cli(*arguments, check=status)
+        assert text in result.stderr, (arguments, result.stderr)
+        if arguments:
+            same(len(result.stderr.strip().splitlines()), 1, f"lines of {arguments}")
+    result = daemon.cli("get", "crm", check=69, environment={"SFTOKEN_SOCKET": "/tmp/absent/socket"})
+    assert "is sftokend running" in result.stderr
+    same(daemon.cli("get", "nobody", "-q", check=66).stderr, "")
+
+
+def test_which_daemon() -> None:
+    """--socket, SFTOKEN_SOCKET, --user, --system and the user's socket before the system's"""
+    daemon = Shared.daemon
+    wanted = cli("get", "crm")
+    away = {"SFTOKEN_SOCKET": "/tmp/absent/socket"}
+    same(cli("get", "crm", "--socket", daemon.broker_path, environment=away), wanted)
+    same(cli("status", "--manager", daemon.manager_path, "--json", environment=away)[:1], "{")
+    same(cli("status", "--json", environment={**away, "SFTOKEN_MANAGER": daemon.manager_path})[:1], "{")
+    runtime = daemon.directory / "xdg"
+    runtime.mkdir(mode=0o700)
+    (runtime / "sftokend").symlink_to(daemon.runtime)
+    for arguments, extra in ((("get", "crm", "--user"), {}), (("get", "crm"), {"SFTOKEN_SOCKET": ""})):
+        same(cli(*arguments, environment={**away, "XDG_RUNTIME_DIR": str(runtime), **extra}), wanted)
+    Shared.daemon.cli("get", "crm", "--system", check=69, environment={"XDG_RUNTIME_DIR": str(runtime)})
+
+
+def test_full_disk() -> None:
+    """Output that cannot be written is an error"""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run([str(Shared.daemon.cli_program), "get", "crm"], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                                env={"SFTOKEN_SOCKET": Shared.daemon.broker_path, "ASAN_OPTIONS": "detect_leaks=0"})
+    same(result.returncode, 70)
+    assert "No space left" in result.stderr
+
+
+def test_help() -> None:
+    """Every command is in --help and has a help text with an example of its own"""
+    text = cli("--help")
+    listed = re.findall(r"^  ([a-z]+) ", text, re.M)
+    same(sorted(set(listed) & set(VERBS)), sorted(VERBS))
+    for verb in VERBS:
+        assert f"sftoken {verb}" in cli(verb, "--help").partition("example:")[2] or verb in ("get",), verb
+    assert re.match(r"sftoken \d+\.\d+\.\d+\n", cli("--version"))
+
+
+def test_no_token_in_messages() -> None:
+    """Nothing but get, env, watch and exec prints a token"""
+    tokens = [token("crm")["accessToken"], token("prod")["accessToken"]]
+    for command in ("list", "list --json", "show crm", "show crm --json", "status", "status --json", "ping", "reload", "wait crm",
+                    f"report crm --generation {token()['generation']}", "refresh crm", "get crm --min-valid 999999"):
+        result = Shared.daemon.cli(*shlex.split(command), check=None)
+        for text in tokens + [token("crm")["accessToken"]]:
+            assert text not in result.stdout + result.stderr, command
+
+
+def run() -> int:
+    with Standin() as salesforce, Daemon(salesforce) as daemon:
+        Shared.salesforce, Shared.daemon = salesforce, daemon
+        daemon.add_client_credentials("crm", extra="Required=yes")
+        daemon.add_jwt("prod", extra="Alias=production\nRequired=yes")
+        daemon.add_client_credentials("bad", app={"force_error": "inactive_user"}, extra="Required=yes")
+        daemon.start()
+        return run_tests()
+
+
+if __name__ == "__main__":
+    sys.exit(1 if run() else 0)
