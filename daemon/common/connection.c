@@ -19,7 +19,6 @@
 enum {
 	CALLS_A_TURN = 16, /* of one connection that sends many at once */
 	LOOK_MS = 500,     /* how often to look at a peer whose socket is not listened to (an end is noticed within 1 s) */
-	INPUT_MIN = 256,
 };
 
 /* What a connection waits for, and for how long. */
@@ -37,7 +36,7 @@ struct group {
 	struct loop *loop;
 	const struct connection_limits *limits;
 	const struct connection_handlers *handlers;
-	void *arg;
+	void *arg; /* of the handlers */
 	struct timeouts timeouts;
 	struct buf scratch; /* replies are composed here, one at a time */
 	struct connection *scratch_of;
@@ -49,11 +48,11 @@ struct connection {
 	struct group *group;
 	struct timeout_entry timeout;
 	void *data;
-	char *in;        /* what was read and is not a finished call yet */
+	struct buf *in;  /* what was read and is not a finished call yet */
 	char *message;   /* the running call, decoded in place */
 	struct buf *out; /* what the kernel did not take */
 	struct peer peer;
-	uint32_t in_len, in_room, scanned;
+	uint32_t scanned; /* bytes of in that are known to hold no NUL */
 	unsigned char mask, depth;
 	bool in_call : 1, oneway : 1, processing : 1, broken : 1, closed : 1;
 	bool quiet : 1; /* the socket has something to say that must wait for the end of the call */
@@ -73,16 +72,11 @@ static int64_t timeout_length(unsigned queue, void *arg)
 	const struct connection_limits *limits = ((const struct group *)arg)->limits;
 
 	switch ((enum queue)queue) {
-	case QUEUE_IDLE:
-		return limits->idle_timeout_ms;
-	case QUEUE_READING:
-		return limits->request_timeout_ms;
-	case QUEUE_STALLED:
-		return limits->stalled_ms;
-	case QUEUE_LOOK:
-		return LOOK_MS;
-	default:
-		return 0;
+	case QUEUE_IDLE: return limits->idle_timeout_ms;
+	case QUEUE_READING: return limits->request_timeout_ms;
+	case QUEUE_STALLED: return limits->stalled_ms;
+	case QUEUE_LOOK: return LOOK_MS;
+	default: return 0;
 	}
 }
 
@@ -151,35 +145,39 @@ static void count_limit(struct connection *c, const char *which)
 		c->group->handlers->limit(c, which, c->group->arg);
 }
 
-static void drop_input(struct connection *c)
+static void drop_buf(struct buf **b)
 {
-	free(c->in);
-	c->in = NULL;
-	c->in_len = c->in_room = c->scanned = 0;
+	if (*b)
+		buf_fini(*b);
+	free(*b);
+	*b = NULL;
 }
 
-static void drop_message(struct connection *c)
+/* Adds bytes to *b, which is made when it is needed. 0 or -1. */
+static int keep(struct buf **b, size_t max, const char *bytes, size_t size)
 {
-	free(c->message);
-	c->message = NULL;
+	if (!*b) {
+		*b = malloc(sizeof **b);
+		if (!*b)
+			return -1;
+		buf_init(*b, max);
+	}
+	buf_add(*b, bytes, size);
+	return buf_failed(*b) ? -1 : 0;
 }
 
-static void drop_output(struct connection *c)
+static size_t kept_input(const struct connection *c)
 {
-	if (!c->out)
-		return;
-	buf_fini(c->out);
-	free(c->out);
-	c->out = NULL;
+	return c->in ? c->in->len : 0;
 }
 
 static void connection_free(struct connection *c)
 {
 	struct group *g = c->group;
 
-	drop_input(c);
-	drop_message(c);
-	drop_output(c);
+	drop_buf(&c->in);
+	cleanup_free(&c->message);
+	drop_buf(&c->out);
 	peer_fini(&c->peer);
 	free(c);
 	group_unuse(g);
@@ -198,8 +196,6 @@ static void leave(struct connection *c)
 
 void connection_close(struct connection *c)
 {
-	int sock = event_get_fd(&c->event);
-
 	if (c->closed)
 		return;
 	c->closed = true;
@@ -210,7 +206,7 @@ void connection_close(struct connection *c)
 	if (c->group->scratch_of == c)
 		c->group->scratch_of = NULL;
 	c->group->handlers->closed(c, c->group->arg);
-	close(sock);
+	close(event_get_fd(&c->event));
 	leave(c);
 }
 
@@ -227,7 +223,7 @@ static void close_for(struct connection *c, const char *limit)
 static void break_off(struct connection *c)
 {
 	c->broken = true;
-	drop_output(c);
+	drop_buf(&c->out);
 	if (c->mask)
 		event_del(&c->event);
 	c->mask = 0;
@@ -264,12 +260,12 @@ static void settle(struct connection *c)
 	} else if (c->in_call) {
 		enqueue(c, c->quiet ? QUEUE_LOOK : QUEUE_NONE);
 		set_mask(c, c->quiet ? 0 : EV_READ);
-	} else if (c->in_len > c->scanned) {
+	} else if (kept_input(c) > c->scanned) {
 		enqueue(c, QUEUE_SOON);
 		set_mask(c, 0);
 	} else {
-		if (!c->in_len || c->timeout.queue != QUEUE_READING)
-			enqueue(c, c->in_len ? QUEUE_READING : QUEUE_IDLE);
+		if (!c->in || c->timeout.queue != QUEUE_READING)
+			enqueue(c, c->in ? QUEUE_READING : QUEUE_IDLE);
 		set_mask(c, EV_READ);
 	}
 }
@@ -296,23 +292,17 @@ static void look_at_peer(struct connection *c)
 /* Keeps what the kernel did not take. */
 static void keep_output(struct connection *c, const struct iovec *pieces, size_t n, size_t sent)
 {
-	if (!c->out) {
-		c->out = malloc(sizeof *c->out);
-		if (!c->out) {
+	for (size_t i = 0; i < n; i++) {
+		size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
+		const char *rest = (const char *)pieces[i].iov_base + skip;
+
+		sent -= skip;
+		/* Room for a reply of a watch and the error that ends it. */
+		if (skip < pieces[i].iov_len && keep(&c->out, 2 * VARLINK_MESSAGE_MAX, rest, pieces[i].iov_len - skip) < 0) {
 			break_off(c);
 			return;
 		}
-		/* Room for a reply of a watch and the error that ends it. */
-		buf_init(c->out, 2 * VARLINK_MESSAGE_MAX);
 	}
-	for (size_t i = 0; i < n; i++) {
-		size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
-
-		buf_add(c->out, (const char *)pieces[i].iov_base + skip, pieces[i].iov_len - skip);
-		sent -= skip;
-	}
-	if (buf_failed(c->out))
-		break_off(c);
 }
 
 static ssize_t send_pieces(struct connection *c, struct iovec *pieces, size_t n)
@@ -336,7 +326,7 @@ static void call_done(struct connection *c, bool more)
 	c->quiet = false;
 	/* Our caller may still look at the call's texts: within process() they are freed when call() has returned. */
 	if (!c->processing)
-		drop_message(c);
+		cleanup_free(&c->message);
 }
 
 static void send_or_keep(struct connection *c, struct iovec *pieces, size_t n, size_t size, bool more)
@@ -413,7 +403,7 @@ static void flush(struct connection *c)
 		buf_drop(c->out, (size_t)sent);
 		return;
 	}
-	drop_output(c);
+	drop_buf(&c->out);
 	settle(c);
 	if (c->in_call && c->group->handlers->drained)
 		c->group->handlers->drained(c, c->group->arg);
@@ -447,7 +437,7 @@ static void handle_request(struct connection *c, const char *raw, size_t size)
 	c->oneway = call.oneway;
 	h->call(c, &call, c->group->arg);
 	if (!c->in_call)
-		drop_message(c);
+		cleanup_free(&c->message);
 }
 
 /* Handles what is complete in bytes[0..len); returns how much that was. c->scanned is then how much of the rest holds no NUL. */
@@ -475,61 +465,39 @@ static size_t process(struct connection *c, const char *bytes, size_t len)
 	return at;
 }
 
-/* Adds bytes to what is kept of the input. */
-static int keep_input(struct connection *c, const char *bytes, size_t size)
-{
-	size_t need = c->in_len + size, room = c->in_room ? c->in_room : INPUT_MIN;
-	char *in;
-
-	if (need > c->in_room) {
-		while (room < need)
-			room *= 2;
-		in = realloc(c->in, room);
-		if (!in)
-			return -1;
-		c->in = in;
-		c->in_room = (uint32_t)room;
-	}
-	memcpy(c->in + c->in_len, bytes, size);
-	c->in_len = (uint32_t)need;
-	return 0;
-}
-
 static void process_kept(struct connection *c)
 {
-	size_t used = process(c, c->in, c->in_len);
+	size_t used = process(c, c->in->data, c->in->len);
 
 	if (c->closed)
 		return;
 	if (used > 0 && c->timeout.queue == QUEUE_READING)
 		enqueue(c, QUEUE_NONE); /* what is left is another request: its time begins now */
-	c->in_len -= (uint32_t)used;
-	if (c->in_len == 0)
-		drop_input(c);
-	else
-		memmove(c->in, c->in + used, c->in_len);
+	if (used == c->in->len)
+		drop_buf(&c->in);
+	else if (used > 0)
+		buf_drop(c->in, used);
 }
 
 static void take_input(struct connection *c, const char *bytes, size_t size)
 {
-	size_t used = 0;
+	bool first = !c->in;
+	size_t used = first ? process(c, bytes, size) : 0;
 
-	if (c->in_len == 0)
-		used = process(c, bytes, size);
 	if (c->closed)
 		return;
-	if (used < size && keep_input(c, bytes + used, size - used) < 0) {
+	if (used < size && keep(&c->in, VARLINK_MESSAGE_MAX, bytes + used, size - used) < 0) {
 		close_for(c, "no_memory");
 		return;
 	}
-	if (used == 0 && c->in_len > c->scanned)
+	if (!first)
 		process_kept(c);
 	settle(c);
 }
 
 static void receive(struct connection *c)
 {
-	ssize_t n = peer_recv(event_get_fd(&c->event), input, sizeof input - c->in_len, c->peer.uid);
+	ssize_t n = peer_recv(event_get_fd(&c->event), input, sizeof input - kept_input(c), c->peer.uid);
 
 	if (n == PEER_RECV_NOTHING)
 		return;
@@ -565,7 +533,7 @@ static void on_expired(struct timeout_entry *e, void *arg)
 	static const char *const limit[TIMEOUT_QUEUES] = {
 		[QUEUE_IDLE] = "idle_timeout", [QUEUE_READING] = "request_timeout", [QUEUE_STALLED] = "reply_stalled",
 	};
-	struct connection *c = (struct connection *)((char *)e - offsetof(struct connection, timeout));
+	struct connection *c = (void *)((char *)e - offsetof(struct connection, timeout));
 
 	(void)arg;
 	enter(c);
