@@ -18,30 +18,27 @@ static char *skip_space(char *p, const char *end)
 static char *string_end(char *p, const char *end)
 {
 	for (;;) {
-		while (end - p >= 8 && json_plain8(p))
-			p += 8;
-		while (*p != '"' && *p != '\\')
-			p++;
+		p += json_skip_plain(p, end) - p;
 		if (*p == '"')
 			return p + 1;
-		p += 2;
+		p += *p == '\\' ? 2 : 1; /* a byte of a longer character */
 	}
 }
 
+/* Brackets have nothing but structure between them outside of strings, and 0x20 tells the curly from the square ones alone. */
 static char *container_end(char *p, const char *end)
 {
 	unsigned open = 0;
 
 	do {
-		if (*p == '"') {
-			p = string_end(p + 1, end);
-			continue;
-		}
-		if (*p == '{' || *p == '[')
+		char c = *p++;
+
+		if (c == '"')
+			p = string_end(p, end);
+		else if ((c | 0x20) == '{')
 			open++;
-		else if (*p == '}' || *p == ']')
+		else if ((c | 0x20) == '}')
 			open--;
-		p++;
 	} while (open > 0);
 	return p;
 }

@@ -5,6 +5,7 @@
 #ifndef PROTO_JSON_CHAR_H
 #define PROTO_JSON_CHAR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,17 +15,33 @@ static inline bool json_is_space(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* True when none of the eight bytes at p is a quote, a backslash, a control character or outside ASCII: they can be skipped at once. */
-static inline bool json_plain8(const char *p)
+/* The eight bytes at p, the first one lowest. */
+static inline uint64_t json_load8(const char *p)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
-	uint64_t x, quote, backslash;
+	uint64_t x;
 
 	memcpy(&x, p, sizeof(x));
-	quote = x ^ ones * '"';
-	backslash = x ^ ones * '\\';
-	/* (v - ones) & ~v has the top bit of a byte set if that byte is zero; a borrow can only add marks, never hide one. */
-	return ((x | ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & tops) == 0;
+	return le64toh(x);
+}
+
+/* The first byte in [p, end) that is a quote, a backslash, a control character or outside ASCII; or end. */
+static inline const char *json_skip_plain(const char *p, const char *end)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+
+	while (end - p >= 8) {
+		uint64_t x = json_load8(p), quote = x ^ ones * '"', backslash = x ^ ones * '\\', marks;
+
+		/* (v - ones) & ~v has the top bit of a byte set if that byte is zero; a borrow can add marks above a true one only. */
+		marks = x | ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash);
+		marks &= tops;
+		if (marks)
+			return p + __builtin_ctzll(marks) / 8;
+		p += 8;
+	}
+	while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return p;
 }
 
 /* The four hexadecimal digits at p as a number, or -1. */

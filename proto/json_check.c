@@ -3,8 +3,6 @@
  * The first pass: is this one JSON value, by every rule of RFC 8259 and our own? Recursion is bounded by the depth, memory by the
  * table of keys below; nothing is allocated.
  */
-#include <endian.h>
-
 #include "base/utf8.h"
 #include "proto/json.h"
 #include "proto/json_char.h"
@@ -73,10 +71,7 @@ static bool scan_string(struct scan *s, bool *escaped)
 	size_t size;
 
 	for (;;) {
-		while (end - p >= 8 && json_plain8(p))
-			p += 8;
-		while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
-			p++;
+		p = json_skip_plain(p, end);
 		if (p == end)
 			return broken(s, p, "string without end");
 		if (*p == '"')
@@ -105,17 +100,18 @@ static inline uint64_t mix(uint64_t hash, uint64_t block)
 	return hash ^ hash >> 32;
 }
 
-/* The bytes in blocks of eight, the last one filled up with zeros, which no key can hold. */
-static uint64_t hash_plain(uint64_t hash, const char *p, size_t size)
+/* The bytes in blocks of eight, the last one filled up with zeros, which no key can hold. readable: how many there are at p. */
+static inline uint64_t hash_plain(uint64_t hash, const char *p, size_t size, size_t readable)
 {
-	uint64_t block;
+	uint64_t block = 0;
 
-	for (; size >= 8; p += 8, size -= 8) {
-		memcpy(&block, p, 8);
-		hash = mix(hash, le64toh(block));
-	}
-	for (block = 0; size > 0; size--)
-		block = block << 8 | (unsigned char)p[size - 1];
+	for (; size >= 8; p += 8, size -= 8, readable -= 8)
+		hash = mix(hash, json_load8(p));
+	if (size > 0 && readable >= 8)
+		block = json_load8(p) & (UINT64_MAX >> (64 - 8 * size));
+	else
+		for (; size > 0; size--)
+			block = block << 8 | (unsigned char)p[size - 1];
 	return mix(hash, block);
 }
 
@@ -164,7 +160,8 @@ static bool add_key(struct scan *s, unsigned first, const char *at, bool escaped
 
 	if (s->n_keys - first == JSON_MEMBERS_MAX)
 		return broken(s, at, "too many members in one object");
-	hash = (uint32_t)(escaped ? hash_escaped(s->seed, at, end) : hash_plain(s->seed, at, (size_t)(end - at)));
+	hash = (uint32_t)(escaped ? hash_escaped(s->seed, at, end)
+				  : hash_plain(s->seed, at, (size_t)(end - at), (size_t)(s->end - at)));
 	for (i = first; i < s->n_keys; i++)
 		if (s->hash[i] == hash && same_key(at, s->start + s->key_at[i]))
 			return broken(s, at, "duplicate key");

@@ -70,12 +70,9 @@ static const char *plain_end(const char *p, const char *end)
 {
 	size_t size;
 
-	while (p < end) {
-		if (end - p >= 8 && json_plain8(p)) {
-			p += 8;
-			continue;
-		}
-		if ((unsigned char)*p < 0x20 || *p == '"' || *p == '\\')
+	for (;;) {
+		p = json_skip_plain(p, end);
+		if (p == end || (unsigned char)*p < 0x80)
 			break;
 		size = utf8_char_size(p, (size_t)(end - p));
 		if (size == 0)

@@ -18,32 +18,32 @@ long varlink_frame(const char *bytes, size_t len, size_t *scanned)
 	return len < VARLINK_MESSAGE_MAX ? -1 : -2;
 }
 
-static bool is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+enum { LETTER = 1, DIGIT = 2, HYPHEN = 4, DOT = 8 };
 
-static bool is_digit(char c)
+static unsigned class_of(char c)
 {
-	return c >= '0' && c <= '9';
+	unsigned char letter = (unsigned char)((c | 0x20) - 'a');
+
+	return letter < 26 ? LETTER : c == '.' ? DOT : (unsigned char)(c - '0') < 10 ? DIGIT : c == '-' ? HYPHEN : 0;
 }
 
 bool varlink_split_method(const char *method, size_t *interface_len, const char **name)
 {
-	const char *dot = strrchr(method, '.'), *p;
+	unsigned class, before = DOT, seen = 0; /* seen: kinds of character since the last dot */
+	const char *p, *dot = NULL;
 
-	if (!dot || !is_letter(dot[1]))
-		return false;
-	for (p = dot + 2; *p; p++)
-		if (!is_letter(*p) && !is_digit(*p))
+	/* Parts of letters, digits and hyphens with single dots between them; the last part begins with a letter and has no hyphen. */
+	for (p = method; *p; p++) {
+		class = class_of(*p);
+		if (class == 0 || (class & before & DOT))
 			return false;
-	/* Parts of letters, digits and hyphens with single dots between them. */
-	for (p = method; p <= dot; p++) {
-		if (*p == '.' && (p == method || p[-1] == '.'))
-			return false;
-		if (*p != '.' && *p != '-' && !is_letter(*p) && !is_digit(*p))
-			return false;
+		if (class == DOT)
+			dot = p;
+		seen = class == DOT ? 0 : seen | class;
+		before = class;
 	}
+	if (!dot || before == DOT || (seen & HYPHEN) || class_of(dot[1]) != LETTER)
+		return false;
 	*interface_len = (size_t)(dot - method);
 	*name = dot + 1;
 	return true;
