@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The suites: one table of what they are made of and what they need."""
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+PYTHON = "/usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    about: str
+    files: str = ""  # Python programs: a glob below tests/
+    meson: str = ""  # meson tests of that suite
+    builds: tuple[str, ...] = ()  # "asan", "release", "fuzz"; the first decides SFTOKEN_ROOT
+    packages: tuple[str, ...] = ()  # rows of the table in ./dev
+    together: bool = False  # its programs may run side by side
+    timeout: int = 240  # of one program, in seconds
+    by_default: bool = True
+
+
+@dataclass(frozen=True)
+class Program:
+    suite: Suite
+    name: str
+    command: tuple[str, ...]
+    build: str
+    timeout: int
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.suite.name}/{self.name}"
+
+
+SUITES = (
+    Suite("lint", "the source itself: layers, sizes, formats, analyzers", files="lint/*.py", builds=("release",),
+          packages=("lint",), together=True, timeout=900),
+    Suite("unit", "one module, its neighbours replaced", meson="unit", builds=("asan", "release"), together=True, timeout=120),
+    Suite("scenario", "callers, server and passing time as text files", meson="scenario", builds=("asan",), together=True),
+    Suite("harness", "the programs that run the tests", files="harness/test_*.py", together=True),
+    Suite("standin", "the stand-in for Salesforce keeps to what is known of the real one", files="standin/test_*.py",
+          together=True),
+    Suite("examples", "the examples of the documentation compile and run", files="examples/test_*.py", builds=("release",)),
+    Suite("system", "the real programs with sanitizers, against the stand-in over TLS", files="system/test_*.py",
+          builds=("asan",)),
+    Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",)),
+    Suite("security", "what must never come out, and who must never get in", files="security/test_*.py", builds=("release",)),
+    Suite("gates", "instructions, system calls and libraries of a warm get", files="gates/test_*.py", builds=("release",)),
+    Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
+    Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), timeout=6 * 3600,
+          by_default=False),
+)
+
+# Modules that stand beside the programs of a suite and are none themselves.
+NOT_PROGRAMS = {"lint/source.py", "lint/report.py"}
+
+
+def by_name(name: str) -> Suite | None:
+    return next((s for s in SUITES if s.name == name), None)
+
+
+def meson_programs(top: Path, suite: Suite) -> list[Program]:
+    programs = []
+    for build in suite.builds:
+        known = top / "build" / build / "meson-info/intro-tests.json"
+        if not known.exists():
+            continue
+        for test in json.loads(known.read_text()):
+            if any(s.split(":")[-1] == suite.meson for s in test["suite"]):
+                name = test["name"] if build == suite.builds[0] else f"{build}-{test['name']}"
+                programs.append(Program(suite, name, tuple(test["cmd"]), build, max(suite.timeout, test["timeout"])))
+    return programs
+
+
+def file_programs(top: Path, suite: Suite) -> list[Program]:
+    build = suite.builds[0] if suite.builds else ""
+    programs = []
+    for path in sorted((top / "tests").glob(suite.files)):
+        if str(path.relative_to(top / "tests")) in NOT_PROGRAMS:
+            continue
+        name = path.stem.removeprefix("test_")
+        programs.append(Program(suite, name, (PYTHON, str(path.relative_to(top))), build, suite.timeout))
+    return programs
+
+
+def programs_of(top: Path, suite: Suite) -> list[Program]:
+    programs = meson_programs(top, suite) if suite.meson else []
+    return programs + (file_programs(top, suite) if suite.files else [])
