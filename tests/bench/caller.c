@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sends one request again and again and prints what the answers took, in nanoseconds: `calls p50 p90 p99 max`.
+ *
+ *	caller PATH REQUEST CALLS            on one connection
+ *	caller --connect PATH REQUEST CALLS  a new connection for each
+ *	caller --until SECONDS PATH REQUEST PAUSE_US    paced, for so long
+ *
+ * A NUL is put behind REQUEST; an answer ends with a NUL.
+ */
+#include <err.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+struct plan {
+	const char *path, *request;
+	bool connect_each;
+	long calls, pause_us;
+	int64_t until_ns;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int dial(const char *path)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un;
+	} address = { .un = { .sun_family = AF_UNIX } };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (strlen(path) >= sizeof address.un.sun_path)
+		errx(1, "the path is too long");
+	memcpy(address.un.sun_path, path, strlen(path) + 1);
+	if (fd < 0 || connect(fd, &address.any, sizeof address.un) < 0)
+		err(1, "%s", path);
+	return fd;
+}
+
+static void call(int fd, const char *request, size_t size)
+{
+	char answer[65536];
+	ssize_t n;
+
+	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size)
+		err(1, "send");
+	do {
+		n = recv(fd, answer, sizeof answer, 0);
+		if (n <= 0)
+			errx(1, "the server closed the connection");
+	} while (answer[n - 1]);
+	if (memmem(answer, (size_t)n, "\"error\":", 8))
+		errx(1, "the server answered %.200s", answer);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void print(int64_t *took, long n)
+{
+	qsort(took, (size_t)n, sizeof *took, compare);
+	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2], took[n * 9 / 10], took[n * 99 / 100],
+	       took[n - 1]);
+}
+
+static void run(const struct plan *p)
+{
+	size_t size = strlen(p->request) + 1;
+	int64_t *took = calloc((size_t)p->calls, sizeof *took);
+	int fd = p->connect_each ? -1 : dial(p->path);
+	long n = 0;
+
+	if (!took)
+		err(1, "calloc");
+	while (n < p->calls && (!p->until_ns || now_ns() < p->until_ns)) {
+		int64_t start = now_ns();
+
+		if (p->connect_each)
+			fd = dial(p->path);
+		call(fd, p->request, size);
+		if (p->connect_each)
+			close(fd);
+		took[n++] = now_ns() - start;
+		if (p->pause_us)
+			usleep((useconds_t)p->pause_us);
+	}
+	print(took, n);
+	free(took);
+}
+
+int main(int argc, char **argv)
+{
+	struct plan p = { 0 };
+	int i = 1;
+
+	if (argc > 1 && strcmp(argv[1], "--connect") == 0) {
+		p.connect_each = true;
+		i++;
+	}
+	if (argc > 2 && strcmp(argv[1], "--until") == 0) {
+		p.until_ns = now_ns() + strtoll(argv[2], NULL, 10) * 1000000000LL;
+		i += 2;
+	}
+	if (argc != i + 3)
+		errx(64, "usage: caller [--connect | --until SECONDS] PATH REQUEST CALLS|PAUSE_US");
+	p.path = argv[i];
+	p.request = argv[i + 1];
+	p.calls = p.until_ns ? 10000000 : strtol(argv[i + 2], NULL, 10);
+	p.pause_us = p.until_ns ? strtol(argv[i + 2], NULL, 10) : 0;
+	run(&p);
+	return 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs a command so many times, one after the other, with its output thrown away, and prints what it took from fork to exit: `runs p50 p90 p99 max` in nanoseconds.
+ *
+ *	spawn RUNS COMMAND...
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static int64_t run(char **command, const posix_spawn_file_actions_t *actions)
+{
+	int64_t start = now_ns();
+	int status;
+	pid_t pid;
+
+	if (posix_spawn(&pid, command[0], actions, NULL, command, environ) != 0)
+		errx(1, "cannot run %s", command[0]);
+	if (waitpid(pid, &status, 0) < 0 || status != 0)
+		errx(1, "%s failed", command[0]);
+	return now_ns() - start;
+}
+
+int main(int argc, char **argv)
+{
+	posix_spawn_file_actions_t actions;
+	long n = argc > 2 ? strtol(argv[1], NULL, 10) : 0;
+	int64_t *took;
+
+	if (n < 1)
+		errx(64, "usage: spawn RUNS COMMAND...");
+	took = calloc((size_t)n, sizeof *took);
+	if (!took || posix_spawn_file_actions_init(&actions) != 0 ||
+	    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) != 0)
+		err(1, "spawn");
+	for (long i = 0; i < n; i++)
+		took[i] = run(argv + 2, &actions);
+	qsort(took, (size_t)n, sizeof *took, compare);
+	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2], took[n * 9 / 10], took[n * 99 / 100],
+	       took[n - 1]);
+	free(took);
+	return 0;
+}
