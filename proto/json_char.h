@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static inline bool json_is_space(char c)
 {
@@ -24,22 +27,55 @@ static inline uint64_t json_load8(const char *p)
 	return le64toh(x);
 }
 
-/* The first byte in [p, end) that is a quote, a backslash, a control character or outside ASCII; or end. */
-static inline const char *json_skip_plain(const char *p, const char *end)
+#ifdef __SSE2__
+/* Bit n: the n-th byte at p is a quote, a backslash or, if that is asked for, a control character or outside ASCII. */
+static inline unsigned json_marks16(const char *p, bool strict)
+{
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p), marks;
+
+	marks = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+	if (strict) /* signed: what is outside ASCII is less than a blank, too */
+		marks = _mm_or_si128(marks, _mm_cmplt_epi8(x, _mm_set1_epi8(' ')));
+	return (unsigned)_mm_movemask_epi8(marks);
+}
+#endif
+
+/* The top bit of each of the eight bytes at p that json_marks16() would mark, and perhaps of bytes above the first such one. */
+static inline uint64_t json_marks8(const char *p, bool strict)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t x = json_load8(p), quote = x ^ ones * '"', backslash = x ^ ones * '\\', marks;
 
+	/* (v - ones) & ~v has the top bit of a byte set if that byte is zero; a borrow can add marks above a true one only. */
+	marks = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash);
+	if (strict)
+		marks |= x | ((x - ones * 0x20) & ~x);
+	return marks & tops;
+}
+
+/*
+ * The first byte in [p, end) that is a quote or a backslash; if strict, also a control character or one outside ASCII. Returns end
+ * when there is none. This is where a message spends most of its bytes, so it goes by as many as the processor takes at once.
+ */
+static inline const char *json_find_mark(const char *p, const char *end, bool strict)
+{
+#ifdef __SSE2__
+	while (end - p >= 16) {
+		unsigned marks = json_marks16(p, strict);
+
+		if (marks)
+			return p + __builtin_ctz(marks);
+		p += 16;
+	}
+#endif
 	while (end - p >= 8) {
-		uint64_t x = json_load8(p), quote = x ^ ones * '"', backslash = x ^ ones * '\\', marks;
+		uint64_t marks = json_marks8(p, strict);
 
-		/* (v - ones) & ~v has the top bit of a byte set if that byte is zero; a borrow can add marks above a true one only. */
-		marks = x | ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash);
-		marks &= tops;
 		if (marks)
 			return p + __builtin_ctzll(marks) / 8;
 		p += 8;
 	}
-	while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
+	while (p < end && *p != '"' && *p != '\\' && !(strict && ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x80)))
 		p++;
 	return p;
 }

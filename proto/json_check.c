@@ -71,7 +71,7 @@ static bool scan_string(struct scan *s, bool *escaped)
 	size_t size;
 
 	for (;;) {
-		p = json_skip_plain(p, end);
+		p = json_find_mark(p, end, true);
 		if (p == end)
 			return broken(s, p, "string without end");
 		if (*p == '"')

@@ -71,7 +71,7 @@ static const char *plain_end(const char *p, const char *end)
 	size_t size;
 
 	for (;;) {
-		p = json_skip_plain(p, end);
+		p = json_find_mark(p, end, true);
 		if (p == end || (unsigned char)*p < 0x80)
 			break;
 		size = utf8_char_size(p, (size_t)(end - p));

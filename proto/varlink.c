@@ -20,11 +20,15 @@ long varlink_frame(const char *bytes, size_t len, size_t *scanned)
 
 enum { LETTER = 1, DIGIT = 2, HYPHEN = 4, DOT = 8 };
 
-static unsigned class_of(char c)
+static inline unsigned class_of(char c)
 {
-	unsigned char letter = (unsigned char)((c | 0x20) - 'a');
-
-	return letter < 26 ? LETTER : c == '.' ? DOT : (unsigned char)(c - '0') < 10 ? DIGIT : c == '-' ? HYPHEN : 0;
+	if ((unsigned char)((c | 0x20) - 'a') < 26)
+		return LETTER;
+	if (c == '.')
+		return DOT;
+	if ((unsigned char)(c - '0') < 10)
+		return DIGIT;
+	return c == '-' ? HYPHEN : 0;
 }
 
 bool varlink_split_method(const char *method, size_t *interface_len, const char **name)
