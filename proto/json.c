@@ -7,7 +7,7 @@
 
 #include "proto/json_char.h"
 
-static char *skip_space(char *p, const char *end)
+static inline char *skip_space(char *p, const char *end)
 {
 	while (p < end && json_is_space(*p))
 		p++;
@@ -26,7 +26,7 @@ static inline char *string_end(char *p, const char *end)
 }
 
 /* Brackets have nothing but structure between them outside of strings, and 0x20 tells the curly from the square ones alone. */
-static char *container_end(char *p, const char *end)
+static inline char *container_end(char *p, const char *end)
 {
 	unsigned open = 0;
 
@@ -43,7 +43,7 @@ static char *container_end(char *p, const char *end)
 	return p;
 }
 
-static char *value_end(char *p, const char *end)
+static inline char *value_end(char *p, const char *end)
 {
 	if (*p == '"')
 		return string_end(p + 1, end);

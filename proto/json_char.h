@@ -15,7 +15,8 @@
 
 static inline bool json_is_space(char c)
 {
-	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+	/* the first comparison alone settles nearly every character */
+	return (unsigned char)c <= ' ' && (c == ' ' || c == '\n' || c == '\t' || c == '\r');
 }
 
 /* The eight bytes at p, the first one lowest. */

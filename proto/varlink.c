@@ -18,38 +18,36 @@ long varlink_frame(const char *bytes, size_t len, size_t *scanned)
 	return len < VARLINK_MESSAGE_MAX ? -1 : -2;
 }
 
-enum { LETTER = 1, DIGIT = 2, HYPHEN = 4, DOT = 8 };
+enum { A = 1, D = 2, H = 4 }; /* a letter, a digit, a hyphen */
 
-static inline unsigned class_of(char c)
+static const unsigned char classes[256] = {
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, H, 0, 0, D, D, D, D, D, D, D, D, D, D, 0, 0, 0, 0, 0, 0,
+	0, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, 0, 0, 0, 0, 0,
+	0, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A, 0, 0, 0, 0, 0,
+};
+
+/* The end of the part of a name that begins at p: letters, digits and hyphens. */
+static const char *part_end(const char *p)
 {
-	if ((unsigned char)((c | 0x20) - 'a') < 26)
-		return LETTER;
-	if (c == '.')
-		return DOT;
-	if ((unsigned char)(c - '0') < 10)
-		return DIGIT;
-	return c == '-' ? HYPHEN : 0;
+	while (classes[(unsigned char)*p])
+		p++;
+	return p;
 }
 
 bool varlink_split_method(const char *method, size_t *interface_len, const char **name)
 {
-	unsigned class, before = DOT, seen = 0; /* seen: kinds of character since the last dot */
-	const char *p, *dot = NULL;
+	const char *part = method, *end = part_end(part);
 
-	/* Parts of letters, digits and hyphens with single dots between them; the last part begins with a letter and has no hyphen. */
-	for (p = method; *p; p++) {
-		class = class_of(*p);
-		if (class == 0 || (class & before & DOT))
-			return false;
-		if (class == DOT)
-			dot = p;
-		seen = class == DOT ? 0 : seen | class;
-		before = class;
+	while (*end == '.' && end > part) {
+		part = end + 1;
+		end = part_end(part);
 	}
-	if (!dot || before == DOT || (seen & HYPHEN) || class_of(dot[1]) != LETTER)
+	/* The last part is the name: it begins with a letter and has no hyphen. */
+	if (part == method || *end || classes[(unsigned char)*part] != A || memchr(part, '-', (size_t)(end - part)))
 		return false;
-	*interface_len = (size_t)(dot - method);
-	*name = dot + 1;
+	*interface_len = (size_t)(part - method) - 1;
+	*name = part;
 	return true;
 }
 
