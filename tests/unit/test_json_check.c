@@ -103,6 +103,24 @@ TEST(every_beginning_of_a_text_is_refused)
 		CHECK_INT(check_copy((struct text){ whole.bytes, n }, JSON_DEPTH_MAX, NULL), -ERR_PROTOCOL);
 }
 
+/* Strings are taken many bytes at a time: a byte that may not be there must be seen at each place of a block. */
+TEST(every_byte_is_judged_at_every_place_of_a_long_string)
+{
+	char text[42];
+
+	for (size_t at = 1; at < sizeof(text) - 1; at++) {
+		for (unsigned c = 0; c < 256; c++) {
+			bool good = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+
+			memset(text, 'x', sizeof(text));
+			text[0] = text[sizeof(text) - 1] = '"';
+			text[at] = (char)c;
+			if (json_check(text, sizeof(text), 0, NULL) != (good ? 0 : -ERR_PROTOCOL))
+				CHECK_INT(at * 1000 + c, -1);
+		}
+	}
+}
+
 TEST(depth_is_counted_in_brackets)
 {
 	CHECK_INT(json_check("1", 1, 0, NULL), 0);
