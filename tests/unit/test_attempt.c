@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs of flows on the real loop, with answers that the test gives. */
+#include "daemon/mint/attempt.h"
+#include "daemon/mint/salesforce.h"
+#include "proto/messages.h"
+#include "tests/unit/check.h"
+#include "tests/unit/fake_http.h"
+
+#define GOOD "{\"access_token\":\"00D1!a\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
+
+static char login_url[] = "https://acme.my.salesforce.com", client_id[] = "CK";
+static struct credential credential;
+static struct settings settings;
+static struct loop *loop;
+static struct attempts *attempts;
+
+/* What the callbacks saw. */
+static struct seen {
+	unsigned done, grants;
+	enum problem_class class;
+	enum http_outcome outcome;
+	int64_t retry_after_ms;
+	char message[ERR_TEXT_MAX];
+	long status;
+	struct attempt *cancel; /* to be cancelled from within done() */
+} seen;
+
+static void on_done(const struct attempt_result *r, void *arg)
+{
+	struct attempt **slot = arg;
+
+	if (slot)
+		*slot = NULL;
+	seen.done++;
+	seen.grants += r->grant != NULL;
+	if (r->problem) {
+		seen.class = r->problem->class;
+		seen.outcome = r->problem->outcome;
+		seen.retry_after_ms = r->problem->retry_after_ms;
+		snprintf(seen.message, sizeof seen.message, "%s", r->problem->message);
+	}
+	attempt_cancel(TAKE(seen.cancel));
+}
+
+static void on_response(const struct http_response *res, void *arg)
+{
+	(void)arg;
+	seen.done++;
+	seen.outcome = res->outcome;
+	seen.status = res->status;
+}
+
+static void stop_loop(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+/* Lets everything happen that is due now. */
+static void turn(void)
+{
+	CLEANUP(timer_freep) struct timer *t = timer_new(loop, stop_loop, NULL);
+
+	timer_set(t, 0);
+	loop_run(loop, NULL);
+	timer_set(t, 0);
+	loop_run(loop, NULL);
+}
+
+static void start(void)
+{
+	settings = (struct settings){ .network.timeout_ms = 15000,
+				      .limits = { .max_scheduled_in_flight = 8, .max_demanded_in_flight = 64, .breaker_failures = 5,
+						  .backoff_first_ms = 60000, .backoff_max_ms = 300000, .demand_gap_ms = 30000 } };
+	credential = (struct credential){ .grant_type = GRANT_CLIENT_CREDENTIALS, .login_url = login_url, .client_id = client_id,
+					  .client_secret = secret_new("s", 1) };
+	seen = (struct seen){ 0 };
+	fake_http_submitted = fake_http_cancelled = 0;
+	loop = loop_new(NULL);
+	attempts = attempts_new(loop, NULL, &settings, NULL);
+}
+
+static void stop(void)
+{
+	CHECK_INT(fake_http_in_flight(), 0);
+	attempts_free(attempts);
+	loop_free(loop);
+	secret_unref(credential.client_secret);
+}
+
+static struct attempt *scheduled(void *arg)
+{
+	return attempt_start(attempts, &credential, ATTEMPT_SCHEDULED, 0, on_done, arg);
+}
+
+TEST(a_run_ends_with_a_token)
+{
+	start();
+	REQUIRE(scheduled(NULL) != NULL);
+	REQUIRE(fake_http_in_flight() == 1);
+	CHECK_STR(fake_http_calls->req.url, "https://acme.my.salesforce.com/services/oauth2/token");
+	CHECK_INT(seen.done, 0);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK_INT(seen.done, 1);
+	CHECK_INT(seen.grants, 1);
+	stop();
+}
+
+TEST(a_run_ends_with_a_problem)
+{
+	start();
+	scheduled(NULL);
+	fake_http_answer(HTTP_ANSWERED, 400, "{\"error\":\"inactive_user\"}");
+	CHECK_INT(seen.class, PROBLEM_ADMIN);
+	scheduled(NULL);
+	fake_http_answer(HTTP_UNSENT, 0, NULL);
+	CHECK_INT(seen.class, PROBLEM_RETRY);
+	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	CHECK_INT(seen.done, 2);
+	stop();
+}
+
+TEST(what_cannot_be_asked_ends_in_the_next_turn)
+{
+	struct secret *secret;
+
+	start();
+	secret = TAKE(credential.client_secret);
+	REQUIRE(scheduled(NULL) != NULL);
+	CHECK_INT(seen.done, 0); /* never from within */
+	turn();
+	CHECK_INT(seen.done, 1);
+	CHECK_INT(seen.class, PROBLEM_ADMIN);
+	CHECK(strstr(seen.message, "ClientSecret="));
+	CHECK_INT(fake_http_submitted, 0);
+	credential.client_secret = secret;
+	fake_http_out_of_memory = true;
+	REQUIRE(scheduled(NULL) != NULL);
+	turn();
+	fake_http_out_of_memory = false;
+	CHECK_INT(seen.done, 2);
+	CHECK_INT(seen.class, PROBLEM_RETRY);
+	stop();
+}
+
+TEST(hosts_that_are_not_allowed_get_nothing)
+{
+	char other[] = "other.example", *one[] = { other };
+
+	start();
+	settings.network.allowed_hosts = (struct config_list){ one, 1 };
+	attempts_configure(attempts, &settings);
+	REQUIRE(scheduled(NULL) != NULL);
+	turn();
+	CHECK_INT(fake_http_submitted, 0);
+	CHECK_INT(seen.class, PROBLEM_ADMIN);
+	CHECK(strstr(seen.message, "AllowedHosts="));
+	settings.network.allowed_hosts = (struct config_list){ 0 };
+	attempts_configure(attempts, &settings);
+	scheduled(NULL);
+	CHECK_INT(fake_http_in_flight(), 1);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK_INT(seen.grants, 1);
+	stop();
+}
+
+TEST(grants_of_later_versions_do_not_start)
+{
+	start();
+	credential.grant_type = GRANT_WEB_SERVER;
+	CHECK(scheduled(NULL) == NULL);
+	stop();
+}
+
+TEST(eight_at_once_and_demand_first)
+{
+	struct attempt *t[12];
+
+	start();
+	for (size_t i = 0; i < 12; i++)
+		t[i] = scheduled(&t[i]);
+	CHECK_INT(fake_http_in_flight(), 8);
+	attempt_demand(t[11]);
+	CHECK_INT(fake_http_in_flight(), 9);
+	for (unsigned i = 0; i < 12; i++)
+		fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK_INT(seen.grants, 12);
+	CHECK_INT(fake_http_submitted, 12);
+	stop();
+}
+
+TEST(cancelled_runs_are_silent_and_make_room)
+{
+	struct attempt *t[12];
+
+	start();
+	for (size_t i = 0; i < 12; i++)
+		t[i] = scheduled(NULL);
+	attempt_cancel(t[11]); /* waiting */
+	attempt_cancel(t[0]);  /* under way */
+	CHECK_INT(fake_http_cancelled, 1);
+	CHECK_INT(fake_http_in_flight(), 8);
+	for (size_t i = 1; i < 11; i++)
+		attempt_cancel(t[i]);
+	attempt_cancel(NULL);
+	secret_unref(TAKE(credential.client_secret));
+	attempt_cancel(scheduled(NULL)); /* about to end */
+	turn();
+	CHECK_INT(seen.done, 0);
+	stop();
+}
+
+TEST(a_run_may_be_cancelled_when_another_ends)
+{
+	start();
+	scheduled(NULL);
+	seen.cancel = scheduled(NULL);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK_INT(seen.done, 1);
+	CHECK_INT(fake_http_cancelled, 1);
+	stop();
+}
+
+TEST(a_host_that_does_not_answer_is_left_alone)
+{
+	int64_t open_ms;
+
+	start();
+	for (unsigned i = 0; i < 7; i++)
+		scheduled(NULL);
+	for (unsigned i = 0; i < 5; i++)
+		fake_http_answer(i % 2 ? HTTP_UNKNOWN : HTTP_ANSWERED, 503, "");
+	open_ms = attempts_host_open_ms(attempts, "https://ACME.my.salesforce.com:443/x");
+	CHECK(open_ms > loop_now_ms(loop));
+	CHECK_INT(attempts_host_open_ms(attempts, "https://other.my.salesforce.com"), 0);
+	seen.done = 0;
+	scheduled(NULL);
+	attempt_start(attempts, &credential, ATTEMPT_DEMANDED, 0, on_done, NULL);
+	CHECK_INT(fake_http_in_flight(), 2); /* those of before */
+	CHECK_INT(seen.done, 0);
+	turn();
+	CHECK_INT(seen.done, 2);
+	CHECK_INT(seen.class, PROBLEM_RETRY);
+	CHECK_INT(seen.outcome, HTTP_REFUSED);
+	CHECK(seen.retry_after_ms > 0 && seen.retry_after_ms <= 60000);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD); /* the host is back */
+	CHECK_INT(attempts_host_open_ms(attempts, login_url), 0);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	stop();
+}
+
+static struct http_request userinfo(void)
+{
+	return (struct http_request){ .url = salesforce_url(login_url, "userinfo") };
+}
+
+TEST(single_requests_pass_the_same_gate)
+{
+	struct http_request req;
+
+	start();
+	for (unsigned i = 0; i < 8; i++)
+		scheduled(NULL);
+	req = (struct http_request){ .url = salesforce_url(login_url, "introspect"), .post = true };
+	CHECK(attempt_request(attempts, &req, on_response, NULL) != NULL);
+	CHECK_INT(fake_http_in_flight(), 8); /* an introspection waits with the scheduled ones */
+	req = userinfo();
+	CHECK(attempt_request(attempts, &req, on_response, NULL) != NULL);
+	CHECK(req.url == NULL);
+	CHECK_INT(fake_http_in_flight(), 9); /* a check does not */
+	for (unsigned i = 0; i < 10; i++)
+		fake_http_answer(HTTP_ANSWERED, i == 8 ? 403 : 200, GOOD);
+	CHECK_INT(seen.done, 10);
+	stop();
+}
+
+TEST(single_requests_to_a_dead_host_are_refused)
+{
+	struct http_request req;
+
+	start();
+	for (unsigned i = 0; i < 5; i++) {
+		scheduled(NULL);
+		fake_http_answer(HTTP_UNSENT, 0, NULL);
+	}
+	seen.done = 0;
+	req = userinfo();
+	CHECK(attempt_request(attempts, &req, on_response, NULL) != NULL);
+	CHECK_INT(seen.done, 0);
+	turn();
+	CHECK_INT(seen.done, 1);
+	CHECK_INT(seen.outcome, HTTP_REFUSED);
+	stop();
+}
+
+TEST(the_deadline_holds_even_if_http_forgets_it)
+{
+	start();
+	settings.network.timeout_ms = 1;
+	attempts_configure(attempts, &settings);
+	scheduled(NULL);
+	while (!seen.done) /* a quarter of a second of grace */
+		turn();
+	CHECK_INT(seen.outcome, HTTP_UNKNOWN);
+	CHECK_INT(fake_http_cancelled, 1);
+	stop();
+}
+
+CHECK_MAIN()
