@@ -25,10 +25,13 @@ void manager_reload_fini(struct manager_reload *r);
 struct manager_handlers {
 	/* Reads the configuration again; 0, or -ERR_ADMIN with the first mistake in *out, or another -code with err. */
 	int (*reload)(struct manager_reload *out, struct err *err, void *arg);
+	/* What the last load had to warn of; valid until the next one. */
+	const struct config_notes *(*warnings)(void *arg);
 	bool (*ready)(void *arg);
 	void *arg;
 };
 
+/* The registry holds its first set already. */
 struct manager *manager_new(struct loop *l, struct registry *registry, struct publish *publish, uid_t service_uid,
 			    const struct manager_handlers *handlers, struct err *err);
 void manager_free(struct manager *m); /* takes NULL; closes listeners and connections */
@@ -47,10 +50,5 @@ void manager_settled(struct manager *m, struct keeper *k);
 void manager_removed(struct manager *m, struct keeper *k);
 void manager_replaced(struct manager *m, struct keeper *old, struct keeper *new);
 void manager_reloaded(struct manager *m);
-
-/* An event for WatchEvents: every log line of level info and above, whatever is written to the log. */
-void manager_event(struct manager *m, const char *event, const struct log_field *fields, size_t n);
-
-/* The listening addresses of the front's sockets, for Status (from the settings). */
 
 #endif

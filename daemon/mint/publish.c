@@ -6,10 +6,6 @@
 #include "base/log.h"
 #include "daemon/mint/publish_parts.h"
 
-#ifndef SFTOKEND_VERSION
-#error "SFTOKEND_VERSION comes from meson"
-#endif
-
 enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16 };
 
 struct removed {
@@ -306,7 +302,7 @@ int publish_link(struct publish *p, int fd, struct err *err)
 		keeper_set_dirty(k, true);
 	}
 	p->collecting = p->rules_due = p->synced_due = true;
-	p->end = link_open(p->loop, fd, SFTOKEND_VERSION, &handlers, err);
+	p->end = link_open(p->loop, fd, SFTOKEN_VERSION, &handlers, err);
 	return p->end ? 0 : -ERR_INTERNAL;
 }
 

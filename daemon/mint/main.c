@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sftokend-mint: holds the credentials and talks to Salesforce. Started by sftokend, with the control channel as descriptor 3 and the state lock as 4; the lock is only kept open,
+ * so that there can be no second mint.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/harden.h"
+#include "daemon/common/sandbox.h"
+#include "daemon/mint/check.h"
+#include "daemon/mint/logs.h"
+#include "daemon/mint/mint.h"
+#include "daemon/mint/sign.h"
+
+enum { MISTAKES_MAX = 4 << 20 };
+
+static int fail(int status, const struct err *err)
+{
+	fprintf(stderr, "sftokend-mint: %s\n", err->text);
+	return status;
+}
+
+static void on_parent_gone(void *arg)
+{
+	struct mint *m = arg;
+
+	log_event(LOG_LEVEL_WARNING, "mint.orphaned", F_STR("why", "the parent is gone"));
+	loop_stop(m->loop);
+}
+
+static int print_mistakes(struct config_notes *mistakes)
+{
+	CLEANUP(buf_finip) struct buf text;
+
+	buf_init(&text, MISTAKES_MAX);
+	config_notes_print(&text, mistakes, "");
+	if (text.data)
+		fputs(text.data, stderr);
+	return EX_CONFIG;
+}
+
+static int serve(struct mint *m, struct err *err)
+{
+	const struct control_handlers handlers = { .message = mint_control, .parent_gone = on_parent_gone, .arg = m };
+
+	m->control = control_open(m->loop, CONTROL_FD, &handlers, err);
+	if (!m->control)
+		return fail(EX_SOFTWARE, err);
+	log_event(LOG_LEVEL_NOTICE, "mint.started", F_STR("version", SFTOKEN_VERSION), F_INT("credentials", (int64_t)registry_count(m->registry)));
+	if (loop_run(m->loop, err) < 0)
+		return fail(EX_SOFTWARE, err);
+	log_event(LOG_LEVEL_NOTICE, "mint.stopped", F_INT("credentials", (int64_t)registry_count(m->registry)));
+	return EX_OK;
+}
+
+static int run(struct mint *m, struct err *err)
+{
+	static const int keep[] = { CONTROL_FD, STATE_LOCK_FD };
+	CLEANUP(load_fini) struct load first = { 0 };
+
+	if (sandbox_close_descriptors(keep, 2, err) < 0)
+		return fail(EX_SOFTWARE, err);
+	sandbox_raise_descriptors();
+	if (load_read(&first, &m->places, m->service_uid, err) < 0)
+		return fail(EX_SOFTWARE, err);
+	if (first.mistakes.n)
+		return print_mistakes(&first.mistakes);
+	for (size_t i = 0; i < first.warnings.n; i++)
+		log_event(LOG_LEVEL_WARNING, "config.warning", F_STR("file", first.warnings.items[i].file),
+			  F_INT("line", first.warnings.items[i].line), F_STR("message", first.warnings.items[i].text));
+	if (mint_build(m, &first, err) < 0)
+		return fail(EX_SOFTWARE, err);
+	load_fini(&first);
+	return serve(m, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct mint mint = { .options = &options, .service_uid = geteuid() };
+	struct err err = { 0 };
+	int status;
+
+	if (options_read(&options, argc, argv, &err) < 0)
+		return fail(EX_USAGE, &err);
+	if (options.version) {
+		printf("sftokend-mint %s\n", SFTOKEN_VERSION);
+		return EX_OK;
+	}
+	if (harden_process(&err) < 0)
+		return fail(EX_SOFTWARE, &err);
+	mint.places = options.places;
+	if (places_resolve(&mint.places, &err) < 0)
+		return fail(EX_CONFIG, &err);
+	logs_open(options.log_level >= 0 ? (enum log_level)options.log_level : LOG_LEVEL_INFO,
+		  options.log_format >= 0 ? (enum log_format)options.log_format : LOG_FORMAT_TEXT);
+	if (options.check)
+		status = configuration_check(&mint.places, mint.service_uid, sign_check_key, options.quiet, stdout, stderr);
+	else
+		status = run(&mint, &err);
+	mint_fini(&mint);
+	return status;
+}

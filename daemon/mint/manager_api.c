@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/mint/manager_api.h"
+
+#include <grp.h>
+#include <string.h>
+
+#include "daemon/mint/logs.h"
+#include "daemon/mint/manager_parts.h"
+
+/* Administrators are few; what they cost must not depend on how often they connect. */
+enum { CLIENTS_MAX = 256 };
+
+#define NOT_BUILT(method) { .name = (method), .flags = METHOD_NOT_BUILT }
+
+static const struct varlink_method manager_methods[] = {
+	NOT_BUILT("Login"),
+	NOT_BUILT("CompleteLogin"),
+	NOT_BUILT("ImportSecret"),
+	{ "Refresh", &refresh_table, 0, manager_call_refresh },
+	NOT_BUILT("Revoke"),
+	NOT_BUILT("Adopt"),
+	{ "SetEnabled", &set_enabled_table, 0, manager_call_set_enabled },
+	{ "Reload", NULL, 0, manager_call_reload },
+	{ "Status", NULL, 0, manager_call_status },
+	NOT_BUILT("History"),
+	NOT_BUILT("Metrics"),
+	{ "WatchEvents", &credential_call_table, METHOD_MORE, manager_call_watch_events },
+};
+
+static const struct varlink_method systemd_methods[] = {
+	{ "Ping", NULL, 0, manager_call_ping },
+	{ "Reload", NULL, 0, manager_call_service_reload },
+	{ "SetLogLevel", &set_log_level_table, 0, manager_call_set_log_level },
+};
+
+static const struct varlink_interface manager_interface = {
+	MANAGER_INTERFACE, manager_description, manager_methods, sizeof manager_methods / sizeof manager_methods[0],
+};
+static const struct varlink_interface systemd_interface = {
+	"io.systemd.service", systemd_description, systemd_methods, sizeof systemd_methods / sizeof systemd_methods[0],
+};
+static const struct varlink_interface *const interfaces[] = { &manager_interface, &systemd_interface };
+
+static const struct service service = {
+	.vendor = "sftokend",
+	.product = "sftokend",
+	.version = SFTOKEN_VERSION,
+	.url = "https://github.com/sftoken/sftokend",
+	.interfaces = interfaces,
+	.n_interfaces = sizeof interfaces / sizeof interfaces[0],
+};
+
+void manager_reply(struct client *c, const struct fields *table, const void *reply)
+{
+	struct buf *out = connection_out(c->connection);
+
+	varlink_begin_reply(out);
+	fields_encode(table, reply, out);
+	varlink_end_reply(out, false);
+	c->waits = WAITS_NOT;
+	connection_reply(c->connection, false);
+}
+
+void manager_reply_empty(struct client *c)
+{
+	struct buf *out = connection_out(c->connection);
+
+	varlink_begin_reply(out);
+	json_begin_object(out);
+	json_end_object(out);
+	varlink_end_reply(out, false);
+	c->waits = WAITS_NOT;
+	connection_reply(c->connection, false);
+}
+
+void manager_error(struct client *c, const char *name, const struct fields *table, const void *params)
+{
+	struct buf *out = connection_out(c->connection);
+
+	varlink_begin_error(out, name);
+	fields_encode(table, params, out);
+	varlink_end_reply(out, false);
+	c->waits = WAITS_NOT;
+	connection_reply(c->connection, false);
+}
+
+/* --- who may --- */
+
+static bool is_admin(const struct manager *m, const struct peer *p)
+{
+	if (p->uid == PEER_OVERFLOW_UID)
+		return false;
+	return p->uid == 0 || p->uid == m->service_uid || (m->admin_group && peer_in_group(p, m->admin_gid));
+}
+
+/* The group may be made later: looked up at every load, and never needed to exist. */
+static void find_admin_group(struct manager *m)
+{
+	const char *name = registry_settings(m->registry)->daemon.admin_group;
+	struct group *g = name ? getgrnam(name) : NULL;
+
+	m->admin_group = g != NULL;
+	m->admin_gid = g ? g->gr_gid : 0;
+}
+
+/* --- connections --- */
+
+static void on_call(struct connection *connection, struct varlink_call *call, void *arg)
+{
+	struct manager *m = arg;
+	struct client *c = connection_data(connection);
+	struct buf *out = connection_out(connection);
+
+	if (!is_admin(m, connection_peer(connection)))
+		varlink_add_permission_denied(out);
+	else if (service_dispatch(&service, call, c, out))
+		return;
+	connection_reply(connection, false);
+}
+
+static void on_drained(struct connection *connection, void *arg)
+{
+	(void)arg;
+	manager_events_drained(connection_data(connection));
+}
+
+static void client_free(struct client *c)
+{
+	struct client **at = &c->manager->clients;
+
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (*at) {
+		*at = c->next;
+		c->manager->n_clients--;
+	}
+	timer_free(c->timer);
+	free(c);
+}
+
+static void on_closed(struct connection *connection, void *arg)
+{
+	(void)arg;
+	client_free(connection_data(connection));
+}
+
+static struct client *client_new(struct manager *m)
+{
+	struct client *c = m->n_clients < CLIENTS_MAX ? calloc(1, sizeof *c) : NULL;
+
+	if (!c)
+		return NULL;
+	c->manager = m;
+	c->next = m->clients;
+	m->clients = c;
+	m->n_clients++;
+	return c;
+}
+
+static void on_accepted(struct listener *l, int sock, struct peer *peer, void *arg)
+{
+	struct manager *m = arg;
+	struct client *c = client_new(m);
+	struct err err = { 0 };
+
+	(void)l;
+	if (!c) {
+		log_event(LOG_LEVEL_WARNING, "manager.full", F_INT("connections", (int64_t)m->n_clients));
+		peer_fini(peer);
+		close(sock);
+		return;
+	}
+	c->connection = connection_open(m->loop, sock, peer, &m->limits, &m->connection_handlers, m, c, &err);
+	if (!c->connection)
+		client_free(c);
+}
+
+static void on_paused(struct listener *l, int errnum, void *arg)
+{
+	(void)arg;
+	log_event(LOG_LEVEL_WARNING, "listener.paused", F_STR("listener", listener_name(l)), F_STR("reason", strerror(errnum)));
+}
+
+/* --- life --- */
+
+void manager_reloaded(struct manager *m)
+{
+	const struct limits *l = &registry_settings(m->registry)->limits;
+
+	m->limits = (struct connection_limits){
+		.request_timeout_ms = l->request_timeout_ms,
+		.idle_timeout_ms = l->idle_timeout_ms,
+		.stalled_ms = l->watch_stall_timeout_ms,
+	};
+	find_admin_group(m);
+}
+
+struct manager *manager_new(struct loop *l, struct registry *registry, struct publish *publish, uid_t service_uid,
+			    const struct manager_handlers *handlers, struct err *err)
+{
+	struct manager *m = calloc(1, sizeof *m);
+
+	if (!m) {
+		err_oom(err);
+		return NULL;
+	}
+	m->loop = l;
+	m->registry = registry;
+	m->publish = publish;
+	m->service_uid = service_uid;
+	m->handlers = *handlers;
+	m->connection_handlers = (struct connection_handlers){ .call = on_call, .drained = on_drained, .closed = on_closed };
+	manager_reloaded(m);
+	logs_watch(manager_event, m);
+	return m;
+}
+
+void manager_free(struct manager *m)
+{
+	if (!m)
+		return;
+	logs_watch(NULL, NULL);
+	for (size_t i = 0; i < m->n_listeners; i++)
+		listener_close(m->listeners[i]);
+	while (m->clients)
+		connection_close(m->clients->connection);
+	manager_about_fini(m);
+	free(m);
+}
+
+int manager_listen(struct manager *m, int fd, const char *name, const char *path, struct err *err)
+{
+	struct listener_handlers handlers = { .accepted = on_accepted, .paused = on_paused, .arg = m };
+	struct listener *l;
+
+	if (m->n_listeners == MANAGER_LISTENERS_MAX) {
+		close(fd);
+		return err_set(err, ERR_INTERNAL, "more than %d manager sockets", MANAGER_LISTENERS_MAX);
+	}
+	l = listener_open(m->loop, fd, name, path, &handlers, err);
+	if (!l)
+		return -ERR_INTERNAL;
+	m->listeners[m->n_listeners++] = l;
+	listener_enable(l, true);
+	return 0;
+}

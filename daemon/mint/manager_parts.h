@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the manager_*.c files; nobody else includes this.
+ */
+#ifndef MINT_MANAGER_PARTS_H
+#define MINT_MANAGER_PARTS_H
+
+#include "daemon/common/connection.h"
+#include "daemon/common/listener.h"
+#include "daemon/mint/manager_api.h"
+
+enum { MANAGER_LISTENERS_MAX = 16, MANAGER_WARNINGS_MAX = 50, MANAGER_FILES_MAX = 50, MANAGER_NAMES_MAX = 100 };
+
+enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_STATUS, WAITS_EVENTS };
+
+/* One administrator's connection and what its call waits for. */
+struct client {
+	struct manager *manager;
+	struct connection *connection;
+	struct client *next;
+	enum client_waits waits;
+	struct keeper *keeper;                     /* WAITS_REFRESH */
+	struct timer *timer;                       /* its end */
+	int64_t wait_s;
+	char credential[CREDENTIAL_NAME_MAX + 1];  /* as sent; WAITS_EVENTS: the name, "" for all */
+	uint64_t lost;                             /* events that did not fit */
+};
+
+struct manager {
+	struct loop *loop;
+	struct registry *registry;
+	struct publish *publish;
+	struct manager_handlers handlers;
+	uid_t service_uid;
+	gid_t admin_gid;
+	bool admin_group;
+	struct connection_limits limits;
+	struct connection_handlers connection_handlers;
+	struct listener *listeners[MANAGER_LISTENERS_MAX];
+	size_t n_listeners;
+	struct client *clients;
+	size_t n_clients;
+	struct {
+		int64_t parent_pid, mint_pid, front_pid, started_wall;
+		char *warnings[MANAGER_WARNINGS_MAX];
+		size_t n_warnings;
+	} about;
+};
+
+/* A reply of one struct. */
+void manager_reply(struct client *c, const struct fields *table, const void *reply);
+void manager_reply_empty(struct client *c);
+/* io.sftoken.Manager.NAME with its parameters. */
+void manager_error(struct client *c, const char *name, const struct fields *table, const void *params);
+
+/* manager_calls.c */
+void manager_call_refresh(void *client, const struct varlink_call *call, const void *params);
+void manager_call_set_enabled(void *client, const struct varlink_call *call, const void *params);
+void manager_call_reload(void *client, const struct varlink_call *call, const void *params);
+void manager_call_service_reload(void *client, const struct varlink_call *call, const void *params);
+void manager_call_ping(void *client, const struct varlink_call *call, const void *params);
+void manager_call_set_log_level(void *client, const struct varlink_call *call, const void *params);
+
+/* manager_status.c */
+void manager_call_status(void *client, const struct varlink_call *call, const void *params);
+void manager_about_fini(struct manager *m);
+
+/* manager_events.c */
+void manager_call_watch_events(void *client, const struct varlink_call *call, const void *params);
+void manager_event(const char *event, const struct log_field *fields, size_t n, void *manager);
+void manager_events_drained(struct client *c);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/mint/mint.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/mint/logs.h"
+#include "daemon/mint/sign.h"
+
+/* A front that runs says what it holds at once; without one nobody waits for tokens either. */
+enum { FRONT_WAIT_MS = 5000, TELL_READY_MS = 50, STATUS_EVERY_MS = 1000 };
+
+/* --- readiness --- */
+
+static void tell_ready(void *arg)
+{
+	struct mint *m = arg;
+	struct control_message message = { .type = CONTROL_READY };
+	char status[sizeof m->status];
+	bool ready = m->ready || registry_ready(m->registry);
+
+	snprintf(status, sizeof status, "%zu credentials, %zu with a token", registry_count(m->registry), registry_count_usable(m->registry));
+	if (ready == m->ready && strcmp(status, m->status) == 0)
+		return;
+	snprintf(m->status, sizeof m->status, "%s", status);
+	message.ready.status = m->status;
+	if (ready && !m->ready)
+		log_event(LOG_LEVEL_NOTICE, "mint.ready", F_STR("status", message.ready.status));
+	m->ready = ready;
+	message.ready.ready = (struct opt_bool){ ready, true };
+	if (m->control)
+		control_send(m->control, &message);
+}
+
+/* Counting all credentials is not done for each of many changes. */
+static void tell_ready_soon(struct mint *m)
+{
+	if (!timer_is_set(m->tell_ready))
+		timer_set(m->tell_ready, loop_now_ms(m->loop) + (m->ready ? STATUS_EVERY_MS : TELL_READY_MS));
+}
+
+static void required_waited(void *arg)
+{
+	struct mint *m = arg;
+
+	if (m->ready)
+		return;
+	log_event(LOG_LEVEL_WARNING, "mint.not_waiting", F_STR("why", "a Required= credential still has no token"));
+	m->ready = true;
+	m->status[0] = '\0';
+	tell_ready(m);
+}
+
+static bool is_ready(void *arg)
+{
+	const struct mint *m = arg;
+
+	return m->ready;
+}
+
+static const struct config_notes *last_warnings(void *arg)
+{
+	const struct mint *m = arg;
+
+	return &m->warnings;
+}
+
+/* --- what the parts tell each other --- */
+
+static void on_changed(struct keeper *k, void *arg)
+{
+	struct mint *m = arg;
+
+	publish_changed(m->publish, k);
+	tell_ready_soon(m);
+}
+
+static void on_settled(struct keeper *k, void *arg)
+{
+	struct mint *m = arg;
+
+	if (m->manager)
+		manager_settled(m->manager, k);
+}
+
+static void on_removed(struct keeper *k, void *arg)
+{
+	struct mint *m = arg;
+
+	publish_removed(m->publish, keeper_name(k));
+	if (m->manager)
+		manager_removed(m->manager, k);
+}
+
+static void on_replaced(struct keeper *old, struct keeper *new, void *arg)
+{
+	struct mint *m = arg;
+
+	if (m->manager)
+		manager_replaced(m->manager, old, new);
+}
+
+static void on_reloaded(void *arg)
+{
+	struct mint *m = arg;
+
+	publish_reloaded(m->publish);
+	if (m->manager)
+		manager_reloaded(m->manager);
+	tell_ready_soon(m);
+}
+
+static void begin(void *arg)
+{
+	struct mint *m = arg;
+
+	timer_clear(m->front_wait);
+	registry_start(m->registry);
+	tell_ready_soon(m);
+}
+
+static void on_counters(const struct link_counters *c, void *arg)
+{
+	struct mint *m = arg;
+
+	if (m->manager)
+		manager_counters(m->manager, c);
+}
+
+static void on_clock_set(void *arg)
+{
+	struct mint *m = arg;
+
+	log_event(LOG_LEVEL_NOTICE, "clock.set", F_STR("effect", "times for display are computed anew"));
+	for (size_t i = 0; i < registry_count(m->registry); i++)
+		keeper_clock_set(registry_at(m->registry, i));
+}
+
+/* --- reload --- */
+
+static void use_log_settings(const struct mint *m, const struct settings *s)
+{
+	int level = m->options->log_level >= 0 ? m->options->log_level : s->log.level;
+	int format = m->options->log_format >= 0 ? m->options->log_format : s->log.format;
+
+	logs_set(level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO, format >= 0 ? (enum log_format)format : LOG_FORMAT_TEXT);
+}
+
+static int refuse(struct load *l, struct manager_reload *out, struct err *err)
+{
+	const struct config_note *first = &l->mistakes.items[0];
+
+	for (size_t i = 0; i < l->mistakes.n; i++)
+		log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", l->mistakes.items[i].file), F_INT("line", l->mistakes.items[i].line),
+			  F_STR("message", l->mistakes.items[i].text));
+	out->file = strdup(first->file ? first->file : "");
+	out->line = first->line;
+	out->message = strdup(first->text ? first->text : "");
+	return err_set(err, ERR_ADMIN, "%s:%u: %s", out->file ? out->file : "", first->line, out->message ? out->message : "");
+}
+
+static int copy_notes(struct config_notes *to, const struct config_notes *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		config_note(to, from->items[i].file, from->items[i].line, "%s", from->items[i].text);
+	return to->out_of_memory ? -ERR_INTERNAL : 0;
+}
+
+static int apply(struct mint *m, struct load *l, struct manager_reload *out, struct err *err)
+{
+	/* what runs now still refers to the running settings until all have been told */
+	CLEANUP(settings_unrefp) struct settings *running = settings_ref((struct settings *)registry_settings(m->registry));
+
+	load_warn_restart(running, l->settings, &l->warnings);
+	if (copy_notes(&out->warnings, &l->warnings) < 0 || registry_swap(m->registry, l->settings, l->set, &out->diff, err) < 0)
+		return err_oom(err);
+	http_configure(m->http, l->settings);
+	attempts_configure(m->attempts, l->settings);
+	use_log_settings(m, l->settings);
+	config_notes_fini(&m->warnings);
+	m->warnings = l->warnings;
+	l->warnings = (struct config_notes){ 0 };
+	log_event(LOG_LEVEL_NOTICE, "config.reloaded", F_INT("added", (int64_t)out->diff.added.n),
+		  F_INT("changed", (int64_t)out->diff.changed.n), F_INT("removed", (int64_t)out->diff.removed.n));
+	return 0;
+}
+
+int mint_reload(struct manager_reload *out, struct err *err, void *arg)
+{
+	struct mint *m = arg;
+	CLEANUP(load_fini) struct load l = { 0 };
+	int r = load_read(&l, &m->places, m->service_uid, err);
+
+	sign_forget(); /* keys of files that have changed must not live on */
+	if (r < 0)
+		return r;
+	if (l.mistakes.n)
+		return refuse(&l, out, err);
+	return apply(m, &l, out, err);
+}
+
+/* --- building and ending --- */
+
+static uint64_t seed(void)
+{
+	uint64_t value = 0;
+
+	if (getrandom(&value, sizeof value, 0) != sizeof value)
+		value = (uint64_t)getpid();
+	return value;
+}
+
+static int build_parts(struct mint *m, struct load *first, struct err *err)
+{
+	const struct registry_handlers registry = {
+		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .arg = m,
+	};
+	const struct publish_handlers publish = { .taken_over = begin, .counters = on_counters, .arg = m };
+	const struct manager_handlers manager = { .reload = mint_reload, .warnings = last_warnings, .ready = is_ready, .arg = m };
+
+	m->http = http_new(m->loop, first->settings, err);
+	m->attempts = m->http ? attempts_new(m->loop, m->http, first->settings, err) : NULL;
+	m->registry = m->attempts ? registry_new(m->loop, m->attempts, &registry, seed(), err) : NULL;
+	m->publish = m->registry ? publish_new(m->loop, m->registry, m->service_uid, &publish, err) : NULL;
+	if (!m->publish || registry_swap(m->registry, first->settings, first->set, NULL, err) < 0)
+		return -ERR_INTERNAL;
+	m->manager = manager_new(m->loop, m->registry, m->publish, m->service_uid, &manager, err);
+	return m->manager ? 0 : -ERR_INTERNAL;
+}
+
+int mint_build(struct mint *m, struct load *first, struct err *err)
+{
+	use_log_settings(m, first->settings);
+	m->loop = loop_new(err);
+	if (!m->loop)
+		return -ERR_INTERNAL;
+	m->front_wait = timer_new(m->loop, begin, m);
+	m->required_wait = timer_new(m->loop, required_waited, m);
+	m->tell_ready = timer_new(m->loop, tell_ready, m);
+	if (!m->front_wait || !m->required_wait || !m->tell_ready)
+		return err_oom(err);
+	if (build_parts(m, first, err) < 0)
+		return -ERR_INTERNAL;
+	m->warnings = first->warnings;
+	first->warnings = (struct config_notes){ 0 };
+	loop_on_clock_set(m->loop, on_clock_set, m);
+	timer_set(m->front_wait, loop_now_ms(m->loop) + FRONT_WAIT_MS);
+	timer_set(m->required_wait, loop_now_ms(m->loop) + first->settings->limits.required_wait_ms);
+	return 0;
+}
+
+void mint_fini(struct mint *m)
+{
+	control_close(TAKE(m->control));
+	manager_free(TAKE(m->manager));
+	/* keepers tell publish what they do until the end, and cancel what they asked */
+	registry_free(TAKE(m->registry));
+	publish_free(TAKE(m->publish));
+	attempts_free(TAKE(m->attempts));
+	http_free(TAKE(m->http));
+	timer_free(TAKE(m->front_wait));
+	timer_free(TAKE(m->required_wait));
+	timer_free(TAKE(m->tell_ready));
+	loop_free(TAKE(m->loop));
+	config_notes_fini(&m->warnings);
+	sign_forget();
+	places_fini(&m->places);
+}

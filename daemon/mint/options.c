@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/mint/options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static const struct option table[] = {
+	{ "config", required_argument, NULL, 'c' },     { "state", required_argument, NULL, 's' },
+	{ "runtime", required_argument, NULL, 'r' },    { "user", no_argument, NULL, 'u' },
+	{ "log-level", required_argument, NULL, 'l' },  { "log-format", required_argument, NULL, 'f' },
+	{ "check", no_argument, NULL, 'k' },            { "quiet", no_argument, NULL, 'q' },
+	{ "version", no_argument, NULL, 'V' },          { NULL, 0, NULL, 0 },
+};
+
+static int read_format(struct options *o, const char *name, struct err *err)
+{
+	if (strcmp(name, "text") == 0)
+		o->log_format = LOG_FORMAT_TEXT;
+	else if (strcmp(name, "json") == 0)
+		o->log_format = LOG_FORMAT_JSON;
+	else if (strcmp(name, "journal") == 0)
+		return err_set(err, ERR_INPUT, "--log-format journal is not available in this version: use text or json");
+	else
+		return err_set(err, ERR_INPUT, "--log-format must be text or json, not \"%s\"", name);
+	return 0;
+}
+
+static int read_level(struct options *o, const char *name, struct err *err)
+{
+	o->log_level = log_level_parse(name);
+	if (o->log_level < 0)
+		return err_set(err, ERR_INPUT, "--log-level must be debug, info, notice, warning or err, not \"%s\"", name);
+	return 0;
+}
+
+static int read_one(struct options *o, int option, struct err *err)
+{
+	switch (option) {
+	case 'c':
+		o->places.config_option = optarg;
+		return 0;
+	case 's':
+		o->places.state_option = optarg;
+		return 0;
+	case 'r':
+		o->places.runtime_option = optarg;
+		return 0;
+	case 'u':
+		o->places.user_mode = true;
+		return 0;
+	case 'l':
+		return read_level(o, optarg, err);
+	case 'f':
+		return read_format(o, optarg, err);
+	case 'k':
+		o->check = true;
+		return 0;
+	case 'q':
+		o->quiet = true;
+		return 0;
+	case 'V':
+		o->version = true;
+		return 0;
+	default:
+		return err_set(err, ERR_INPUT, "unknown option, or its argument is missing");
+	}
+}
+
+int options_read(struct options *o, int argc, char **argv, struct err *err)
+{
+	int option;
+
+	memset(o, 0, sizeof *o);
+	o->log_level = o->log_format = -1;
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "", table, NULL)) != -1)
+		if (read_one(o, option, err) < 0)
+			return -ERR_INPUT;
+	if (optind < argc)
+		return err_set(err, ERR_INPUT, "unexpected argument \"%s\"", argv[optind]);
+	return 0;
+}
