@@ -53,6 +53,7 @@ static bool section_name_ok(const char *name)
 static void unknown_section(struct parser *p, const char *title)
 {
 	const char *known[KNOWN_MAX] = { NULL };
+	char word[KEY_MAX + 1];
 	size_t n = 0;
 
 	if (!may_repeat(title, KEY_MAX)) {
@@ -61,15 +62,18 @@ static void unknown_section(struct parser *p, const char *title)
 	}
 	for (; n < p->n_sections && n < KNOWN_MAX; n++)
 		known[n] = p->sections[n].name;
-	const char *near = config_nearest(title, known, n);
-
-	for (size_t i = 0; i < n && !near; i++)
+	for (size_t i = 0; i < n; i++)
 		if (is_named(&p->sections[i]) && !strncmp(known[i], title, strlen(title))) {
 			config_note(p->notes, p->file, p->line, "[%s] needs a name — write [%sNAME]", title, known[i]);
 			return;
 		}
+	/* of a named section only the word before the name is compared */
+	snprintf(word, sizeof(word), "%.*s", (int)(strcspn(title, " ") + (strchr(title, ' ') ? 1 : 0)), title);
+	const char *near = config_nearest(word, known, n);
+
 	if (near)
-		config_note(p->notes, p->file, p->line, "the section [%s] is unknown — did you mean [%s]?", title, near);
+		config_note(p->notes, p->file, p->line, "the section [%s] is unknown — did you mean [%s%s]?", title, near,
+			    near[strlen(near) - 1] == ' ' ? "NAME" : "");
 	else
 		config_note(p->notes, p->file, p->line, "the section [%s] is unknown — remove it", title);
 }

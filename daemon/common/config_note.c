@@ -139,12 +139,12 @@ const char *config_nearest(const char *word, const char *const *known, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		size_t known_size = strlen(known[i]);
 
-		/* two mistakes in a word of three letters are another word */
+		/* two mistakes in a short word make another word */
 		if (known_size > 63 || known_size < 3 || size < 3)
 			continue;
 		unsigned d = distance(word, size, known[i], known_size);
 
-		if (d < least && d < known_size / 2 + 1) {
+		if (d < least && d <= known_size / 3) {
 			least = d;
 			nearest = known[i];
 		}

@@ -60,7 +60,9 @@ int configuration_check(const struct places *places, uid_t service_uid, int (*ch
 	if (!settings_listeners(settings, places, &err)) {
 		if (err.code == ERR_INTERNAL)
 			return internal(&err, problems);
-		config_note(&notes, places->config_dir, 0, "%s", err.text);
+		/* what a section has wrong has been said at its line */
+		if (!notes.n)
+			config_note(&notes, places->config_dir, 0, "%s", err.text);
 	}
 	int failed = print_notes(&notes, "", problems);
 

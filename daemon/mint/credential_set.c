@@ -144,7 +144,8 @@ static void check_settings(const struct credential_set *set, const struct settin
 	if (name && !credential_set_find(set, name))
 		config_note(notes, file ? file : "sftokend.conf", line,
 			    "DefaultCredential=%.100s is no credential — create credentials/%.100s.conf or mend the name", name, name);
-	for (const struct listener_settings *l = s->listeners; l; l = l->next)
+	/* with mistakes the set is not whole */
+	for (const struct listener_settings *l = notes->n ? NULL : s->listeners; l; l = l->next)
 		check_listener(set, s, l, warnings);
 }
 
@@ -181,6 +182,7 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 {
 	CLEANUP(config_list_fini) struct config_list files = { 0 };
 	struct config_notes said = { 0 };
+	size_t before = check->notes->n;
 
 	if (config_list_dir(folder, SUFFIX, check->service_uid, check->notes, &files, err) < 0)
 		return -ERR_INTERNAL;
@@ -190,7 +192,7 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 	if (set->n)
 		qsort(set->items, set->n, sizeof(struct credential *), by_name);
 	/* that the folder itself is not safe has been said already */
-	int r = check_orphans(folder, check->service_uid, files.n == 0, &said, check->warnings, err);
+	int r = check_orphans(folder, check->service_uid, files.n == 0 && check->notes->n == before, &said, check->warnings, err);
 
 	config_notes_fini(&said);
 	return r;
