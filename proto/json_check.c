@@ -172,11 +172,23 @@ static bool add_key(struct scan *s, unsigned first, const char *at, bool escaped
 
 /* --- numbers and names --- */
 
-static const char *skip_digits(const char *p, const char *end)
+/* One digit or more. */
+static bool scan_digits(struct scan *s, const char *otherwise)
 {
-	while (p < end && *p >= '0' && *p <= '9')
-		p++;
-	return p;
+	const char *first = s->at;
+
+	while (s->at < s->end && *s->at >= '0' && *s->at <= '9')
+		s->at++;
+	return s->at > first || broken(s, first, otherwise);
+}
+
+/* Takes the next character if it is one of the two. */
+static bool scan_either(struct scan *s, char a, char b)
+{
+	if (s->at == s->end || (*s->at != a && *s->at != b))
+		return false;
+	s->at++;
+	return true;
 }
 
 static bool fits_int64(const char *p, const char *end)
@@ -193,36 +205,30 @@ static bool fits_int64(const char *p, const char *end)
 
 static bool scan_number(struct scan *s)
 {
-	const char *p = s->at, *digits, *integer;
+	const char *start = s->at, *digits;
+	bool integer = true;
 
-	if (*p == '-')
-		p++;
-	digits = p;
-	integer = p = skip_digits(p, s->end);
-	if (p == digits)
-		return broken(s, s->at, "not a value");
-	if (*digits == '0' && p - digits > 1)
-		return broken(s, s->at, "leading zero");
-	if (p < s->end && *p == '.') {
-		digits = ++p;
-		p = skip_digits(p, s->end);
-		if (p == digits)
-			return broken(s, p, "no digit after the point");
+	scan_either(s, '-', '-');
+	digits = s->at;
+	if (!scan_digits(s, "not a value"))
+		return false;
+	if (*digits == '0' && s->at - digits > 1)
+		return broken(s, start, "leading zero");
+	if (scan_either(s, '.', '.')) {
+		integer = false;
+		if (!scan_digits(s, "no digit after the point"))
+			return false;
 	}
-	if (p < s->end && (*p == 'e' || *p == 'E')) {
-		p++;
-		if (p < s->end && (*p == '+' || *p == '-'))
-			p++;
-		digits = p;
-		p = skip_digits(p, s->end);
-		if (p == digits)
-			return broken(s, p, "no digit in the exponent");
+	if (scan_either(s, 'e', 'E')) {
+		integer = false;
+		scan_either(s, '+', '-');
+		if (!scan_digits(s, "no digit in the exponent"))
+			return false;
 	}
-	if (p - s->at > NUMBER_MAX)
-		return broken(s, s->at, "number too long");
-	if (p == integer && p - s->at > 18 && !fits_int64(s->at, p))
-		return broken(s, s->at, "integer too big");
-	s->at = p;
+	if (s->at - start > NUMBER_MAX)
+		return broken(s, start, "number too long");
+	if (integer && s->at - start > 18 && !fits_int64(start, s->at))
+		return broken(s, start, "integer too big");
 	return true;
 }
 
