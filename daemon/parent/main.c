@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sftokend, the parent: reads the options and the [Listener] sections, opens sockets and locks, becomes the service user, starts mint and front, and keeps them alive. A straight list, in the order that matters.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/harden.h"
+#include "base/log.h"
+#include "daemon/parent/options.h"
+#include "daemon/parent/places.h"
+#include "daemon/parent/supervisor.h"
+
+/* Already running, or a directory cannot be made (sysexits.h). */
+#define EXIT_DIRECTORY EX_CANTCREAT
+
+enum { ARGUMENTS_MAX = 16, ENVIRONMENT_MAX = 16 };
+
+struct parent {
+	struct options options;
+	struct settings *settings;
+	struct identity identity;
+	struct sockets sockets;
+	struct supervisor supervisor;
+	int locks[2]; /* runtime, state */
+	char *environment[ENVIRONMENT_MAX];
+	const char *mint_arguments[ARGUMENTS_MAX], *front_arguments[ARGUMENTS_MAX];
+};
+
+static int fail(int status, const struct err *err)
+{
+	fprintf(stderr, "sftokend: %s\n", err->text);
+	return status;
+}
+
+/* --- what the children get --- */
+
+/* Nothing that could change what libraries do, but for the sanitizers' own settings where they are built in. */
+static void fill_environment(struct parent *p)
+{
+	static const char *const kept[] = {
+		"PATH", "LANG", "LC_ALL", "TZ", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM",
+#ifdef SANITIZED
+		"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+#endif
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+		const char *value = getenv(kept[i]);
+		char *pair;
+
+		if (value && asprintf(&pair, "%s=%s", kept[i], value) >= 0)
+			p->environment[n++] = pair;
+	}
+}
+
+static void fill_arguments(struct parent *p)
+{
+	const struct options *o = &p->options;
+	const char **a = p->mint_arguments;
+	const char *const all[] = { "sftokend-mint", "--config", o->places.config_dir, "--state", o->places.state_dir, "--runtime",
+				    o->places.runtime_dir };
+	size_t n = sizeof all / sizeof all[0];
+
+	memcpy(a, all, sizeof all);
+	if (o->places.user_mode)
+		a[n++] = "--user";
+	if (o->log_level >= 0) {
+		a[n++] = "--log-level";
+		a[n++] = log_level_name((enum log_level)o->log_level);
+	}
+	if (o->log_format >= 0) {
+		a[n++] = "--log-format";
+		a[n++] = o->log_format == LOG_FORMAT_JSON ? "json" : "text";
+	}
+	a[n] = NULL;
+	p->front_arguments[0] = "sftokend-front";
+}
+
+/* --- the configuration --- */
+
+/* Runs the mint's own check as the service user: it knows all files and prints all mistakes. Returns its exit status, or 70. */
+static int run_check(struct parent *p, bool quiet)
+{
+	struct child *mint = &p->supervisor.mint;
+	const char **a = p->mint_arguments;
+	struct err err = { 0 };
+	size_t n = 0;
+	int status;
+	pid_t pid;
+
+	while (a[n])
+		n++;
+	a[n++] = "--check";
+	if (quiet)
+		a[n++] = "--quiet";
+	a[n] = NULL;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (identity_become(&p->identity, &err) < 0)
+			_exit(fail(EX_SOFTWARE, &err));
+		execveat(mint->program, "", (char *const *)a, p->environment, AT_EMPTY_PATH);
+		_exit(EX_SOFTWARE);
+	}
+	a[n - 1 - quiet] = NULL;
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return EX_SOFTWARE;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+}
+
+static void print_notes(const struct config_notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++)
+		fprintf(stderr, "%s:%u: %s\n", notes->items[i].file, notes->items[i].line, notes->items[i].text);
+}
+
+/*
+ * Reads sftokend.conf twice: first for User=, then, when the owner that its files must have is known, in earnest. Returns 0 or an exit status after all mistakes of all files
+ * have been printed.
+ */
+static int read_settings(struct parent *p)
+{
+	struct config_notes first = { 0 }, notes = { 0 };
+	struct err err = { 0 };
+	int status = 0;
+
+	p->settings = settings_read(&p->options.places, CONFIG_ANY_OWNER, &first, &err);
+	if (!p->settings)
+		return fail(EX_SOFTWARE, &err);
+	if (identity_resolve(p->settings, p->options.places.user_mode, &p->identity, &err) < 0) {
+		print_notes(&first);
+		config_notes_fini(&first);
+		return fail(EX_CONFIG, &err);
+	}
+	config_notes_fini(&first);
+	p->settings = settings_unref(p->settings);
+	p->settings = settings_read(&p->options.places, p->identity.uid, &notes, &err);
+	if (!p->settings)
+		return fail(EX_SOFTWARE, &err);
+	if (p->options.check) {
+		status = run_check(p, false);
+	} else if (notes.n) {
+		status = run_check(p, true);
+		if (status == 0)
+			print_notes(&notes);
+		status = EX_CONFIG;
+	}
+	config_notes_fini(&notes);
+	return status;
+}
+
+/* --- what must be there before anybody is served --- */
+
+static int lock_place(struct parent *p, size_t i, const char *dir, mode_t mode)
+{
+	struct err err = { 0 };
+
+	if (place_make(dir, mode, &p->identity, &err) < 0)
+		return fail(EXIT_DIRECTORY, &err);
+	p->locks[i] = place_lock(dir, &p->identity, &err);
+	return p->locks[i] < 0 ? fail(EXIT_DIRECTORY, &err) : 0;
+}
+
+static int open_sockets(struct parent *p)
+{
+	const struct listener_settings *list;
+	struct err err = { 0 };
+
+	list = settings_listeners(p->settings, &p->options.places, &err);
+	if (!list && err.code)
+		return fail(EX_CONFIG, &err);
+	if (sockets_open(&p->sockets, list, p->settings, p->options.places.user_mode, &p->identity, &err) < 0)
+		return fail(EXIT_DIRECTORY, &err);
+	return 0;
+}
+
+static int open_children(struct parent *p)
+{
+	struct supervisor *s = &p->supervisor;
+	struct err err = { 0 };
+
+	s->mint.control = s->front.control = -1;
+	if (child_open(&s->mint, "sftokend-mint", &err) < 0 || child_open(&s->front, "sftokend-front", &err) < 0)
+		return fail(EX_SOFTWARE, &err);
+	s->mint.lock = s->front.lock = -1;
+	s->front.dies_with_us = true;
+	s->mint.arguments = (char *const *)p->mint_arguments;
+	s->front.arguments = (char *const *)p->front_arguments;
+	s->environment = p->environment;
+	return 0;
+}
+
+static void open_log(const struct parent *p)
+{
+	const struct options *o = &p->options;
+	int level = o->log_level >= 0 ? o->log_level : p->settings->log.level;
+	int format = o->log_format >= 0 ? o->log_format : p->settings->log.format;
+
+	log_set_level(level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO);
+	log_to_stderr("sftokend", format >= 0 ? (enum log_format)format : LOG_FORMAT_TEXT);
+}
+
+/* The descriptors 0, 1 and 2 must be something, or a socket would get their numbers. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+static int serve(struct parent *p)
+{
+	struct supervisor *s = &p->supervisor;
+	struct err err = { 0 };
+
+	s->settings = p->settings;
+	s->sockets = &p->sockets;
+	s->mint.lock = p->locks[1];
+	s->mint.watchdog_ms = p->settings->limits.mint_watchdog_ms;
+	s->front.watchdog_ms = p->settings->limits.front_watchdog_ms;
+	if (identity_become(&p->identity, &err) < 0 || harden_process(&err) < 0 || supervisor_init(s, &err) < 0)
+		return fail(EX_SOFTWARE, &err);
+	log_event(LOG_LEVEL_NOTICE, "parent.started", F_STR("version", SFTOKEN_VERSION), F_INT("pid", getpid()), F_INT("uid", geteuid()));
+	for (size_t i = 0; i < p->sockets.n_warnings; i++)
+		log_event(LOG_LEVEL_WARNING, "parent.warning", F_STR("message", p->sockets.warnings[i]));
+	return supervisor_run(s);
+}
+
+static int run(struct parent *p)
+{
+	struct err err = { 0 };
+	int status;
+
+	if (places_resolve(&p->options.places, &err) < 0)
+		return fail(EX_CONFIG, &err);
+	fill_environment(p);
+	fill_arguments(p);
+	status = open_children(p);
+	if (status == 0)
+		status = read_settings(p);
+	if (status || p->options.check)
+		return status;
+	open_log(p);
+	status = lock_place(p, 0, p->options.places.runtime_dir, 0755);
+	if (status == 0)
+		status = lock_place(p, 1, p->options.places.state_dir, 0700);
+	if (status == 0)
+		status = open_sockets(p);
+	return status ? status : serve(p);
+}
+
+static void fini(struct parent *p)
+{
+	sockets_close(&p->sockets);
+	settings_unref(p->settings);
+	identity_fini(&p->identity);
+	places_fini(&p->options.places);
+	for (size_t i = 0; p->environment[i]; i++)
+		free(p->environment[i]);
+}
+
+int main(int argc, char **argv)
+{
+	struct parent p = { .locks = { -1, -1 } };
+	struct err err = { 0 };
+	int status;
+
+	fill_standard_descriptors();
+	umask(077);
+	if (options_parse(&p.options, argc, argv, &err) < 0) {
+		status = fail(EX_USAGE, &err);
+	} else if (p.options.help) {
+		options_help(stdout);
+		status = EX_OK;
+	} else if (p.options.version) {
+		printf("sftokend %s\n", SFTOKEN_VERSION);
+		status = EX_OK;
+	} else {
+		status = run(&p);
+	}
+	fini(&p);
+	return status;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/parent/options.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+enum kind { FLAG, TEXT, LEVEL, FORMAT, LATER };
+
+struct option {
+	const char *name, *value, *meaning;
+	enum kind kind;
+	size_t offset;
+};
+
+#define OF(member) offsetof(struct options, member)
+
+/* clang-format off */
+static const struct option options[] = {
+	{ "--user",       NULL,     "run as you, with the directories of your account", FLAG, OF(places.user_mode) },
+	{ "--config",     "DIR",    "configuration (default: /etc/sftokend, --user: $XDG_CONFIG_HOME/sftokend)", TEXT, OF(places.config_option) },
+	{ "--state",      "DIR",    "state (default: /var/lib/sftokend, --user: $XDG_STATE_HOME/sftokend)", TEXT, OF(places.state_option) },
+	{ "--runtime",    "DIR",    "sockets (default: /run/sftokend, --user: $XDG_RUNTIME_DIR/sftokend)", TEXT, OF(places.runtime_option) },
+	{ "--check",      NULL,     "print the merged configuration and all its mistakes; start nothing", FLAG, OF(check) },
+	{ "--until-idle", "S",      "end after S seconds without a caller", LATER, 0 },
+	{ "--log-level",  "LEVEL",  "debug info notice warning err", LEVEL, OF(log_level) },
+	{ "--log-format", "FORMAT", "text json", FORMAT, OF(log_format) },
+	{ "--version",    NULL,     "print the version", FLAG, OF(version) },
+	{ "--help",       NULL,     "print this", FLAG, OF(help) },
+};
+/* clang-format on */
+
+void options_help(FILE *out)
+{
+	fputs("sftokend: gives live Salesforce access tokens to those who may have them\n\n", out);
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if (options[i].kind != LATER)
+			fprintf(out, "  %-12s %-6s  %s\n", options[i].name, options[i].value ? options[i].value : "",
+				options[i].meaning);
+	fputs("\nSignals: HUP reads the configuration again, USR1 writes the status to the log, TERM and INT stop. See sftokend(8).\n",
+	      out);
+}
+
+static int set_text(char **at, const char *value, struct err *err)
+{
+	free(*at);
+	*at = strdup(value);
+	return *at ? 0 : err_oom(err);
+}
+
+static int set_format(int *at, const char *value, struct err *err)
+{
+	if (strcmp(value, "journal") == 0)
+		return err_set(err, ERR_INPUT, "--log-format journal is not available in this version: use text or json");
+	if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
+		return err_set(err, ERR_INPUT, "--log-format is text or json, not \"%s\"", value);
+	*at = strcmp(value, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+	return 0;
+}
+
+static int set_value(struct options *o, const struct option *option, const char *value, struct err *err)
+{
+	void *at = (char *)o + option->offset;
+
+	switch (option->kind) {
+	case FLAG:
+		*(bool *)at = true;
+		return 0;
+	case TEXT:
+		return set_text(at, value, err);
+	case LEVEL:
+		*(int *)at = log_level_parse(value);
+		if (*(int *)at < 0)
+			return err_set(err, ERR_INPUT, "--log-level is one of %s, not \"%s\"", option->meaning, value);
+		return 0;
+	case FORMAT:
+		return set_format(at, value, err);
+	default:
+		return err_set(err, ERR_INPUT, "%s is not available in this version", option->name);
+	}
+}
+
+static const struct option *find(const char *word, size_t len)
+{
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if (strlen(options[i].name) == len && memcmp(options[i].name, word, len) == 0)
+			return &options[i];
+	return NULL;
+}
+
+int options_parse(struct options *o, int argc, char **argv, struct err *err)
+{
+	*o = (struct options){ .log_level = -1, .log_format = -1 };
+	for (int i = 1; i < argc; i++) {
+		size_t len = strcspn(argv[i], "=");
+		const struct option *option = find(argv[i], len);
+		const char *value = argv[i][len] ? argv[i] + len + 1 : NULL;
+		int r;
+
+		if (!option)
+			return err_set(err, ERR_INPUT, "unknown argument \"%s\": see sftokend --help", argv[i]);
+		if (!option->value && value)
+			return err_set(err, ERR_INPUT, "%s takes no value", option->name);
+		if (option->value && !value)
+			value = argv[++i];
+		if (option->value && (!value || !*value))
+			return err_set(err, ERR_INPUT, "%s needs a value: %s", option->name, option->value);
+		r = set_value(o, option, value, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

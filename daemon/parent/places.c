@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/parent/places.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+enum { LOCK_WAIT_MS = 6000, LOCK_PAUSE_MS = 20 };
+
+/* What stands above the last name, as far as it is missing. */
+static int make_above(const char *path, struct err *err)
+{
+	CLEANUP(cleanup_free) char *above = strdup(path);
+
+	if (!above)
+		return err_oom(err);
+	for (char *slash = strchr(above + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(above, 0755) < 0 && errno != EEXIST)
+			return err_errno(err, ERR_ADMIN, errno, "cannot make the directory %s", above);
+		*slash = '/';
+	}
+	return 0;
+}
+
+static int check_owner(int fd, const char *path, const struct identity *id, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot look at %s", path);
+	if (st.st_uid == id->uid)
+		return 0;
+	return err_set(err, ERR_ADMIN, "%s belongs to uid %u, not to the daemon's uid %u: chown %u %s", path, (unsigned)st.st_uid,
+		       (unsigned)id->uid, (unsigned)id->uid, path);
+}
+
+int place_make(const char *path, mode_t mode, const struct identity *id, struct err *err)
+{
+	CLEANUP(cleanup_close) int fd = -1;
+	bool made;
+	int r = make_above(path, err);
+
+	if (r < 0)
+		return r;
+	made = mkdir(path, 0700) == 0;
+	if (!made && errno != EEXIST)
+		return err_errno(err, ERR_ADMIN, errno, "cannot make the directory %s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot open the directory %s", path);
+	if (made && geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot give %s to uid %u", path, (unsigned)id->uid);
+	r = check_owner(fd, path, id, err);
+	if (r < 0)
+		return r;
+	if (fchmod(fd, mode) < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot set the mode of %s", path);
+	return 0;
+}
+
+static pid_t read_pid(int fd)
+{
+	char text[32] = "";
+	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+
+	return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+static int write_pid(int fd, const char *path, struct err *err)
+{
+	char text[32];
+	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		return err_errno(err, ERR_ADMIN, errno, "cannot write %s", path);
+	return 0;
+}
+
+static bool is_dead(pid_t pid)
+{
+	return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* A daemon that was killed may leave a mint behind that is about to end; a daemon that lives is not waited for. */
+static int wait_for_lock(int fd, const char *path, struct err *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS;
+
+	while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+		pid_t pid = read_pid(fd);
+
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR && errno != ESRCH && errno != EPERM)
+			return err_errno(err, ERR_ADMIN, errno, "cannot lock %s", path);
+		if (!is_dead(pid) || clock_mono_ms() >= until_ms)
+			return err_set(err, ERR_EXISTS, "another sftokend is running: pid %d holds %s", (int)pid, path);
+		(void)poll(NULL, 0, LOCK_PAUSE_MS);
+	}
+	return 0;
+}
+
+int place_lock(const char *dir, const struct identity *id, struct err *err)
+{
+	CLEANUP(cleanup_free) char *path = NULL;
+	CLEANUP(cleanup_close) int fd = -1;
+	int r;
+
+	if (asprintf(&path, "%s/lock", dir) < 0) {
+		path = NULL;
+		return err_oom(err);
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot open %s", path);
+	r = wait_for_lock(fd, path, err);
+	if (r < 0)
+		return r;
+	if (geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot give %s to uid %u", path, (unsigned)id->uid);
+	r = write_pid(fd, path, err);
+	return r < 0 ? r : take_fd(&fd);
+}

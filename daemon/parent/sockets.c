@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/parent/sockets.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define CALLERS_GROUP "sftoken"
+#define ADMIN_GROUP "sftokend-admin"
+
+/* Who may connect: decided from the listener's own keys and the defaults of its interface. */
+struct access {
+	mode_t mode;
+	gid_t gid;
+	bool has_gid;
+};
+
+static void warn(struct sockets *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void warn(struct sockets *s, const char *format, ...)
+{
+	char **warnings = reallocarray(s->warnings, s->n_warnings + 1, sizeof *warnings);
+	va_list args;
+
+	if (!warnings)
+		return;
+	s->warnings = warnings;
+	va_start(args, format);
+	if (vasprintf(&warnings[s->n_warnings], format, args) >= 0)
+		s->n_warnings++;
+	va_end(args);
+}
+
+static bool find_group(const char *name, gid_t *gid)
+{
+	const struct group *gr;
+	char *end;
+	unsigned long number = strtoul(name, &end, 10);
+
+	if (*name && !*end) {
+		*gid = (gid_t)number;
+		return true;
+	}
+	gr = getgrnam(name);
+	if (gr)
+		*gid = gr->gr_gid;
+	return gr != NULL;
+}
+
+static const char *group_of(const struct listener_settings *l, const struct settings *settings, bool user_mode)
+{
+	if (l->group)
+		return l->group;
+	if (l->interface == LISTENER_MANAGER)
+		return settings->daemon.admin_group ? settings->daemon.admin_group : user_mode ? NULL : ADMIN_GROUP;
+	return user_mode ? NULL : CALLERS_GROUP;
+}
+
+/* The default admin group is optional; every other group that is missing is said. */
+static bool is_optional(const struct listener_settings *l, const struct settings *settings)
+{
+	return l->interface == LISTENER_MANAGER && !l->group &&
+	       (!settings->daemon.admin_group || strcmp(settings->daemon.admin_group, ADMIN_GROUP) == 0);
+}
+
+static struct access access_of(struct sockets *s, const struct listener_settings *l, const struct settings *settings,
+			       bool user_mode)
+{
+	const char *group = group_of(l, settings, user_mode);
+	struct access a = { .mode = 0600 };
+
+	if (group && find_group(group, &a.gid)) {
+		a.has_gid = true;
+		a.mode = 0660;
+	} else if (group && !is_optional(l, settings)) {
+		warn(s, "the group %s of %s does not exist, so only the daemon's user and root may connect: groupadd --system %s, then restart",
+		     group, l->path, group);
+		return a;
+	}
+	if (l->mode >= 0)
+		a.mode = (mode_t)l->mode;
+	return a;
+}
+
+static void set_group(struct sockets *s, const char *path, const struct listener_settings *l, const struct identity *id,
+		      struct access *a)
+{
+	uid_t uid = geteuid() == 0 ? id->uid : (uid_t)-1;
+
+	if (chown(path, uid, a->has_gid ? a->gid : (gid_t)-1) == 0)
+		return;
+	a->mode = 0600;
+	warn(s, "%s cannot be given to group %u, so only the daemon's user and root may connect: make the daemon's user a member of it, or start as root",
+	     l->path, (unsigned)a->gid);
+}
+
+static int bind_at(const char *path, struct err *err)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_un un;
+	} address = { .un = { .sun_family = AF_UNIX } };
+	CLEANUP(cleanup_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask;
+	int r;
+
+	if (fd < 0)
+		return err_errno(err, ERR_INTERNAL, errno, "cannot make a socket");
+	if (strlen(path) >= sizeof address.un.sun_path)
+		return err_set(err, ERR_ADMIN, "the path of a socket is at most %zu bytes long: %s", sizeof address.un.sun_path - 1,
+			       path);
+	memcpy(address.un.sun_path, path, strlen(path) + 1);
+	unlink(path);
+	mask = umask(0777); /* nobody connects before mode and group are right */
+	r = bind(fd, &address.any, sizeof address.un);
+	umask(mask);
+	if (r < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot make the socket %s", path);
+	return take_fd(&fd);
+}
+
+/* In the same directory, and never longer than the name that it will get. */
+static char *temporary_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *name = NULL;
+
+	if (asprintf(&name, "%.*s/.%d", (int)(slash ? slash - path : 0), path, (int)getpid()) < 0)
+		return NULL;
+	return name;
+}
+
+static int open_one(struct sockets *s, const struct listener_settings *l, const struct settings *settings, bool user_mode,
+		    const struct identity *id, struct err *err)
+{
+	struct access a = access_of(s, l, settings, user_mode);
+	CLEANUP(cleanup_free) char *name = temporary_name(l->path);
+	CLEANUP(cleanup_close) int fd = -1;
+
+	if (!name)
+		return err_oom(err);
+	if (strlen(l->path) >= sizeof((struct sockaddr_un *)0)->sun_path)
+		return err_set(err, ERR_ADMIN, "the path of a socket is at most 107 bytes long: %s", l->path);
+	fd = bind_at(name, err);
+	if (fd < 0)
+		return fd;
+	set_group(s, name, l, id, &a);
+	if (chmod(name, a.mode) < 0 || listen(fd, (int)settings->limits.backlog) < 0 || rename(name, l->path) < 0) {
+		int error = errno;
+
+		unlink(name);
+		return err_errno(err, ERR_ADMIN, error, "cannot set up the socket %s", l->path);
+	}
+	s->items[s->n++] = (struct socket_entry){ l, take_fd(&fd) };
+	return 0;
+}
+
+int sockets_open(struct sockets *s, const struct listener_settings *list, const struct settings *settings, bool user_mode,
+		 const struct identity *id, struct err *err)
+{
+	size_t n = 0;
+
+	*s = (struct sockets){ 0 };
+	for (const struct listener_settings *l = list; l; l = l->next)
+		n++;
+	s->items = calloc(n + 1, sizeof *s->items);
+	if (!s->items)
+		return err_oom(err);
+	for (const struct listener_settings *l = list; l; l = l->next) {
+		int r = l->disabled ? 0 : open_one(s, l, settings, user_mode, id, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void sockets_close(struct sockets *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		unlink(s->items[i].settings->path);
+		close(s->items[i].fd);
+	}
+	for (size_t i = 0; i < s->n_warnings; i++)
+		free(s->warnings[i]);
+	free(s->items);
+	free(s->warnings);
+	*s = (struct sockets){ 0 };
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/parent/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/common/packet.h"
+#include "daemon/parent/sd.h"
+
+/* A child that cannot even start once is not tried for ever: whoever started us wants to know. */
+enum { FIRST_DEATHS_MAX = 5 };
+
+
+int supervisor_init(struct supervisor *s, struct err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_errno(err, ERR_INTERNAL, errno, "cannot block signals");
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signals < 0)
+		return err_errno(err, ERR_INTERNAL, errno, "cannot make a signalfd");
+	s->started_wall = clock_real_ms() / 1000;
+	return 0;
+}
+
+/* --- starting --- */
+
+static void send_listeners(struct supervisor *s, struct child *c)
+{
+	int wanted = c == &s->mint ? LISTENER_MANAGER : LISTENER_BROKER;
+
+	for (size_t i = 0; i < s->sockets->n; i++) {
+		const struct socket_entry *e = &s->sockets->items[i];
+		struct control_message m = { .type = CONTROL_LISTENER };
+
+		if (e->settings->interface != wanted)
+			continue;
+		m.listener.name = e->settings->name;
+		m.listener.interface = wanted == LISTENER_MANAGER ? "manager" : "broker";
+		m.listener.path = e->settings->path;
+		child_send(c, &m, e->fd);
+	}
+	child_send_type(c, CONTROL_LISTENERS_END);
+}
+
+/* A new pair to both: the one that was there before drops its old end and says Hello again. */
+static void send_links(struct supervisor *s)
+{
+	struct control_message m = { .type = CONTROL_LINK };
+	struct err err = { 0 };
+	int ends[2];
+
+	if (s->mint.pid == 0 || s->front.pid == 0)
+		return;
+	if (packet_pair(ends, &err) < 0) {
+		log_event(LOG_LEVEL_ERR, "link.failed", F_STR("why", err.text));
+		child_kill(&s->mint); /* its restart tries again */
+		return;
+	}
+	child_send(&s->mint, &m, ends[0]);
+	child_send(&s->front, &m, ends[1]);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static struct opt_int number(int64_t value)
+{
+	return (struct opt_int){ .value = value, .set = true };
+}
+
+static void send_about(struct supervisor *s)
+{
+	struct control_message m = { .type = CONTROL_ABOUT };
+
+	m.about.parent_pid = number(getpid());
+	m.about.mint_pid = number(s->mint.pid);
+	m.about.front_pid = number(s->front.pid);
+	m.about.started_wall = number(s->started_wall);
+	m.about.warnings = (struct text_list){ .items = (const char *const *)s->sockets->warnings, .n = s->sockets->n_warnings };
+	child_send(&s->mint, &m, -1);
+}
+
+static bool start(struct supervisor *s, struct child *c)
+{
+	struct err err = { 0 };
+
+	if (child_start(c, s->environment, &err) < 0) {
+		log_event(LOG_LEVEL_ERR, "child.failed", F_STR("name", c->name), F_STR("why", err.text));
+		c->restart_at_ms = clock_mono_ms() + s->settings->limits.restart_max_ms;
+		return false;
+	}
+	send_listeners(s, c);
+	return true;
+}
+
+static void start_missing(struct supervisor *s, int64_t now_ms)
+{
+	bool started = false;
+
+	if (s->stopping)
+		return;
+	if (s->mint.pid == 0 && now_ms >= s->mint.restart_at_ms)
+		started |= start(s, &s->mint);
+	if (s->front.pid == 0 && now_ms >= s->front.restart_at_ms)
+		started |= start(s, &s->front);
+	if (started) {
+		send_links(s);
+		send_about(s);
+	}
+}
+
+/* --- stopping --- */
+
+static void stop(struct supervisor *s, int exit_status)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->exit_status = exit_status;
+	s->stop_at_ms = clock_mono_ms() + s->settings->limits.stop_timeout_ms;
+	sd_tell_stopping();
+	child_send_type(&s->front, CONTROL_STOP);
+	child_send_type(&s->mint, CONTROL_STOP);
+}
+
+static void kill_leftover(struct supervisor *s)
+{
+	struct child *children[] = { &s->mint, &s->front };
+
+	for (size_t i = 0; i < 2; i++) {
+		if (children[i]->pid == 0)
+			continue;
+		log_event(LOG_LEVEL_WARNING, "child.late", F_STR("name", children[i]->name), F_INT("pid", children[i]->pid));
+		child_kill(children[i]);
+	}
+	s->stop_at_ms = INT64_MAX;
+}
+
+/* --- what happens --- */
+
+static void tell_ready(struct supervisor *s)
+{
+	if (s->told_ready || !s->mint.ready || !s->front.ready)
+		return;
+	s->told_ready = true;
+	log_event(LOG_LEVEL_NOTICE, "parent.ready", F_STR("status", s->status));
+	sd_tell_ready(s->status);
+}
+
+static void end_reload(struct supervisor *s)
+{
+	if (s->reloading)
+		sd_tell_ready(s->status);
+	s->reloading = false;
+}
+
+static void on_ready(struct supervisor *s, struct child *c, const struct control_ready *m)
+{
+	c->ready = m->ready.value;
+	c->ever_ready |= c->ready;
+	if (c == &s->mint && m->status) {
+		(void)snprintf(s->status, sizeof s->status, "%s", m->status);
+		sd_tell_status(s->status);
+	}
+	tell_ready(s);
+}
+
+static void on_message(struct supervisor *s, struct child *c, const struct control_message *m)
+{
+	switch (m->type) {
+	case CONTROL_PONG:
+		child_pong(c);
+		break;
+	case CONTROL_READY:
+		on_ready(s, c, &m->ready);
+		break;
+	case CONTROL_RELOADED:
+		log_event(m->reloaded.ok.value ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERR, "parent.reloaded",
+			  F_STR("result", m->reloaded.ok.value ? "done" : "nothing was changed"), F_STR("message", m->reloaded.message));
+		end_reload(s);
+		break;
+	default:
+		break; /* Event: nobody is told by this version */
+	}
+}
+
+/* Until nothing is left; end of file is followed by SIGCHLD, which does the rest. */
+static void read_control(struct supervisor *s, struct child *c)
+{
+	static char packet[PACKET_MAX + 1];
+	struct control_message m;
+	struct err err = { 0 };
+	int fd, n = 0;
+
+	while (c->control >= 0 && (n = packet_recv(c->control, packet, sizeof packet, &fd, &err)) > 0) {
+		if (fd >= 0)
+			close(fd);
+		if (control_decode(packet, (size_t)n, &m, &err) == 0)
+			on_message(s, c, &m);
+		else
+			log_event(LOG_LEVEL_ERR, "child.message", F_STR("name", c->name), F_STR("why", err.text));
+	}
+	if (c->control >= 0 && n != -ERR_RETRY) {
+		close(c->control);
+		c->control = -1;
+		child_kill(c); /* a child without its channel is of no use */
+	}
+}
+
+static void on_death(struct supervisor *s, struct child *c, int status)
+{
+	bool first = !c->ever_ready;
+
+	read_control(s, c);
+	if (s->stopping && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		c->pid = 0;
+		return;
+	}
+	child_died(c, status, &s->settings->limits);
+	if (c == &s->mint)
+		end_reload(s);
+	if (s->stopping || !first)
+		return;
+	/* The mint has printed what is wrong with the configuration. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG)
+		stop(s, EX_CONFIG);
+	else if (c->deaths >= FIRST_DEATHS_MAX)
+		stop(s, EX_SOFTWARE);
+}
+
+/* Also strangers: as PID 1 of a container we inherit everybody's orphans. */
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == s->mint.pid)
+			on_death(s, &s->mint, status);
+		else if (pid == s->front.pid)
+			on_death(s, &s->front, status);
+	}
+}
+
+static void write_status(struct supervisor *s)
+{
+	log_event(LOG_LEVEL_NOTICE, "parent.status", F_STR("status", s->status), F_INT("mint", s->mint.pid), F_INT("front", s->front.pid),
+		  F_INT("started", s->started_wall), F_INT("sockets", (int64_t)s->sockets->n));
+	child_send_type(&s->mint, CONTROL_WRITE_STATUS);
+	child_send_type(&s->front, CONTROL_WRITE_STATUS);
+}
+
+static void reload(struct supervisor *s)
+{
+	if (s->mint.control < 0)
+		return; /* the next mint reads it anyway */
+	s->reloading = true;
+	sd_tell_reloading();
+	child_send_type(&s->mint, CONTROL_RELOAD);
+}
+
+static void read_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		switch (info.ssi_signo) {
+		case SIGHUP:
+			reload(s);
+			break;
+		case SIGUSR1:
+			write_status(s);
+			break;
+		case SIGCHLD:
+			reap(s);
+			break;
+		default:
+			log_event(LOG_LEVEL_NOTICE, "parent.stopping", F_STR("signal", strsignal((int)info.ssi_signo)));
+			stop(s, EX_OK);
+		}
+	}
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Does what time asks for; returns when it asks again. */
+static int64_t on_time(struct supervisor *s)
+{
+	int64_t now_ms = clock_mono_ms(), next_ms;
+
+	start_missing(s, now_ms);
+	next_ms = earlier(child_watch(&s->mint, now_ms), child_watch(&s->front, now_ms));
+	if (s->stopping) {
+		if (now_ms >= s->stop_at_ms)
+			kill_leftover(s);
+		return earlier(next_ms, s->stop_at_ms);
+	}
+	if (s->mint.pid == 0)
+		next_ms = earlier(next_ms, s->mint.restart_at_ms);
+	if (s->front.pid == 0)
+		next_ms = earlier(next_ms, s->front.restart_at_ms);
+	return next_ms;
+}
+
+static void wait_and_read(struct supervisor *s, int64_t until_ms)
+{
+	struct pollfd fds[] = {
+		{ s->signals, POLLIN, 0 },
+		{ s->mint.control, POLLIN, 0 },
+		{ s->front.control, POLLIN, 0 },
+	};
+	int64_t left_ms = until_ms - clock_mono_ms();
+
+	if (left_ms < 0)
+		left_ms = 0;
+	if (poll(fds, 3, left_ms > 60000 ? 60000 : (int)left_ms) <= 0)
+		return;
+	if (fds[1].revents)
+		read_control(s, &s->mint);
+	if (fds[2].revents)
+		read_control(s, &s->front);
+	if (fds[0].revents)
+		read_signals(s);
+}
+
+int supervisor_run(struct supervisor *s)
+{
+	while (!s->stopping || s->mint.pid || s->front.pid)
+		wait_and_read(s, on_time(s));
+	log_event(LOG_LEVEL_NOTICE, "parent.stopped", F_INT("status", s->exit_status));
+	return s->exit_status;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps mint and front alive and connected until it is told to stop. A poll() loop of its own; parses nothing from callers or Salesforce.
+ */
+#ifndef PARENT_SUPERVISOR_H
+#define PARENT_SUPERVISOR_H
+
+#include "daemon/parent/child.h"
+#include "daemon/parent/sockets.h"
+
+struct supervisor {
+	const struct settings *settings;
+	struct sockets *sockets;
+	char *const *environment;
+	struct child mint, front;
+	int signals;               /* signalfd */
+	int64_t started_wall;      /* seconds since 1970 */
+	char status[200];          /* the mint's words, for STATUS= */
+	bool reloading, stopping, told_ready;
+	int64_t stop_at_ms;        /* CLOCK_MONOTONIC: when who is still there is killed */
+	int exit_status;
+};
+
+/* Blocks the signals and makes s->signals. 0 or -ERR_INTERNAL. */
+int supervisor_init(struct supervisor *s, struct err *err);
+
+/* Runs until the end; returns the exit status. */
+int supervisor_run(struct supervisor *s);
+
+#endif
