@@ -53,7 +53,7 @@ static int serve(struct mint *m, struct err *err)
 	if (loop_run(m->loop, err) < 0)
 		return fail(EX_SOFTWARE, err);
 	log_event(LOG_LEVEL_NOTICE, "mint.stopped", F_INT("credentials", (int64_t)registry_count(m->registry)));
-	return EX_OK;
+	return m->failed ? EX_SOFTWARE : EX_OK;
 }
 
 static int run(struct mint *m, struct err *err)
@@ -84,15 +84,17 @@ int main(int argc, char **argv)
 	struct err err = { 0 };
 	int status;
 
-	if (options_read(&options, argc, argv, &err) < 0)
-		return fail(EX_USAGE, &err);
-	if (options.version) {
+	status = options_read(&options, argc, argv, &err);
+	mint.places = options.places;
+	if (status < 0 || options.version) {
+		places_fini(&mint.places);
+		if (status < 0)
+			return fail(EX_USAGE, &err);
 		printf("sftokend-mint %s\n", SFTOKEN_VERSION);
 		return EX_OK;
 	}
 	if (harden_process(&err) < 0)
 		return fail(EX_SOFTWARE, &err);
-	mint.places = options.places;
 	if (places_resolve(&mint.places, &err) < 0)
 		return fail(EX_CONFIG, &err);
 	logs_open(options.log_level >= 0 ? (enum log_level)options.log_level : LOG_LEVEL_INFO,

@@ -210,6 +210,7 @@ struct manager *manager_new(struct loop *l, struct registry *registry, struct pu
 	m->service_uid = service_uid;
 	m->handlers = *handlers;
 	m->connection_handlers = (struct connection_handlers){ .call = on_call, .drained = on_drained, .closed = on_closed };
+	m->listener_handlers = (struct listener_handlers){ .accepted = on_accepted, .paused = on_paused, .arg = m };
 	manager_reloaded(m);
 	logs_watch(manager_event, m);
 	return m;
@@ -230,14 +231,13 @@ void manager_free(struct manager *m)
 
 int manager_listen(struct manager *m, int fd, const char *name, const char *path, struct err *err)
 {
-	struct listener_handlers handlers = { .accepted = on_accepted, .paused = on_paused, .arg = m };
 	struct listener *l;
 
 	if (m->n_listeners == MANAGER_LISTENERS_MAX) {
 		close(fd);
 		return err_set(err, ERR_INTERNAL, "more than %d manager sockets", MANAGER_LISTENERS_MAX);
 	}
-	l = listener_open(m->loop, fd, name, path, &handlers, err);
+	l = listener_open(m->loop, fd, name, path, &m->listener_handlers, err);
 	if (!l)
 		return -ERR_INTERNAL;
 	m->listeners[m->n_listeners++] = l;

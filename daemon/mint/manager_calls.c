@@ -7,6 +7,7 @@
 
 #include "daemon/mint/logs.h"
 #include "daemon/mint/manager_parts.h"
+#include "daemon/mint/publish.h"
 
 static void no_such_credential(struct client *c, const char *name)
 {
@@ -135,8 +136,10 @@ void manager_settled(struct manager *m, struct keeper *k)
 
 	for (; c; c = next) {
 		next = c->next;
-		if (c->waits == WAITS_REFRESH && c->keeper == k)
-			answer_refresh(c, k);
+		if (c->waits != WAITS_REFRESH || c->keeper != k)
+			continue;
+		publish_flush(m->publish);
+		answer_refresh(c, k);
 	}
 }
 
@@ -185,6 +188,7 @@ void manager_call_set_enabled(void *client, const struct varlink_call *call, con
 	log_event(LOG_LEVEL_NOTICE, p->enabled.value ? "manager.enable" : "manager.disable", F_STR("credential", keeper_name(k)),
 		  F_INT("uid", connection_peer(c->connection)->uid), F_INT("pid", connection_peer(c->connection)->pid));
 	keeper_set_enabled(k, p->enabled.value);
+	publish_flush(c->manager->publish);
 	manager_reply_empty(c);
 }
 
@@ -237,10 +241,14 @@ static void answer_bad_configuration(struct client *c, const struct manager_relo
 static int reload(struct client *c, struct manager_reload *r, struct err *err)
 {
 	struct manager *m = c->manager;
+	int status;
 
 	log_event(LOG_LEVEL_NOTICE, "manager.reload", F_INT("uid", connection_peer(c->connection)->uid),
 		  F_INT("pid", connection_peer(c->connection)->pid));
-	return m->handlers.reload(r, err, m->handlers.arg);
+	status = m->handlers.reload(r, err, m->handlers.arg);
+
+	publish_flush(m->publish);
+	return status;
 }
 
 void manager_call_reload(void *client, const struct varlink_call *call, const void *params)

@@ -36,6 +36,7 @@ struct manager {
 	bool admin_group;
 	struct connection_limits limits;
 	struct connection_handlers connection_handlers;
+	struct listener_handlers listener_handlers;
 	struct listener *listeners[MANAGER_LISTENERS_MAX];
 	size_t n_listeners;
 	struct client *clients;

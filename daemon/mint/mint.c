@@ -56,7 +56,7 @@ static bool is_ready(void *arg)
 {
 	const struct mint *m = arg;
 
-	return m->ready;
+	return m->ready || registry_ready(m->registry);
 }
 
 static const struct config_notes *last_warnings(void *arg)
@@ -126,6 +126,14 @@ static void on_counters(const struct link_counters *c, void *arg)
 
 	if (m->manager)
 		manager_counters(m->manager, c);
+}
+
+static void on_other_build(void *arg)
+{
+	struct mint *m = arg;
+
+	m->failed = true;
+	loop_stop(m->loop);
 }
 
 static void on_clock_set(void *arg)
@@ -216,7 +224,7 @@ static int build_parts(struct mint *m, struct load *first, struct err *err)
 	const struct registry_handlers registry = {
 		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .arg = m,
 	};
-	const struct publish_handlers publish = { .taken_over = begin, .counters = on_counters, .arg = m };
+	const struct publish_handlers publish = { .taken_over = begin, .counters = on_counters, .other_build = on_other_build, .arg = m };
 	const struct manager_handlers manager = { .reload = mint_reload, .warnings = last_warnings, .ready = is_ready, .arg = m };
 
 	m->http = http_new(m->loop, first->settings, err);

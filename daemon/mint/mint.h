@@ -27,6 +27,7 @@ struct mint {
 	struct timer *required_wait;
 	struct timer *tell_ready;
 	bool ready;
+	bool failed;                   /* stopped because it cannot go on */
 	char status[80];               /* as told to the parent */
 };
 

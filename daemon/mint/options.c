@@ -2,6 +2,7 @@
 #include "daemon/mint/options.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -35,18 +36,22 @@ static int read_level(struct options *o, const char *name, struct err *err)
 	return 0;
 }
 
+static int keep_text(char **to, struct err *err)
+{
+	free(*to);
+	*to = strdup(optarg);
+	return *to ? 0 : err_oom(err);
+}
+
 static int read_one(struct options *o, int option, struct err *err)
 {
 	switch (option) {
 	case 'c':
-		o->places.config_option = optarg;
-		return 0;
+		return keep_text(&o->places.config_option, err);
 	case 's':
-		o->places.state_option = optarg;
-		return 0;
+		return keep_text(&o->places.state_option, err);
 	case 'r':
-		o->places.runtime_option = optarg;
-		return 0;
+		return keep_text(&o->places.runtime_option, err);
 	case 'u':
 		o->places.user_mode = true;
 		return 0;
@@ -77,7 +82,7 @@ int options_read(struct options *o, int argc, char **argv, struct err *err)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "", table, NULL)) != -1)
 		if (read_one(o, option, err) < 0)
-			return -ERR_INPUT;
+			return -(int)err->code;
 	if (optind < argc)
 		return err_set(err, ERR_INPUT, "unexpected argument \"%s\"", argv[optind]);
 	return 0;

@@ -14,7 +14,7 @@ struct options {
 	bool check, quiet, version;
 };
 
-/* 0 or -ERR_INPUT with what is wrong. */
+/* 0 or -ERR_INPUT with what is wrong. The texts in places are copies: places_fini(). */
 int options_read(struct options *o, int argc, char **argv, struct err *err);
 
 #endif

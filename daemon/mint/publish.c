@@ -18,6 +18,7 @@ struct publish {
 	struct registry *registry;
 	struct publish_handlers handlers;
 	uid_t service_uid;
+	struct link_handlers link_handlers;
 	struct link_end *end;      /* NULL: no front */
 	struct timer *flush;       /* collects the changes of one turn */
 	struct timer *count;
@@ -249,8 +250,12 @@ static void closed(void *arg)
 {
 	struct publish *p = arg;
 
+	bool other_build = link_other_build(p->end);
+
 	log_event(LOG_LEVEL_NOTICE, "link.closed", F_STR("peer", "front"));
 	close_link(p);
+	if (other_build)
+		p->handlers.other_build(p->handlers.arg);
 }
 
 /* --- life --- */
@@ -267,6 +272,7 @@ struct publish *publish_new(struct loop *l, struct registry *registry, uid_t ser
 	p->registry = registry;
 	p->service_uid = service_uid;
 	p->handlers = *handlers;
+	p->link_handlers = (struct link_handlers){ .message = message, .writable = flush, .closed = closed, .arg = p };
 	p->flush = timer_new(l, flush, p);
 	p->count = timer_new(l, no_counters, p);
 	if (!p->flush || !p->count) {
@@ -291,8 +297,6 @@ void publish_free(struct publish *p)
 /* A front that begins knows nothing: everything is to be told, after it has said what it holds. */
 int publish_link(struct publish *p, int fd, struct err *err)
 {
-	struct link_handlers handlers = { .message = message, .writable = flush, .closed = closed, .arg = p };
-
 	close_link(p);
 	drop_removed(p);
 	for (size_t i = 0; i < registry_count(p->registry); i++) {
@@ -302,7 +306,7 @@ int publish_link(struct publish *p, int fd, struct err *err)
 		keeper_set_dirty(k, true);
 	}
 	p->collecting = p->rules_due = p->synced_due = true;
-	p->end = link_open(p->loop, fd, SFTOKEN_VERSION, &handlers, err);
+	p->end = link_open(p->loop, fd, SFTOKEN_VERSION, &p->link_handlers, err);
 	return p->end ? 0 : -ERR_INTERNAL;
 }
 
@@ -333,6 +337,12 @@ void publish_reloaded(struct publish *p)
 {
 	p->rules_due = true;
 	flush_soon(p);
+}
+
+void publish_flush(struct publish *p)
+{
+	timer_clear(p->flush);
+	flush(p);
 }
 
 void publish_count(struct publish *p)

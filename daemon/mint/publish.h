@@ -16,6 +16,8 @@ struct publish_handlers {
 	void (*taken_over)(void *arg);
 	/* The answer to publish_count(); NULL: no front, or none came. Texts are valid during the call. */
 	void (*counters)(const struct link_counters *c, void *arg);
+	/* The front is of another build: this process cannot go on. */
+	void (*other_build)(void *arg);
 	void *arg;
 };
 
@@ -29,6 +31,9 @@ int publish_link(struct publish *p, int fd, struct err *err);
 void publish_changed(struct publish *p, struct keeper *k);
 void publish_removed(struct publish *p, const char *name);
 void publish_reloaded(struct publish *p);
+
+/* Writes now what is due (else it goes out in the next turn): before an administrator is told that something is done. */
+void publish_flush(struct publish *p);
 
 /* Asks the front for its counters; handlers.counters() follows within a second. */
 void publish_count(struct publish *p);
