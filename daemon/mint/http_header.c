@@ -49,27 +49,49 @@ static int64_t days(int year, int month, int day)
 	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
+/* "06 Nov 1994" as days since 1970; -1: none. */
+static int64_t read_day(const char **at)
+{
+	int day = digits(at, 2), month, year;
+
+	if (day < 1 || day > 31 || literal(at, " ") < 0)
+		return -1;
+	month = name(at, "JanFebMarAprMayJunJulAugSepOctNovDec", 12) + 1;
+	if (month < 1 || literal(at, " ") < 0)
+		return -1;
+	year = digits(at, 4);
+	return year < 1970 ? -1 : days(year, month, day);
+}
+
+/* "08:49:37" as seconds; -1: none. A leap second counts as the next one. */
+static int read_time(const char **at)
+{
+	int hour = digits(at, 2), minute, second;
+
+	if (hour < 0 || hour > 23 || literal(at, ":") < 0)
+		return -1;
+	minute = digits(at, 2);
+	if (minute < 0 || minute > 59 || literal(at, ":") < 0)
+		return -1;
+	second = digits(at, 2);
+	return second < 0 || second > 60 ? -1 : hour * 3600 + minute * 60 + second;
+}
+
 int64_t http_header_date(const char *text)
 {
 	const char *at = text;
-	int day, month, year, hour, minute, second;
-	int64_t s;
+	int64_t day;
+	int time;
 
 	if (name(&at, "MonTueWedThuFriSatSun", 7) < 0 || literal(&at, ", ") < 0)
 		return 0;
-	day = digits(&at, 2);
-	if (day < 1 || day > 31 || literal(&at, " ") < 0)
+	day = read_day(&at);
+	if (day < 0 || literal(&at, " ") < 0)
 		return 0;
-	month = name(&at, "JanFebMarAprMayJunJulAugSepOctNovDec", 12) + 1;
-	if (month < 1 || literal(&at, " ") < 0 || (year = digits(&at, 4)) < 1970 || literal(&at, " ") < 0)
+	time = read_time(&at);
+	if (time < 0 || strcmp(at, " GMT") != 0)
 		return 0;
-	hour = digits(&at, 2);
-	if (hour < 0 || hour > 23 || literal(&at, ":") < 0 || (minute = digits(&at, 2)) < 0 || minute > 59)
-		return 0;
-	if (literal(&at, ":") < 0 || (second = digits(&at, 2)) < 0 || second > 60 || strcmp(at, " GMT") != 0)
-		return 0;
-	s = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-	return s * 1000;
+	return (day * 86400 + time) * 1000;
 }
 
 int64_t http_header_retry_after(const char *text, int64_t now_real_ms, int64_t max_ms)

@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http.c against servers that behave and servers that do not. No test depends on how long anything takes. */
-#include <signal.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "daemon/common/loop.h"
 #include "daemon/mint/http.h"
 #include "tests/unit/check.h"
-
-static struct {
-	pid_t pid;
-	int in; /* its end of file ends it */
-	char dir[40], ca[64];
-	char names[8][16];
-	unsigned ports[8];
-	size_t n;
-} server;
+#include "tests/unit/http_server.h"
 
 static struct settings settings;
 static struct loop *loop;
@@ -35,82 +31,9 @@ static struct {
 
 static unsigned wanted; /* the loop stops when so many are done */
 
-static bool run_server(const char *dir, int in, int out)
-{
-	dup2(in, 0);
-	dup2(out, 1);
-	execl("/usr/bin/python3", "python3", HTTP_SERVER, dir, (char *)NULL);
-	return false;
-}
-
-static bool read_ports(FILE *f)
-{
-	char name[16];
-
-	while (fscanf(f, "%15s", name) == 1 && strcmp(name, "ready") != 0 && server.n < 8) {
-		if (fscanf(f, "%u", &server.ports[server.n]) != 1)
-			return false;
-		strcpy(server.names[server.n++], name);
-	}
-	return server.n == 8;
-}
-
-__attribute__((constructor)) static void start_server(void)
-{
-	int in[2], out[2];
-	FILE *f;
-
-	/* libcurl must not listen to any of these */
-	setenv("http_proxy", "http://127.0.0.1:9", 1);
-	setenv("https_proxy", "http://127.0.0.1:9", 1);
-	setenv("ALL_PROXY", "http://127.0.0.1:9", 1);
-	setenv("SSL_CERT_FILE", "/dev/null", 1);
-	setenv("CURL_CA_BUNDLE", "/dev/null", 1);
-	setenv("SSLKEYLOGFILE", "/tmp/sftokend-test-keylog", 1);
-	unlink("/tmp/sftokend-test-keylog");
-	strcpy(server.dir, "/tmp/sftokend-test-XXXXXX");
-	if (!mkdtemp(server.dir) || pipe(in) < 0 || pipe(out) < 0)
-		abort();
-	server.pid = fork();
-	if (server.pid == 0) {
-		close(in[1]);
-		run_server(server.dir, in[0], out[1]);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	server.in = in[1];
-	f = fdopen(out[0], "r");
-	if (!f || !read_ports(f))
-		abort();
-	fclose(f);
-	snprintf(server.ca, sizeof server.ca, "%s/ca.pem", server.dir);
-}
-
-__attribute__((destructor)) static void stop_server(void)
-{
-	close(server.in);
-	waitpid(server.pid, NULL, 0);
-	server.pid = fork();
-	if (server.pid == 0) {
-		execlp("rm", "rm", "-rf", server.dir, (char *)NULL);
-		_exit(127);
-	}
-	waitpid(server.pid, NULL, 0);
-}
-
-static unsigned port(const char *name)
-{
-	for (size_t i = 0; i < server.n; i++) {
-		if (!strcmp(server.names[i], name))
-			return server.ports[i];
-	}
-	return 0;
-}
-
 static void start(void)
 {
-	settings = (struct settings){ .network = { .ca_file = server.ca, .connect_timeout_ms = 20000, .timeout_ms = 30000 },
+	settings = (struct settings){ .network = { .ca_file = http_server_ca(), .connect_timeout_ms = 20000, .timeout_ms = 30000 },
 				      .limits.retry_after_max_ms = 3600000 };
 	loop = loop_new(NULL);
 	http = http_new(loop, &settings, NULL);
@@ -171,13 +94,13 @@ static void await(unsigned n)
 
 static void get(const char *path)
 {
-	submit(request("http", "127.0.0.1", port("plain"), path));
+	submit(request("http", "127.0.0.1", http_server_port("plain"), path));
 	await(1);
 }
 
 static void get_tls(const char *name)
 {
-	submit(request("https", "127.0.0.1", port(name), "/ok"));
+	submit(request("https", "127.0.0.1", http_server_port(name), "/ok"));
 	await(1);
 }
 
@@ -196,7 +119,7 @@ static long counted(const char *name)
 TEST(an_answer_is_read)
 {
 	start();
-	submit(request("http", "127.0.0.1", port("plain"), "/ok"));
+	submit(request("http", "127.0.0.1", http_server_port("plain"), "/ok"));
 	CHECK_INT(seen.done, 0);
 	await(1);
 	CHECK_INT(seen.outcome, HTTP_ANSWERED);
@@ -219,7 +142,7 @@ TEST(a_request_says_what_it_must_and_no_more)
 
 	start();
 	get("/cookie");
-	req = request("http", "127.0.0.1", port("plain"), "/ok");
+	req = request("http", "127.0.0.1", http_server_port("plain"), "/ok");
 	req.post = true;
 	req.body = secret_new("a=b&c=d", 7);
 	submit(req);
@@ -240,13 +163,13 @@ TEST(bearer_and_basic)
 	struct http_request req;
 
 	start();
-	req = request("http", "127.0.0.1", port("plain"), "/ok");
+	req = request("http", "127.0.0.1", http_server_port("plain"), "/ok");
 	req.bearer = secret_new("00D1!a", 6);
 	submit(req);
 	await(1);
 	get("/seen");
 	CHECK(strstr(seen.body, "\\r\\nAuthorization: Bearer 00D1!a\\r\\n"));
-	req = request("http", "127.0.0.1", port("plain"), "/ok");
+	req = request("http", "127.0.0.1", http_server_port("plain"), "/ok");
 	req.basic = secret_new("id:secret", 9);
 	submit(req);
 	await(1);
@@ -265,8 +188,8 @@ TEST(redirects_are_not_followed)
 		char path[20], location[80];
 
 		snprintf(path, sizeof path, "/redirect%ld", codes[i]);
-		snprintf(location, sizeof location, "http://127.0.0.1:%u/x?secret", port("trap"));
-		req = request("http", "127.0.0.1", port("plain"), path);
+		snprintf(location, sizeof location, "http://127.0.0.1:%u/x?secret", http_server_port("trap"));
+		req = request("http", "127.0.0.1", http_server_port("plain"), path);
 		req.post = true;
 		req.body = secret_new("secret", 6);
 		submit(req);
@@ -392,6 +315,49 @@ TEST(nobody_there)
 	stop();
 }
 
+/* libcurl's resolver thread calls this one. A name that hangs does so until the test lets it go, or for 10 s at most. */
+static sem_t let_go;
+static atomic_bool resolved;
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+	union {
+		void *address;
+		int (*call)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	} real;
+	struct timespec until;
+
+	if (!strcmp(node, "hangs.invalid")) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 10;
+		sem_timedwait(&let_go, &until);
+		atomic_store(&resolved, true);
+		return EAI_NONAME;
+	}
+	real.address = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real.call(node, service, hints, out);
+}
+
+TEST(a_name_service_that_hangs_stops_nobody)
+{
+	start();
+	sem_init(&let_go, 0, 0);
+	settings.network.timeout_ms = 200;
+	http_configure(http, &settings);
+	submit(request("https", "hangs.invalid", 443, "/"));
+	await(1);
+	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	http_cancel(submit(request("https", "hangs.invalid", 443, "/")));
+	get("/ok");
+	CHECK_INT(seen.outcome, HTTP_ANSWERED);
+	CHECK(!atomic_load(&resolved));
+	sem_post(&let_go);
+	sem_post(&let_go);
+	while (!atomic_load(&resolved))
+		sched_yield();
+	stop();
+}
+
 TEST(urls_that_are_not_for_us_are_refused_later)
 {
 	static const char *const urls[] = { "http://localhost/", "http://127.0.0.2/", "ftp://127.0.0.1/", "file:///etc/passwd",
@@ -416,7 +382,7 @@ TEST(the_proxy_is_the_configured_one)
 	char proxy[40];
 
 	start();
-	snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", port("proxy"));
+	snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", http_server_port("proxy"));
 	settings.network.proxy = proxy;
 	setenv("no_proxy", "*", 1);
 	http_configure(http, &settings);
@@ -444,7 +410,7 @@ TEST(connections_are_used_again)
 
 static void post_once(bool fresh)
 {
-	struct http_request req = request("http", "127.0.0.1", port("plain"), "/once");
+	struct http_request req = request("http", "127.0.0.1", http_server_port("plain"), "/once");
 
 	req.post = true;
 	req.fresh = fresh;
@@ -457,6 +423,7 @@ static void post_once(bool fresh)
 /* The server takes a second request and closes: libcurl sends it again, which an assertion grant may and a spent token must not. */
 TEST(a_fresh_request_is_sent_once_on_a_connection_of_its_own)
 {
+	struct http_request req;
 	long before, connections;
 
 	start();
@@ -473,8 +440,11 @@ TEST(a_fresh_request_is_sent_once_on_a_connection_of_its_own)
 	CHECK_INT(counted("posts") - before, 2);
 	stop();
 	start();
-	post_once(true);
-	get("/ok"); /* not on the connection of the spent token either */
+	req = request("http", "127.0.0.1", http_server_port("plain"), "/ok");
+	req.fresh = true;
+	submit(req);
+	await(1);
+	get("/ok"); /* nobody comes after on that connection */
 	CHECK_INT(http_counters(http).connections, 2);
 	stop();
 }
@@ -483,7 +453,7 @@ TEST(two_hundred_at_once)
 {
 	start();
 	for (unsigned i = 0; i < 200; i++) {
-		struct http_request req = request(i % 2 ? "https" : "http", "127.0.0.1", port(i % 2 ? "good" : "plain"), "/ok");
+		struct http_request req = request(i % 2 ? "https" : "http", "127.0.0.1", http_server_port(i % 2 ? "good" : "plain"), "/ok");
 
 		req.post = true;
 		req.body = secret_new("x", 1);
@@ -516,7 +486,7 @@ TEST(a_call_may_be_cancelled_at_any_time)
 
 	start();
 	for (unsigned i = 0; i < 200; i++) {
-		struct http_call *c = submit(request(i % 2 ? "https" : "http", "127.0.0.1", port(i % 2 ? "good" : "plain"), paths[i % 4]));
+		struct http_call *c = submit(request(i % 2 ? "https" : "http", "127.0.0.1", http_server_port(i % 2 ? "good" : "plain"), paths[i % 4]));
 		struct stopper s = { .turns = i };
 		unsigned done = seen.done;
 
@@ -539,7 +509,7 @@ static struct http_call *other;
 static void on_done_cancels(const struct http_response *res, void *arg)
 {
 	http_cancel(TAKE(other));
-	submit(request("http", "127.0.0.1", port("plain"), "/ok"));
+	submit(request("http", "127.0.0.1", http_server_port("plain"), "/ok"));
 	on_done(res, arg);
 }
 
@@ -548,9 +518,9 @@ TEST(done_may_cancel_and_submit)
 	struct http_request req;
 
 	start();
-	req = request("http", "127.0.0.1", port("plain"), "/ok");
+	req = request("http", "127.0.0.1", http_server_port("plain"), "/ok");
 	http_submit(http, &req, on_done_cancels, NULL);
-	other = submit(request("http", "127.0.0.1", port("plain"), "/hang"));
+	other = submit(request("http", "127.0.0.1", http_server_port("plain"), "/hang"));
 	await(2);
 	CHECK_INT(seen.answered, 2);
 	stop();
