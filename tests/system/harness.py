@@ -151,6 +151,7 @@ class Daemon:
 
     def spawn(self, arguments: Optional[Sequence[str]] = None) -> subprocess.Popen[bytes]:
         """Starts the daemon without waiting; its standard error goes to the log file."""
+        self.notified = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = self.directory / "notify"
         path.unlink(missing_ok=True)

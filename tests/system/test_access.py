@@ -10,6 +10,7 @@ import pwd
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
@@ -206,7 +207,9 @@ def run() -> int:
     if os.geteuid() != 0:
         print("SKIP access: only root can be other users")
         return 0
-    with Standin() as salesforce, Daemon(salesforce, user=SERVICE_UID) as daemon:
+    with tempfile.TemporaryDirectory() as readable, Standin(readable) as salesforce, Daemon(salesforce, user=SERVICE_UID) as daemon:
+        os.chmod(readable, 0o755)
+        os.chmod(salesforce.ca, 0o644)
         Shared.salesforce, Shared.daemon = salesforce, daemon
         for path in (daemon.directory, daemon.config, daemon.credentials):
             os.chown(path, SERVICE_UID, SERVICE_UID)
