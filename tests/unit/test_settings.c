@@ -43,6 +43,13 @@ static void other_value(const struct config_key *key, char *text, size_t size, i
 		snprintf(text, size, "%lld", (long long)key->max);
 }
 
+static int64_t *limit_at(struct settings *s, const struct config_key *key)
+{
+	void *at = (char *)s + key->offset;
+
+	return at;
+}
+
 TEST(every_limit_reaches_its_own_field)
 {
 	const struct config_section *limits = section("Limits");
@@ -59,9 +66,9 @@ TEST(every_limit_reaches_its_own_field)
 		CHECK_INT(config_defaults(limits, &b, &err), 0);
 		other_value(key, text, sizeof(text), &value);
 		CHECK_INT(config_set(key, &b, text, &err), 0);
-		CHECK_INT(*(int64_t *)((char *)&b + key->offset), value);
-		CHECK(*(int64_t *)((char *)&a + key->offset) != value);
-		*(int64_t *)((char *)&b + key->offset) = *(int64_t *)((char *)&a + key->offset);
+		CHECK_INT(*limit_at(&b, key), value);
+		CHECK(*limit_at(&a, key) != value);
+		*limit_at(&b, key) = *limit_at(&a, key);
 		CHECK(!memcmp(&a.limits, &b.limits, sizeof(a.limits)));
 		snprintf(text, sizeof(text), "%lld%s", (long long)key->max + 1, key->type == CONFIG_DURATION ? "ms" : "");
 		CHECK_INT(config_set(key, &b, text, &err), -ERR_ADMIN);
