@@ -442,11 +442,12 @@ void mint_credential(const char *name, int uid, const char *members)
 
 void mint_publish_life(const char *name, int64_t generation, int64_t life_ms, const char *members)
 {
-	char times[512];
+	char times[512], deadline[64];
 
-	snprintf(times, sizeof(times), ",'life_ms':%lld,'issued_ms':%lld,'deadline_ms':%lld,'issued_wall':%lld,'expires_wall':%lld",
-		 (long long)life_ms, (long long)now_ms, (long long)(now_ms + life_ms), (long long)(now_ms / 1000),
-		 (long long)((now_ms + life_ms) / 1000));
+	snprintf(deadline, sizeof(deadline), ",'deadline_ms':%lld", (long long)(now_ms + life_ms));
+	snprintf(times, sizeof(times), ",'life_ms':%lld,'issued_ms':%lld,'issued_wall':%lld,'expires_wall':%lld%s", (long long)life_ms,
+		 (long long)now_ms, (long long)(now_ms / 1000), (long long)((now_ms + life_ms) / 1000),
+		 unless(members, "'deadline_ms'", deadline));
 	mint_say("{'type':'Publish','credential':'%s','origin':'o','generation':%lld,'token':'00D!t%lld',"
 		 "'instance_url':'https://i.example','expiry_source':'response','scopes':['api','web']%s%s%s%s%s}",
 		 name, (long long)generation, (long long)generation, times, unless(members, "'unchanged'", ",'unchanged':false"),
