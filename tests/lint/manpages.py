@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What can be configured or typed is in the manual pages, and nothing else is."""
+import re
+from pathlib import Path
+
+import report
+import source
+
+ARRAY = re.compile(r"static const struct config_key (\w+)\[\] = \{(.*?)\n\};", re.DOTALL)
+KEY = re.compile(r'(?:\{\s*|(?:TIME|NUMBER|SHARE)\(\s*)"(\w+)",\s*(\w*)(.*?)(?=\n\t(?:\{|TIME|NUMBER|SHARE|/\*)|\Z)', re.DOTALL)
+SECTION = re.compile(r'\{\s*"(\w+)( NAME)?",\s*(\w+_keys),')
+MAN_SECTION = re.compile(r"^# \[(\w+)(?: _?NAME_?)?\] SECTION$")
+MAN_KEY = re.compile(r"\*(\w+)=\*")
+DEFAULT = re.compile(r'\.fallback = "([^"]*)"|^(?:[^"]*,){3}\s*"([^"]*)"')
+
+
+def tables(top: Path, folder: str, prefix: str) -> tuple[dict[str, dict[str, tuple[str, str]]], dict[str, str]]:
+    """({array: {key: (kind, rest of the row)}}, {section: array}) of the sources whose names begin with prefix."""
+    arrays, sections = {}, {}
+    for path in sorted((top / folder).glob(f"{prefix}*.c")):
+        text = source.without_comments(path.read_text())
+        for name, body in ARRAY.findall(text):
+            arrays[name] = {key: (kind, rest) for key, kind, rest in KEY.findall(body)}
+        for name, _, array in SECTION.findall(text):
+            sections[name] = array
+    return arrays, sections
+
+
+def documented(page: Path) -> dict[str, dict[str, str]]:
+    """{section: {key: text}}"""
+    found: dict[str, dict[str, str]] = {}
+    section, keys = None, []
+    for line in page.read_text().splitlines():
+        if match := MAN_SECTION.match(line):
+            section, keys = found.setdefault(match[1], {}), []
+        elif line.startswith("#"):
+            section, keys = None, []
+        elif section is not None and line.startswith("*"):
+            keys = MAN_KEY.findall(line)
+            section.update({k: "" for k in keys})
+        elif section is not None:
+            for key in keys:
+                section[key] += line + "\n"
+    return found
+
+
+def compare(top: Path, folder: str, prefix: str, page: str) -> list[str]:
+    arrays, sections = tables(top, folder, prefix)
+    man = documented(top / "man" / page)
+    complaints = [] if sections else [f"{folder}/{prefix}*.c: no table of keys found"]
+    for section, array in sections.items():
+        rows = arrays.get(array, {})
+        built = {k for k, (kind, _) in rows.items() if kind != "CONFIG_LATER"}
+        told = set(man.get(section, {}))
+        complaints += [f"man/{page}: [{section}] {k}= is missing" for k in sorted(built - told)]
+        complaints += [f"man/{page}: [{section}] {k}= is not in this version" for k in sorted(told - built)]
+        complaints += [f"man/{page}: [{section}] {k}=: the default {d} is not told" for k in sorted(built & told)
+                       if (d := default_of(rows[k])) and d not in man[section][k]]
+    complaints += [f"man/{page}: there is no section [{s}]" for s in man if s not in sections]
+    return complaints
+
+
+def default_of(row: tuple[str, str]) -> str:
+    match = DEFAULT.search(row[1])
+    return (match[1] or match[2] or "") if match else ""
+
+
+def settings(top: Path) -> list[str]:
+    return compare(top, "daemon/common", "settings", "sftokend.conf.5.scd")
+
+
+def credentials(top: Path) -> list[str]:
+    return compare(top, "daemon/mint", "credential", "sftokend.credential.5.scd")
+
+
+def verbs(top: Path) -> list[str]:
+    text = (top / "client/cli/main.c").read_text()
+    table = re.search(r"struct command commands\[\] = \{(.*?)\n\};", text, re.DOTALL)
+    built = set(re.findall(r'^\t\{ "(\w+)", "', table[1], re.MULTILINE)) if table else set()
+    page = (top / "man/sftoken.1.scd").read_text()
+    part = re.search(r"^# COMMANDS\n(.*?)^# ", page, re.DOTALL | re.MULTILINE)
+    told = set()
+    for line in part[1].splitlines() if part else ():
+        if line.startswith("*"):
+            told.update(re.findall(r"\*(\w+)\*", line))
+    complaints = [] if built else ["client/cli/main.c: no table of commands found"]
+    complaints += [f"man/sftoken.1.scd: {v} is missing under COMMANDS" for v in sorted(built - told)]
+    return complaints + [f"man/sftoken.1.scd: {v} is no command" for v in sorted(told - built)]
+
+
+def options(top: Path, program: str, path: str, page: str) -> list[str]:
+    """Every long option that stands in the source's tables stands in the page, and the other way round."""
+    text = source.without_comments((top / path).read_text())
+    rows = re.findall(r'^\t\{ "(?:--)?([a-z][a-z-]+)",\s+(?:0|OPT_\w+|no_argument|required_argument|optional_argument)', text,
+                      re.MULTILINE)
+    built = {"--" + row for row in rows}
+    page_text = (top / "man" / page).read_text().replace("\\", "")
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page_text))
+    complaints = [] if built else [f"{path}: no table of options found"]
+    complaints += [f"man/{page}: {program} {o} is missing" for o in sorted(built - told)]
+    return complaints
+
+
+def cli_options(top: Path) -> list[str]:
+    return options(top, "sftoken", "client/cli/main.c", "sftoken.1.scd")
+
+
+def daemon_options(top: Path) -> list[str]:
+    return options(top, "sftokend", "daemon/parent/options.c", "sftokend.8.scd")
+
+
+if __name__ == "__main__":
+    report.run(
+        ("sftokend.conf(5) has the keys and defaults of the table", settings),
+        ("sftokend.credential(5) has the keys and defaults of the table", credentials),
+        ("sftoken(1) has the commands of the table", verbs),
+        ("sftoken(1) has the options of the table", cli_options),
+        ("sftokend(8) has the options of the table", daemon_options),
+    )
