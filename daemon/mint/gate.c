@@ -7,10 +7,10 @@
 enum { KINDS = 2 };
 
 TAILQ_HEAD(waiters, gate_waiter);
+LIST_HEAD(gate_hosts, gate_host);
 
 struct gate_host {
 	LIST_ENTRY(gate_host) link;
-	char *key;
 	unsigned refs;
 	struct waiters queue[KINDS];
 	int64_t inside[KINDS];
@@ -18,10 +18,11 @@ struct gate_host {
 	unsigned step;             /* of the back-off while the breaker is open; 0: closed */
 	int64_t open_ms, probed_ms;
 	struct gate_waiter *probe; /* under way */
+	char key[];
 };
 
 struct gate {
-	LIST_HEAD(, gate_host) hosts;
+	struct gate_hosts hosts;
 	int64_t max[KINDS], failures_max, first_ms, max_ms, demand_gap_ms;
 };
 
@@ -47,7 +48,6 @@ void gate_configure(struct gate *g, const struct limits *limits)
 static void host_free(struct gate_host *host)
 {
 	LIST_REMOVE(host, link);
-	free(host->key);
 	free(host);
 }
 
@@ -73,14 +73,12 @@ static struct gate_host *find(const struct gate *g, const char *key)
 
 static struct gate_host *host_new(struct gate *g, const char *key)
 {
-	struct gate_host *host = calloc(1, sizeof *host);
+	size_t size = strlen(key) + 1;
+	struct gate_host *host = calloc(1, sizeof *host + size);
 
-	if (host)
-		host->key = strdup(key);
-	if (!host || !host->key) {
-		free(host);
+	if (!host)
 		return NULL;
-	}
+	memcpy(host->key, key, size);
 	for (size_t i = 0; i < KINDS; i++)
 		TAILQ_INIT(&host->queue[i]);
 	LIST_INSERT_HEAD(&g->hosts, host, link);

@@ -324,7 +324,7 @@ static void classify_error(const struct http_response *res, int grant_type, json
 	const struct oauth_error_row *row;
 	char detail[300];
 
-	clean_error(p->error, sizeof p->error, error);
+	clean_error(p->error, sizeof p->error, error ? error : "");
 	clean(p->description, sizeof p->description, description ? description : "");
 	row = oauth_error_find(grant_type, p->error, p->description);
 	if (res->status == 429 && row->class != PROBLEM_RATE)

@@ -12,6 +12,7 @@ enum { DEFAULT_HOSTS = sizeof default_hosts / sizeof default_hosts[0] };
 
 int salesforce_parse_url(const char *url, struct url *out, struct err *err)
 {
+	*out = (struct url){ 0 };
 	if (strnlen(url, URL_MAX + 1) > URL_MAX)
 		return err_set(err, ERR_INPUT, "the URL is longer than %d bytes", URL_MAX);
 	if (url_parse(url, out, err) < 0) {
@@ -69,11 +70,11 @@ char *salesforce_instance_url(const char *url, const struct config_list *allowed
 /* Adds a copy; false: out of memory. The list has room. */
 static bool add_host(struct config_list *list, const char *host)
 {
-	char *copy = strdup(host);
-
-	if (copy)
-		list->items[list->n++] = copy;
-	return copy;
+	list->items[list->n] = strdup(host);
+	if (!list->items[list->n])
+		return false;
+	list->n++;
+	return true;
 }
 
 static bool add_login_host(struct config_list *list, const char *login_url)
@@ -85,7 +86,10 @@ static bool add_login_host(struct config_list *list, const char *login_url)
 	if (!login_url || salesforce_parse_url(login_url, &parts, NULL) < 0)
 		return true; /* such a URL is refused where it is used */
 	salesforce_host_key(&parts, &key);
-	return !buf_failed(&key) && add_host(list, key.data);
+	if (buf_failed(&key))
+		return false;
+	list->items[list->n++] = TAKE(key.data);
+	return true;
 }
 
 int salesforce_hosts(struct config_list *out, const struct config_list *configured, const char *login_url,

@@ -32,7 +32,7 @@ static bool read_ports(FILE *f)
 	while (fscanf(f, "%15s", name) == 1 && strcmp(name, "ready") != 0 && server.n < 8) {
 		if (fscanf(f, "%u", &server.ports[server.n]) != 1)
 			return false;
-		strcpy(server.names[server.n++], name);
+		memcpy(server.names[server.n++], name, sizeof name);
 	}
 	return server.n == 8;
 }
@@ -50,7 +50,7 @@ __attribute__((constructor)) static void start_server(void)
 	setenv("CURL_CA_BUNDLE", "/dev/null", 1);
 	setenv("SSLKEYLOGFILE", "/tmp/sftokend-test-keylog", 1);
 	unlink("/tmp/sftokend-test-keylog");
-	strcpy(server.dir, "/tmp/sftokend-test-XXXXXX");
+	snprintf(server.dir, sizeof server.dir, "/tmp/sftokend-test-XXXXXX");
 	if (!mkdtemp(server.dir) || pipe(in) < 0 || pipe(out) < 0)
 		abort();
 	server.pid = fork();
