@@ -67,16 +67,6 @@ char *salesforce_instance_url(const char *url, const struct config_list *allowed
 	return TAKE(b.data);
 }
 
-/* Adds a copy; false: out of memory. The list has room. */
-static bool add_host(struct config_list *list, const char *host)
-{
-	list->items[list->n] = strdup(host);
-	if (!list->items[list->n])
-		return false;
-	list->n++;
-	return true;
-}
-
 static bool add_login_host(struct config_list *list, const char *login_url)
 {
 	struct url parts;
@@ -97,13 +87,17 @@ int salesforce_hosts(struct config_list *out, const struct config_list *configur
 {
 	bool given = configured && configured->n;
 	size_t n = given ? configured->n : DEFAULT_HOSTS;
-	bool ok = true;
+	bool ok;
 
 	*out = (struct config_list){ .items = calloc(n + 1, sizeof *out->items) };
 	if (!out->items)
 		return err_oom(err);
-	for (size_t i = 0; ok && i < n; i++)
-		ok = add_host(out, given ? configured->items[i] : default_hosts[i]);
+	for (; out->n < n; out->n++) {
+		out->items[out->n] = strdup(given ? configured->items[out->n] : default_hosts[out->n]);
+		if (!out->items[out->n])
+			break;
+	}
+	ok = out->n == n;
 	if (ok && !given)
 		ok = add_login_host(out, login_url);
 	if (ok)
