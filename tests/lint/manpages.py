@@ -9,10 +9,15 @@ import source
 
 ARRAY = re.compile(r"static const struct config_key (\w+)\[\] = \{(.*?)\n\};", re.DOTALL)
 KEY = re.compile(r'(?:\{\s*|(?:TIME|NUMBER|SHARE)\(\s*)"(\w+)",\s*(\w*)(.*?)(?=\n\t(?:\{|TIME|NUMBER|SHARE|/\*)|\Z)', re.DOTALL)
-SECTION = re.compile(r'\{\s*"(\w+)( NAME)?",\s*(\w+_keys),')
+SECTION = re.compile(r'\{\s*"(\w+) ?",\s*(\w+_keys),')
 MAN_SECTION = re.compile(r"^# \[(\w+)(?: _?NAME_?)?\] SECTION$")
 MAN_KEY = re.compile(r"\*(\w+)=\*")
 DEFAULT = re.compile(r'\.fallback = "([^"]*)"|^(?:[^"]*,){3}\s*"([^"]*)"')
+
+
+def man_text(top: Path, page: str) -> str:
+    path = top / "man" / page
+    return path.read_text() if path.exists() else ""
 
 
 def tables(top: Path, folder: str, prefix: str) -> tuple[dict[str, dict[str, tuple[str, str]]], dict[str, str]]:
@@ -22,16 +27,16 @@ def tables(top: Path, folder: str, prefix: str) -> tuple[dict[str, dict[str, tup
         text = source.without_comments(path.read_text())
         for name, body in ARRAY.findall(text):
             arrays[name] = {key: (kind, rest) for key, kind, rest in KEY.findall(body)}
-        for name, _, array in SECTION.findall(text):
+        for name, array in SECTION.findall(text):
             sections[name] = array
     return arrays, sections
 
 
-def documented(page: Path) -> dict[str, dict[str, str]]:
+def documented(text: str) -> dict[str, dict[str, str]]:
     """{section: {key: text}}"""
     found: dict[str, dict[str, str]] = {}
     section, keys = None, []
-    for line in page.read_text().splitlines():
+    for line in text.splitlines():
         if match := MAN_SECTION.match(line):
             section, keys = found.setdefault(match[1], {}), []
         elif line.startswith("#"):
@@ -47,7 +52,7 @@ def documented(page: Path) -> dict[str, dict[str, str]]:
 
 def compare(top: Path, folder: str, prefix: str, page: str) -> list[str]:
     arrays, sections = tables(top, folder, prefix)
-    man = documented(top / "man" / page)
+    man = documented(man_text(top, page))
     complaints = [] if sections else [f"{folder}/{prefix}*.c: no table of keys found"]
     for section, array in sections.items():
         rows = arrays.get(array, {})
@@ -78,7 +83,7 @@ def verbs(top: Path) -> list[str]:
     text = (top / "client/cli/main.c").read_text()
     table = re.search(r"struct command commands\[\] = \{(.*?)\n\};", text, re.DOTALL)
     built = set(re.findall(r'^\t\{ "(\w+)", "', table[1], re.MULTILINE)) if table else set()
-    page = (top / "man/sftoken.1.scd").read_text()
+    page = man_text(top, "sftoken.1.scd")
     part = re.search(r"^# COMMANDS\n(.*?)^# ", page, re.DOTALL | re.MULTILINE)
     told = set()
     for line in part[1].splitlines() if part else ():
@@ -92,14 +97,14 @@ def verbs(top: Path) -> list[str]:
 def options(top: Path, program: str, path: str, page: str) -> list[str]:
     """Every long option that stands in the source's tables stands in the page, and the other way round."""
     text = source.without_comments((top / path).read_text())
-    rows = re.findall(r'^\t\{ "(?:--)?([a-z][a-z-]+)",\s+(?:0|OPT_\w+|no_argument|required_argument|optional_argument)', text,
-                      re.MULTILINE)
-    built = {"--" + row for row in rows}
-    page_text = (top / "man" / page).read_text().replace("\\", "")
+    rows = re.findall(r'^\t\{ "(--[a-z][a-z-]+)",(.*)$', text, re.MULTILINE)
+    built = {name for name, rest in rows if "LATER" not in rest}
+    later = {name for name, rest in rows if "LATER" in rest}
+    page_text = man_text(top, page).replace("\\", "")
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page_text))
     complaints = [] if built else [f"{path}: no table of options found"]
     complaints += [f"man/{page}: {program} {o} is missing" for o in sorted(built - told)]
-    return complaints
+    return complaints + [f"man/{page}: {program} {o} is not in this version" for o in sorted(later & told)]
 
 
 def cli_options(top: Path) -> list[str]:
