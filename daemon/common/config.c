@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * systemd's INI, line by line: comments, continuations, sections, assignments. Mistakes never stop the reading.
+ * systemd's INI, line by line: comments, continuations, sections, assignments. Mistakes never stop
+ * the reading.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -9,14 +10,15 @@
 #include "base/utf8.h"
 #include "daemon/common/config_parts.h"
 
-/* A title longer than this is no section of ours; a key longer than this is no key (and might be a piece of a pasted secret). */
+/* A title longer than this is no section of ours; a key longer than this is no key (and might be a
+ * piece of a pasted secret). */
 enum { TITLE_MAX = 100, KEY_MAX = 40, KNOWN_MAX = 64 };
 
 static const char blanks[] = " \t\r";
 
 struct parser {
 	const char *file;
-	unsigned line;       /* where the logical line began */
+	unsigned line; /* where the logical line began */
 	unsigned physical;
 	const struct config_section *sections;
 	size_t n_sections;
@@ -34,7 +36,8 @@ static bool is_named(const struct config_section *s)
 	return s->named != NULL;
 }
 
-/* The words of an unknown key or section are repeated only if they look like one: a pasted secret does not get into a log. */
+/* The words of an unknown key or section are repeated only if they look like one: a pasted secret
+ * does not get into a log. */
 static bool may_repeat(const char *word, size_t max)
 {
 	size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ");
@@ -45,7 +48,8 @@ static bool may_repeat(const char *word, size_t max)
 /* [A-Za-z0-9][A-Za-z0-9._@-]{0,63} */
 static bool section_name_ok(const char *name)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-");
+	size_t n =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-");
 
 	return n > 0 && n <= 64 && !name[n] && isalnum((unsigned char)name[0]);
 }
@@ -64,22 +68,27 @@ static void unknown_section(struct parser *p, const char *title)
 		known[n] = p->sections[n].name;
 	for (size_t i = 0; i < n; i++)
 		if (is_named(&p->sections[i]) && !strncmp(known[i], title, strlen(title))) {
-			config_note(p->notes, p->file, p->line, "[%s] needs a name — write [%sNAME]", title, known[i]);
+			config_note(p->notes, p->file, p->line,
+				    "[%s] needs a name — write [%sNAME]", title, known[i]);
 			return;
 		}
 	/* of a named section only the word before the name is compared */
-	snprintf(word, sizeof(word), "%.*s", (int)(strcspn(title, " ") + (strchr(title, ' ') ? 1 : 0)), title);
+	snprintf(word, sizeof(word), "%.*s",
+		 (int)(strcspn(title, " ") + (strchr(title, ' ') ? 1 : 0)), title);
 	const char *near = config_nearest(word, known, n);
 
 	if (near)
-		config_note(p->notes, p->file, p->line, "the section [%s] is unknown — did you mean [%s%s]?", title, near,
+		config_note(p->notes, p->file, p->line,
+			    "the section [%s] is unknown — did you mean [%s%s]?", title, near,
 			    near[strlen(near) - 1] == ' ' ? "NAME" : "");
 	else
-		config_note(p->notes, p->file, p->line, "the section [%s] is unknown — remove it", title);
+		config_note(p->notes, p->file, p->line, "the section [%s] is unknown — remove it",
+			    title);
 }
 
 /* Opens a section whose title matches. */
-static int enter(struct parser *p, const struct config_section *s, const char *name, struct err *err)
+static int enter(struct parser *p, const struct config_section *s, const char *name,
+		 struct err *err)
 {
 	if (!is_named(s)) {
 		p->strukt = (char *)p->target + s->offset;
@@ -88,7 +97,9 @@ static int enter(struct parser *p, const struct config_section *s, const char *n
 	}
 	if (!section_name_ok(name)) {
 		config_note(p->notes, p->file, p->line,
-			    "the name of [%s...] is not allowed — letters, digits and . _ @ - (at most 64, a letter or digit first)", s->name);
+			    "the name of [%s...] is not allowed — letters, digits and . _ @ - (at "
+			    "most 64, a letter or digit first)",
+			    s->name);
 		return 0;
 	}
 	p->strukt = s->named(p->target, name);
@@ -119,7 +130,8 @@ static int take_section(struct parser *p, char *text, struct err *err)
 		const struct config_section *s = &p->sections[i];
 		size_t prefix = strlen(s->name);
 
-		if (is_named(s) ? !strncmp(text, s->name, prefix) && text[prefix] : !strcmp(text, s->name))
+		if (is_named(s) ? !strncmp(text, s->name, prefix) && text[prefix]
+				: !strcmp(text, s->name))
 			return enter(p, s, text + prefix, err);
 	}
 	unknown_section(p, text);
@@ -137,8 +149,8 @@ static const struct config_key *find_key(const struct config_section *s, const c
 /* "Listener " -> "Listener NAME" */
 static void note_elsewhere(struct parser *p, const char *key, const struct config_section *s)
 {
-	config_note(p->notes, p->file, p->line, "%s= does not belong into [%s] — move it to [%s%s]", key, p->title, s->name,
-		    is_named(s) ? "NAME" : "");
+	config_note(p->notes, p->file, p->line, "%s= does not belong into [%s] — move it to [%s%s]",
+		    key, p->title, s->name, is_named(s) ? "NAME" : "");
 }
 
 static void unknown_key(struct parser *p, const char *key)
@@ -147,7 +159,8 @@ static void unknown_key(struct parser *p, const char *key)
 	size_t n = 0;
 
 	if (!may_repeat(key, KEY_MAX)) {
-		config_note(p->notes, p->file, p->line, "this is no key of [%s] — remove the line", p->title);
+		config_note(p->notes, p->file, p->line, "this is no key of [%s] — remove the line",
+			    p->title);
 		return;
 	}
 	for (size_t i = 0; i < p->n_sections; i++)
@@ -160,9 +173,11 @@ static void unknown_key(struct parser *p, const char *key)
 	const char *near = config_nearest(key, known, n);
 
 	if (near)
-		config_note(p->notes, p->file, p->line, "%s= is unknown in [%s] — did you mean %s=?", key, p->title, near);
+		config_note(p->notes, p->file, p->line,
+			    "%s= is unknown in [%s] — did you mean %s=?", key, p->title, near);
 	else
-		config_note(p->notes, p->file, p->line, "%s= is unknown in [%s] — remove the line", key, p->title);
+		config_note(p->notes, p->file, p->line, "%s= is unknown in [%s] — remove the line",
+			    key, p->title);
 }
 
 static int assign(struct parser *p, const char *name, const char *value, struct err *err)
@@ -199,13 +214,17 @@ static int take_assignment(struct parser *p, char *text, struct err *err)
 	char *equals = strchr(text, '=');
 
 	if (!equals || equals == text) {
-		config_note(p->notes, p->file, p->line, "this is neither a section nor an assignment — write Key=value, or # before a comment");
+		config_note(p->notes, p->file, p->line,
+			    "this is neither a section nor an assignment — write Key=value, or # "
+			    "before a comment");
 		return 0;
 	}
 	*equals = '\0';
 	if (p->before_first) {
-		config_note(p->notes, p->file, p->line, "an assignment before the first section — put a line like [%s] before it",
-			    p->n_sections ? p->sections[0].name : "Section");
+		config_note(
+			p->notes, p->file, p->line,
+			"an assignment before the first section — put a line like [%s] before it",
+			p->n_sections ? p->sections[0].name : "Section");
 		p->before_first = false; /* said once */
 		return 0;
 	}
@@ -269,8 +288,11 @@ static int flush(struct parser *p, struct buf *joined, struct err *err)
 	int r = 0;
 
 	if (buf_failed(joined))
-		config_note(p->notes, p->file, p->line, "this line and its continuations have more than %d bytes — split the list over several "
-			    "assignments", CONFIG_JOINED_MAX);
+		config_note(p->notes, p->file, p->line,
+			    "this line and its continuations have more than %d bytes — split the "
+			    "list over several "
+			    "assignments",
+			    CONFIG_JOINED_MAX);
 	else if (joined->len)
 		r = take_line(p, joined->data, err);
 	buf_clear(joined);
@@ -278,8 +300,10 @@ static int flush(struct parser *p, struct buf *joined, struct err *err)
 	return r;
 }
 
-/* One physical line, without its newline. Comments are left out before continuations are seen, as systemd does. */
-static int take_physical(struct parser *p, struct buf *joined, const char *bytes, size_t size, struct err *err)
+/* One physical line, without its newline. Comments are left out before continuations are seen, as
+ * systemd does. */
+static int take_physical(struct parser *p, struct buf *joined, const char *bytes, size_t size,
+			 struct err *err)
 {
 	const char *bad = bad_bytes(bytes, size);
 
@@ -305,17 +329,25 @@ static int take_physical(struct parser *p, struct buf *joined, const char *bytes
 	return 0;
 }
 
-int config_parse(const char *file, const char *bytes, size_t size, const struct config_section *sections, size_t n_sections, void *target,
+int config_parse(const char *file, const char *bytes, size_t size,
+		 const struct config_section *sections, size_t n_sections, void *target,
 		 struct config_notes *notes, struct config_origin *origin, struct err *err)
 {
-	struct parser p = { .file = file, .sections = sections, .n_sections = n_sections, .target = target, .notes = notes,
-			    .origin = origin, .before_first = true };
+	struct parser p = { .file = file,
+			    .sections = sections,
+			    .n_sections = n_sections,
+			    .target = target,
+			    .notes = notes,
+			    .origin = origin,
+			    .before_first = true };
 	CLEANUP(buf_finip) struct buf joined;
 	const char *end = bytes + size;
 
 	buf_init(&joined, CONFIG_JOINED_MAX);
 	if (size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3)) {
-		config_note(notes, file, 1, "the file begins with a byte order mark — save it as UTF-8 without one");
+		config_note(
+			notes, file, 1,
+			"the file begins with a byte order mark — save it as UTF-8 without one");
 		bytes += 3;
 	}
 	while (bytes < end) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files of the configuration: a main file and its drop-ins, symlinks welcome, writable by root and the service user alone.
+ * The files of the configuration: a main file and its drop-ins, symlinks welcome, writable by root
+ * and the service user alone.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -41,14 +42,19 @@ bool config_owner_ok(int fd, const char *path, uid_t owner, struct config_notes 
 	if (read_only(fd))
 		return true;
 	if (st.st_mode & 022)
-		config_note(notes, path, 0, "others may write it (mode %04o) — chmod go-w %s", (unsigned)(st.st_mode & 07777), path);
+		config_note(notes, path, 0, "others may write it (mode %04o) — chmod go-w %s",
+			    (unsigned)(st.st_mode & 07777), path);
 	else
-		config_note(notes, path, 0, "it belongs to uid %u, neither root nor the service user — chown root %s", (unsigned)st.st_uid, path);
+		config_note(
+			notes, path, 0,
+			"it belongs to uid %u, neither root nor the service user — chown root %s",
+			(unsigned)st.st_uid, path);
 	return false;
 }
 
 /* Bytes of an open regular file; a file that grows while it is read is bounded all the same. */
-static int read_all(int fd, struct buf *out, const char *path, struct config_notes *notes, struct err *err)
+static int read_all(int fd, struct buf *out, const char *path, struct config_notes *notes,
+		    struct err *err)
 {
 	for (;;) {
 		char chunk[8192];
@@ -63,7 +69,8 @@ static int read_all(int fd, struct buf *out, const char *path, struct config_not
 		if (n == 0)
 			return 1;
 		if (out->len + (size_t)n > CONFIG_FILE_MAX) {
-			config_note(notes, path, 0, "it is larger than 1 MiB — this is no configuration file");
+			config_note(notes, path, 0,
+				    "it is larger than 1 MiB — this is no configuration file");
 			return 0;
 		}
 		buf_add(out, chunk, (size_t)n);
@@ -72,7 +79,8 @@ static int read_all(int fd, struct buf *out, const char *path, struct config_not
 	}
 }
 
-int config_read_file(const char *path, uid_t owner, struct config_notes *notes, struct buf *out, bool *missing, struct err *err)
+int config_read_file(const char *path, uid_t owner, struct config_notes *notes, struct buf *out,
+		     bool *missing, struct err *err)
 {
 	struct stat st;
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer */
@@ -107,7 +115,8 @@ static bool wanted(const char *name, const char *suffix)
 	return name[0] != '.' && n > m && !strcmp(name + n - m, suffix);
 }
 
-int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct config_notes *notes, struct config_list *names, struct err *err)
+int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct config_notes *notes,
+		    struct config_list *names, struct err *err)
 {
 	CLEANUP(closedirp) DIR *d = opendir(dir);
 	const struct dirent *entry;
@@ -175,7 +184,8 @@ static int read_one(struct reading *r, const char *path, bool required, struct e
 		return got;
 	if (remember(r->files, path, err) < 0)
 		return -ERR_INTERNAL;
-	return config_parse(path, text.data ? text.data : "", text.len, r->sections, r->n_sections, r->target, r->notes, r->origin, err);
+	return config_parse(path, text.data ? text.data : "", text.len, r->sections, r->n_sections,
+			    r->target, r->notes, r->origin, err);
 }
 
 static int read_drop_ins(struct reading *r, const char *main_path, struct err *err)
@@ -202,8 +212,10 @@ static int read_drop_ins(struct reading *r, const char *main_path, struct err *e
 	return 0;
 }
 
-int config_read(const char *dir, const char *name, bool required, const struct config_section *sections, size_t n_sections, void *target,
-		uid_t owner, struct config_notes *notes, struct config_origin **origin, struct config_files *files, struct err *err)
+int config_read(const char *dir, const char *name, bool required,
+		const struct config_section *sections, size_t n_sections, void *target, uid_t owner,
+		struct config_notes *notes, struct config_origin **origin,
+		struct config_files *files, struct err *err)
 {
 	CLEANUP(cleanup_free) char *path = NULL;
 
@@ -212,7 +224,8 @@ int config_read(const char *dir, const char *name, bool required, const struct c
 	if (!*origin)
 		return err_oom(err);
 	for (size_t i = 0; i < n_sections; i++)
-		if (!sections[i].named && config_defaults(&sections[i], (char *)target + sections[i].offset, err) < 0)
+		if (!sections[i].named &&
+		    config_defaults(&sections[i], (char *)target + sections[i].offset, err) < 0)
 			return -ERR_INTERNAL;
 	if (asprintf(&path, "%s/%s", dir, name) < 0) {
 		path = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the reader of the configuration has to say: mistakes, where values came from, and the words for both.
+ * What the reader of the configuration has to say: mistakes, where values came from, and the words
+ * for both.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,26 +15,20 @@ enum { NOTES_MAX = 1000 };
 
 static int append(struct config_notes *notes, const char *file, unsigned line, const char *text)
 {
+	CLEANUP(cleanup_free) char *file_copy = strdup(file);
+	CLEANUP(cleanup_free) char *text_copy = strdup(text);
 	struct config_note *items = reallocarray(notes->items, notes->n + 1, sizeof(*items));
 
-	if (!items)
+	if (items)
+		notes->items = items;
+	if (!items || !file_copy || !text_copy)
 		return -1;
-	notes->items = items;
-	struct config_note *note = &items[notes->n];
-
-	note->file = strdup(file);
-	note->text = strdup(text);
-	note->line = line;
-	if (!note->file || !note->text) {
-		free(note->file);
-		free(note->text);
-		return -1;
-	}
-	notes->n++;
+	items[notes->n++] = (struct config_note){ TAKE(file_copy), line, TAKE(text_copy) };
 	return 0;
 }
 
-void config_note(struct config_notes *notes, const char *file, unsigned line, const char *format, ...)
+void config_note(struct config_notes *notes, const char *file, unsigned line, const char *format,
+		 ...)
 {
 	struct err e = { 0 };
 	char text[2 * ERR_TEXT_MAX];

@@ -39,7 +39,8 @@ struct config_origin *config_origin_free(struct config_origin *o)
 	return NULL;
 }
 
-static struct origin_entry *find(const struct config_origin *o, const char *section, const char *key)
+static struct origin_entry *find(const struct config_origin *o, const char *section,
+				 const char *key)
 {
 	for (size_t i = 0; i < o->n; i++)
 		if (!strcmp(o->items[i].key, key) && !strcmp(o->items[i].section, section))
@@ -47,7 +48,8 @@ static struct origin_entry *find(const struct config_origin *o, const char *sect
 	return NULL;
 }
 
-static int append(struct config_origin *o, const char *section, const char *key, const char *file, unsigned line)
+static int append(struct config_origin *o, const char *section, const char *key, const char *file,
+		  unsigned line)
 {
 	struct origin_entry *items = reallocarray(o->items, o->n + 1, sizeof(*items));
 
@@ -64,7 +66,8 @@ static int append(struct config_origin *o, const char *section, const char *key,
 	return 0;
 }
 
-int config_origin_set(struct config_origin *o, const char *section, const char *key, const char *file, unsigned line)
+int config_origin_set(struct config_origin *o, const char *section, const char *key,
+		      const char *file, unsigned line)
 {
 	struct origin_entry *e = find(o, section, key);
 
@@ -87,7 +90,8 @@ int config_origin_set(struct config_origin *o, const char *section, const char *
 	return 0;
 }
 
-void config_origin_of(const struct config_origin *o, const char *section, const char *key, const char **file, unsigned *line)
+void config_origin_of(const struct config_origin *o, const char *section, const char *key,
+		      const char **file, unsigned *line)
 {
 	const struct origin_entry *e = o ? find(o, section, key) : NULL;
 
@@ -149,8 +153,8 @@ static void add_value(struct buf *out, const struct config_key *key, const void 
 	}
 }
 
-void config_print_section(struct buf *out, const struct config_section *section, const char *title, const void *strukt,
-			  const struct config_origin *origin)
+void config_print_section(struct buf *out, const struct config_section *section, const char *title,
+			  const void *strukt, const struct config_origin *origin)
 {
 	buf_addf(out, "[%s]\n", title);
 	for (size_t i = 0; i < section->n_keys; i++) {

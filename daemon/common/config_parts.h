@@ -9,18 +9,23 @@
 
 /* --- config_origin.c --- */
 
-/* Remembers where section.key was assigned; file NULL: it has its default again. 0 or -1: out of memory. section is "Listener jobs" for named ones. */
-int config_origin_set(struct config_origin *o, const char *section, const char *key, const char *file, unsigned line);
+/* Remembers where section.key was assigned; file NULL: it has its default again. 0 or -1: out of
+ * memory. section is "Listener jobs" for named ones. */
+int config_origin_set(struct config_origin *o, const char *section, const char *key,
+		      const char *file, unsigned line);
 
 /* --- config_file.c --- */
 
 /*
- * Reads one file whole: regular, at most CONFIG_FILE_MAX, not writable by others than root and owner. 1: read; 0: it does not exist, or a mistake was noted (and *missing says which);
+ * Reads one file whole: regular, at most CONFIG_FILE_MAX, not writable by others than root and
+ * owner. 1: read; 0: it does not exist, or a mistake was noted (and *missing says which);
  * -ERR_INTERNAL.
  */
-int config_read_file(const char *path, uid_t owner, struct config_notes *notes, struct buf *out, bool *missing, struct err *err);
+int config_read_file(const char *path, uid_t owner, struct config_notes *notes, struct buf *out,
+		     bool *missing, struct err *err);
 
-/* Judges an open directory or file; notes what is wrong. True: nobody but root and owner can write it. */
+/* Judges an open directory or file; notes what is wrong. True: nobody but root and owner can write
+ * it. */
 bool config_owner_ok(int fd, const char *path, uid_t owner, struct config_notes *notes);
 
 #endif

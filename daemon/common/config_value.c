@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One value: from text into its field, by type. The texts of mistakes begin with the key and end with what to do.
+ * One value: from text into its field, by type. The texts of mistakes begin with the key and end
+ * with what to do.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,10 +18,12 @@ static const struct {
 	const char *name;
 	int64_t ms;
 } units[] = {
-	{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "m", 60000 }, { "s", 1000 }, { "sec", 1000 }, { "ms", 1 },
+	{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "m", 60000 },
+	{ "s", 1000 },	   { "sec", 1000 },  { "ms", 1 },
 };
 
-/* Decimal digits alone, at most 12 of them; -1 if there are none or too many. *rest: what follows. */
+/* Decimal digits alone, at most 12 of them; -1 if there are none or too many. *rest: what follows.
+ */
 static int64_t number(const char *text, const char **rest)
 {
 	int64_t value = 0;
@@ -71,15 +74,14 @@ void config_add_duration(struct buf *out, int64_t ms)
 
 int config_list_add(struct config_list *list, const char *word)
 {
+	CLEANUP(cleanup_free) char *copy = strdup(word);
 	char **items = reallocarray(list->items, list->n + 1, sizeof(*items));
 
-	if (!items)
+	if (items)
+		list->items = items;
+	if (!items || !copy)
 		return -1;
-	list->items = items;
-	items[list->n] = strdup(word);
-	if (!items[list->n])
-		return -1;
-	list->n++;
+	items[list->n++] = TAKE(copy);
 	return 0;
 }
 
@@ -94,13 +96,16 @@ void config_list_fini(struct config_list *list)
 /* The usual cause of a value that is wrong at its end. */
 static const char *comment_hint(const char *text)
 {
-	return strstr(text, " #") || strstr(text, "\t#") || strstr(text, " ;") ? " (comments stand on lines of their own)" : "";
+	return strstr(text, " #") || strstr(text, "\t#") || strstr(text, " ;")
+		       ? " (comments stand on lines of their own)"
+		       : "";
 }
 
 static int set_text(const struct config_key *key, char **at, const char *text, struct err *err)
 {
 	if (key->max && strlen(text) > (size_t)key->max)
-		return err_set(err, ERR_ADMIN, "%s= has more than %d bytes — write a shorter one", key->name, (int)key->max);
+		return err_set(err, ERR_ADMIN, "%s= has more than %d bytes — write a shorter one",
+			       key->name, (int)key->max);
 	char *copy = *text ? strdup(text) : NULL;
 
 	if (*text && !copy)
@@ -118,7 +123,9 @@ static int add_words(struct config_list *list, const char *text, struct err *err
 		size_t size = strcspn(text, " \t");
 
 		if (size >= sizeof(word))
-			return err_set(err, ERR_ADMIN, "a word has more than %d bytes — write a shorter one", CONFIG_LINE_MAX);
+			return err_set(err, ERR_ADMIN,
+				       "a word has more than %d bytes — write a shorter one",
+				       CONFIG_LINE_MAX);
 		memcpy(word, text, size);
 		word[size] = '\0';
 		if (config_list_add(list, word) < 0)
@@ -130,14 +137,17 @@ static int add_words(struct config_list *list, const char *text, struct err *err
 
 static int set_bool(const struct config_key *key, bool *at, const char *text, struct err *err)
 {
-	static const char *const yes[] = { "yes", "true", "on", "1" }, *const no[] = { "no", "false", "off", "0" };
+	static const char *const yes[] = { "yes", "true", "on", "1" }, *const no[] = { "no",
+										       "false",
+										       "off", "0" };
 
 	for (size_t i = 0; i < 4; i++)
 		if (!strcasecmp(text, yes[i]) || !strcasecmp(text, no[i])) {
 			*at = !strcasecmp(text, yes[i]);
 			return 0;
 		}
-	return err_set(err, ERR_ADMIN, "%s=%.*s is neither yes nor no — write yes or no%s", key->name, SHOWN, text, comment_hint(text));
+	return err_set(err, ERR_ADMIN, "%s=%.*s is neither yes nor no — write yes or no%s",
+		       key->name, SHOWN, text, comment_hint(text));
 }
 
 /* The text of a number in the words of the key's type. */
@@ -161,7 +171,8 @@ static int out_of_range(const struct config_key *key, const char *text, struct e
 	add_bound(&range, key, key->max);
 	if (buf_failed(&range))
 		return err_oom(err);
-	return err_set(err, ERR_ADMIN, "%s=%.*s is out of range — write a value from %s", key->name, SHOWN, text, range.data);
+	return err_set(err, ERR_ADMIN, "%s=%.*s is out of range — write a value from %s", key->name,
+		       SHOWN, text, range.data);
 }
 
 static int64_t parse_number(const struct config_key *key, const char *text)
@@ -187,7 +198,8 @@ static int set_number(const struct config_key *key, int64_t *at, const char *tex
 	else if (key->type == CONFIG_PERCENT)
 		what = "a percentage — write for example 50%";
 	if (value < 0)
-		return err_set(err, ERR_ADMIN, "%s=%.*s is not %s%s", key->name, SHOWN, text, what, comment_hint(text));
+		return err_set(err, ERR_ADMIN, "%s=%.*s is not %s%s", key->name, SHOWN, text, what,
+			       comment_hint(text));
 	if (value < key->min || value > key->max)
 		return out_of_range(key, text, err);
 	*at = value;
@@ -202,8 +214,10 @@ static int set_mode(const struct config_key *key, int64_t *at, const char *text,
 	for (size_t i = 0; i < n && i < 5; i++)
 		value = value * 8 + (text[i] - '0');
 	if (n == 0 || n > 4 || text[n] || value > 0777)
-		return err_set(err, ERR_ADMIN, "%s=%.*s is not a file mode — write three octal digits, for example 0660%s", key->name, SHOWN,
-			       text, comment_hint(text));
+		return err_set(
+			err, ERR_ADMIN,
+			"%s=%.*s is not a file mode — write three octal digits, for example 0660%s",
+			key->name, SHOWN, text, comment_hint(text));
 	*at = value;
 	return 0;
 }
@@ -235,14 +249,17 @@ static int unknown_name(const struct config_key *key, const char *text, struct e
 	const char *near = config_nearest(text, names, n);
 
 	if (near)
-		return err_set(err, ERR_ADMIN, "%s=%.*s is unknown — did you mean %s?", key->name, SHOWN, text, near);
-	return err_set(err, ERR_ADMIN, "%s=%.*s is unknown — write one of: %s%s", key->name, SHOWN, text, known.data, comment_hint(text));
+		return err_set(err, ERR_ADMIN, "%s=%.*s is unknown — did you mean %s?", key->name,
+			       SHOWN, text, near);
+	return err_set(err, ERR_ADMIN, "%s=%.*s is unknown — write one of: %s%s", key->name, SHOWN,
+		       text, known.data, comment_hint(text));
 }
 
 static int set_enum(const struct config_key *key, int *at, const char *text, struct err *err)
 {
 	if (listed(key->later_names, text))
-		return err_set(err, ERR_ADMIN, "%s=%s " LATER " — choose another one", key->name, text);
+		return err_set(err, ERR_ADMIN, "%s=%s " LATER " — choose another one", key->name,
+			       text);
 	for (int i = 0; key->names[i]; i++)
 		if (!strcmp(key->names[i], text)) {
 			*at = i;
@@ -313,7 +330,8 @@ int config_defaults(const struct config_section *section, void *strukt, struct e
 		int r = config_set(&section->keys[i], strukt, "", err);
 
 		if (r < 0)
-			return err_set(err, ERR_INTERNAL, "default of %s: out of memory", section->keys[i].name);
+			return err_set(err, ERR_INTERNAL, "default of %s: out of memory",
+				       section->keys[i].name);
 	}
 	return 0;
 }

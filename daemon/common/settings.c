@@ -30,7 +30,8 @@ static char *absolute(const char *path)
 	return whole;
 }
 
-/* $NAME/sftokend if it is absolute (XDG Base Directory Specification), else home/below/sftokend; NULL with err. */
+/* $NAME/sftokend if it is absolute (XDG Base Directory Specification), else home/below/sftokend;
+ * NULL with err. */
 static char *xdg(const char *name, const char *below, const char *option, struct err *err)
 {
 	const char *base = getenv(name), *home = getenv("HOME");
@@ -55,8 +56,8 @@ static char *xdg(const char *name, const char *below, const char *option, struct
 	return path;
 }
 
-static int resolve(char **dir, const char *given, bool user_mode, const char *fixed, const char *name, const char *below,
-		   const char *option, struct err *err)
+static int resolve(char **dir, const char *given, bool user_mode, const char *fixed,
+		   const char *name, const char *below, const char *option, struct err *err)
 {
 	free(*dir);
 	*dir = NULL;
@@ -76,11 +77,14 @@ int places_resolve(struct places *p, struct err *err)
 	int r;
 
 	err = err ? err : &spare;
-	r = resolve(&p->config_dir, p->config_option, p->user_mode, "/etc/sftokend", "XDG_CONFIG_HOME", ".config", "--config", err);
+	r = resolve(&p->config_dir, p->config_option, p->user_mode, "/etc/sftokend",
+		    "XDG_CONFIG_HOME", ".config", "--config", err);
 	if (r == 0)
-		r = resolve(&p->state_dir, p->state_option, p->user_mode, "/var/lib/sftokend", "XDG_STATE_HOME", ".local/state", "--state", err);
+		r = resolve(&p->state_dir, p->state_option, p->user_mode, "/var/lib/sftokend",
+			    "XDG_STATE_HOME", ".local/state", "--state", err);
 	if (r == 0)
-		r = resolve(&p->runtime_dir, p->runtime_option, p->user_mode, "/run/sftokend", "XDG_RUNTIME_DIR", NULL, "--runtime", err);
+		r = resolve(&p->runtime_dir, p->runtime_option, p->user_mode, "/run/sftokend",
+			    "XDG_RUNTIME_DIR", NULL, "--runtime", err);
 	return r;
 }
 
@@ -118,19 +122,20 @@ struct settings *settings_unref(struct settings *s)
 	return NULL;
 }
 
-void settings_note_at(const struct settings *s, const char *section, const char *key, const char **file, unsigned *line)
+void settings_note_at(const struct settings *s, const char *section, const char *key,
+		      const char **file, unsigned *line)
 {
 	config_origin_of(s->origin, section, key, file, line);
 	if (!*file)
 		*file = s->files.n ? s->files.path[0] : MAIN_FILE;
 }
 
-#define NOTE(s, notes, section, key, ...)                                 \
-	do {                                                              \
-		const char *note_file;                                    \
-		unsigned note_line;                                       \
+#define NOTE(s, notes, section, key, ...)                                  \
+	do {                                                               \
+		const char *note_file;                                     \
+		unsigned note_line;                                        \
 		settings_note_at(s, section, key, &note_file, &note_line); \
-		config_note(notes, note_file, note_line, __VA_ARGS__);    \
+		config_note(notes, note_file, note_line, __VA_ARGS__);     \
 	} while (0)
 
 static void check_daemon(const struct settings *s, struct config_notes *notes)
@@ -138,9 +143,11 @@ static void check_daemon(const struct settings *s, struct config_notes *notes)
 	const char *user = s->daemon.user, *group = s->daemon.admin_group;
 
 	if (user && strpbrk(user, " \t:/"))
-		NOTE(s, notes, "Daemon", "User", "User= is not a user name — write a name or a number");
+		NOTE(s, notes, "Daemon", "User",
+		     "User= is not a user name — write a name or a number");
 	if (group && strpbrk(group, " \t:/"))
-		NOTE(s, notes, "Daemon", "AdminGroup", "AdminGroup= is not a group name — write a name or a number");
+		NOTE(s, notes, "Daemon", "AdminGroup",
+		     "AdminGroup= is not a group name — write a name or a number");
 }
 
 static void check_proxy(struct settings *s, struct config_notes *notes)
@@ -153,7 +160,8 @@ static void check_proxy(struct settings *s, struct config_notes *notes)
 	if (url_parse(s->network.proxy, &u, &why) < 0)
 		NOTE(s, notes, "Network", "Proxy", "Proxy=: %s", why.text);
 	else if (u.https || (u.path[0] && strcmp(u.path, "/")))
-		NOTE(s, notes, "Network", "Proxy", "Proxy= is not an HTTP proxy — write http://HOST:PORT");
+		NOTE(s, notes, "Network", "Proxy",
+		     "Proxy= is not an HTTP proxy — write http://HOST:PORT");
 	else
 		return;
 	/* it may hold a password: it is not printed */
@@ -169,14 +177,18 @@ static void check_network(struct settings *s, struct config_notes *notes)
 	if (ca && ca[0] != '/')
 		NOTE(s, notes, "Network", "CaFile", "CaFile= is not absolute — begin it with /");
 	else if (ca && stat(ca, &st) < 0)
-		NOTE(s, notes, "Network", "CaFile", "CaFile=%s: %s — name a PEM file with certificates", ca, strerror(errno));
+		NOTE(s, notes, "Network", "CaFile",
+		     "CaFile=%s: %s — name a PEM file with certificates", ca, strerror(errno));
 	else if (ca && !S_ISREG(st.st_mode))
-		NOTE(s, notes, "Network", "CaFile", "CaFile=%s is not a regular file — name a PEM file with certificates", ca);
+		NOTE(s, notes, "Network", "CaFile",
+		     "CaFile=%s is not a regular file — name a PEM file with certificates", ca);
 	if (s->network.connect_timeout_ms > s->network.timeout_ms)
-		NOTE(s, notes, "Network", "ConnectTimeout", "ConnectTimeout= is longer than Timeout= — make it shorter");
+		NOTE(s, notes, "Network", "ConnectTimeout",
+		     "ConnectTimeout= is longer than Timeout= — make it shorter");
 	for (size_t i = 0; i < s->network.allowed_hosts.n; i++)
 		if (!url_pattern_ok(s->network.allowed_hosts.items[i]))
-			NOTE(s, notes, "Network", "AllowedHosts", "AllowedHosts=%.60s is not a host — write HOST, HOST:PORT or *.DOMAIN",
+			NOTE(s, notes, "Network", "AllowedHosts",
+			     "AllowedHosts=%.60s is not a host — write HOST, HOST:PORT or *.DOMAIN",
 			     s->network.allowed_hosts.items[i]);
 	check_proxy(s, notes);
 }
@@ -189,8 +201,10 @@ static void check_limits(const struct settings *s, struct config_notes *notes)
 		int64_t lesser, greater;
 	} pairs[] = {
 		{ "DefaultWait", "MaxWait", l->default_wait_ms, l->max_wait_ms },
-		{ "UnchangedRetryFirst", "UnchangedRetryMax", l->unchanged_retry_first_ms, l->unchanged_retry_max_ms },
-		{ "SuspendedRetryFirst", "SuspendedRetryMax", l->suspended_retry_first_ms, l->suspended_retry_max_ms },
+		{ "UnchangedRetryFirst", "UnchangedRetryMax", l->unchanged_retry_first_ms,
+		  l->unchanged_retry_max_ms },
+		{ "SuspendedRetryFirst", "SuspendedRetryMax", l->suspended_retry_first_ms,
+		  l->suspended_retry_max_ms },
 		{ "BackoffFirst", "BackoffMax", l->backoff_first_ms, l->backoff_max_ms },
 		{ "RestartFirst", "RestartMax", l->restart_first_ms, l->restart_max_ms },
 	};
@@ -203,12 +217,14 @@ static void check_limits(const struct settings *s, struct config_notes *notes)
 			continue;
 		/* blame the one that was written */
 		config_origin_of(s->origin, "Limits", pairs[i].lesser_key, &file, &line);
-		NOTE(s, notes, "Limits", file ? pairs[i].lesser_key : pairs[i].greater_key, "%s= is more than %s= — change one of them",
-		     pairs[i].lesser_key, pairs[i].greater_key);
+		NOTE(s, notes, "Limits", file ? pairs[i].lesser_key : pairs[i].greater_key,
+		     "%s= is more than %s= — change one of them", pairs[i].lesser_key,
+		     pairs[i].greater_key);
 	}
 	if (l->reserved_connections >= l->max_connections)
 		NOTE(s, notes, "Limits", "MaxConnections",
-		     "MaxConnections=%lld leaves nothing beside ReservedConnections=%lld — change one of them",
+		     "MaxConnections=%lld leaves nothing beside ReservedConnections=%lld — change "
+		     "one of them",
 		     (long long)l->max_connections, (long long)l->reserved_connections);
 }
 
@@ -217,12 +233,16 @@ static void check_directory(const struct places *places, struct config_notes *no
 	struct stat st;
 
 	if (stat(places->config_dir, &st) == 0 && !S_ISDIR(st.st_mode))
-		config_note(notes, places->config_dir, 0, "it is not a directory — give --config DIR");
+		config_note(notes, places->config_dir, 0,
+			    "it is not a directory — give --config DIR");
 	else if (access(places->config_dir, F_OK) < 0 && (errno != ENOENT || places->config_option))
-		config_note(notes, places->config_dir, 0, "cannot be opened: %s — create it or give another --config", strerror(errno));
+		config_note(notes, places->config_dir, 0,
+			    "cannot be opened: %s — create it or give another --config",
+			    strerror(errno));
 }
 
-struct settings *settings_read(const struct places *places, uid_t service_uid, struct config_notes *notes, struct err *err)
+struct settings *settings_read(const struct places *places, uid_t service_uid,
+			       struct config_notes *notes, struct err *err)
 {
 	CLEANUP(settings_unrefp) struct settings *s = calloc(1, sizeof(*s));
 	CLEANUP(config_list_fini) struct config_list names = { 0 };
@@ -236,8 +256,8 @@ struct settings *settings_read(const struct places *places, uid_t service_uid, s
 	/* only to judge the directory itself */
 	if (config_list_dir(places->config_dir, ".conf", service_uid, notes, &names, err) < 0)
 		return NULL;
-	if (config_read(places->config_dir, MAIN_FILE, false, settings_sections, settings_n_sections, s, service_uid, notes, &s->origin,
-			&s->files, err) < 0)
+	if (config_read(places->config_dir, MAIN_FILE, false, settings_sections,
+			settings_n_sections, s, service_uid, notes, &s->origin, &s->files, err) < 0)
 		return NULL;
 	check_daemon(s, notes);
 	check_network(s, notes);

@@ -79,7 +79,8 @@ static int interface_of(const struct listener_settings *l)
 	return i >= 0 ? builtin[i].interface : LISTENER_BROKER;
 }
 
-static void note(const struct settings *s, const struct listener_settings *l, const char *key, struct config_notes *notes, const char *text)
+static void note(const struct settings *s, const struct listener_settings *l, const char *key,
+		 struct config_notes *notes, const char *text)
 {
 	char title[128];
 	const char *file;
@@ -104,7 +105,9 @@ static bool path_assigned(const struct settings *s, const struct listener_settin
 static bool globs_ok(const struct config_list *globs)
 {
 	for (size_t i = 0; i < globs->n; i++) {
-		size_t n = strspn(globs->items[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-*?[]!");
+		size_t n = strspn(
+			globs->items[i],
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-*?[]!");
 
 		if (globs->items[i][n] || n > 256)
 			return false;
@@ -112,32 +115,42 @@ static bool globs_ok(const struct config_list *globs)
 	return true;
 }
 
-static void check_path(const struct settings *s, const struct listener_settings *l, struct config_notes *notes)
+static void check_path(const struct settings *s, const struct listener_settings *l,
+		       struct config_notes *notes)
 {
 	if (l->path && l->path[0] != '/')
 		note(s, l, "Path", notes, "Path= is not absolute — begin it with /");
 	else if (l->path && strlen(l->path) > SOCKET_PATH_MAX)
-		note(s, l, "Path", notes, "Path= has more than 107 bytes, which no socket can have — shorten it");
+		note(s, l, "Path", notes,
+		     "Path= has more than 107 bytes, which no socket can have — shorten it");
 	else if (!l->path && builtin_index(l->name) < 0 && !path_assigned(s, l))
 		note(s, l, "Path", notes, "Path= is missing — say where the socket is");
 }
 
-static void check_one(const struct settings *s, const struct listener_settings *l, struct config_notes *notes)
+static void check_one(const struct settings *s, const struct listener_settings *l,
+		      struct config_notes *notes)
 {
 	int i = builtin_index(l->name);
 
 	if (l->disabled)
 		return;
 	if (i >= 0 && l->interface >= 0 && l->interface != builtin[i].interface)
-		note(s, l, "Interface", notes, "Interface= cannot be changed for this name — choose another name for the section");
+		note(s, l, "Interface", notes,
+		     "Interface= cannot be changed for this name — choose another name for the "
+		     "section");
 	if (interface_of(l) == LISTENER_MANAGER && l->credentials.n)
-		note(s, l, "Credential", notes, "Credential= does not fit Interface=manager — remove the line");
+		note(s, l, "Credential", notes,
+		     "Credential= does not fit Interface=manager — remove the line");
 	if (!globs_ok(&l->credentials))
-		note(s, l, "Credential", notes, "Credential= holds something that no name matches — names or globs with * ? [ ]");
+		note(s, l, "Credential", notes,
+		     "Credential= holds something that no name matches — names or globs with * ? [ "
+		     "]");
 	check_path(s, l, notes);
-	for (const struct listener_settings *other = s->listeners; l->path && other != l; other = other->next)
+	for (const struct listener_settings *other = s->listeners; l->path && other != l;
+	     other = other->next)
 		if (other->path && !other->disabled && !strcmp(other->path, l->path))
-			note(s, l, "Path", notes, "Path= is the one of another [Listener] — choose another");
+			note(s, l, "Path", notes,
+			     "Path= is the one of another [Listener] — choose another");
 }
 
 void settings_check_listeners(const struct settings *s, struct config_notes *notes)
@@ -191,17 +204,22 @@ static int complete(struct listener_settings *l, const struct places *places, st
 	int i = builtin_index(l->name);
 
 	l->interface = interface_of(l);
-	if (!l->path && i >= 0 && asprintf(&l->path, "%s/%s", places->runtime_dir, builtin[i].file) < 0) {
+	if (!l->path && i >= 0 &&
+	    asprintf(&l->path, "%s/%s", places->runtime_dir, builtin[i].file) < 0) {
 		l->path = NULL;
 		return err_oom(err);
 	}
 	if (!l->path || strlen(l->path) > SOCKET_PATH_MAX)
-		return err_set(err, ERR_ADMIN, "the socket of [Listener %s] would have more than 107 bytes, which no socket can have — give a "
-			       "shorter --runtime", l->name);
+		return err_set(err, ERR_ADMIN,
+			       "the socket of [Listener %s] would have more than 107 bytes, which "
+			       "no socket can have — give a "
+			       "shorter --runtime",
+			       l->name);
 	return 0;
 }
 
-const struct listener_settings *settings_listeners(struct settings *s, const struct places *places, struct err *err)
+const struct listener_settings *settings_listeners(struct settings *s, const struct places *places,
+						   struct err *err)
 {
 	take_out_disabled(s);
 	if (add_builtin(s, err) < 0)
@@ -210,6 +228,7 @@ const struct listener_settings *settings_listeners(struct settings *s, const str
 		if (complete(l, places, err) < 0)
 			return NULL;
 	if (!s->listeners)
-		err_set(err, ERR_ADMIN, "every [Listener] is disabled — nobody could reach the daemon");
+		err_set(err, ERR_ADMIN,
+			"every [Listener] is disabled — nobody could reach the daemon");
 	return s->listeners;
 }

@@ -7,9 +7,11 @@
 #include "daemon/common/url.h"
 
 static const char host_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
-static const char path_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._~-";
+static const char path_bytes[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._~-";
 
-/* A DNS name or IPv4 address in lower case: labels of 1 to 63 bytes, not beginning or ending with '-'. */
+/* A DNS name or IPv4 address in lower case: labels of 1 to 63 bytes, not beginning or ending with
+ * '-'. */
 static bool name_ok(const char *host)
 {
 	size_t size = strlen(host);
@@ -73,16 +75,21 @@ static int parse_authority(const char *text, size_t size, struct url *out, struc
 	char authority[URL_HOST_MAX + 8];
 
 	if (memchr(text, '@', size))
-		return err_set(err, ERR_ADMIN, "the URL holds a user or a password — remove everything up to the @");
+		return err_set(
+			err, ERR_ADMIN,
+			"the URL holds a user or a password — remove everything up to the @");
 	if (size == 0 || size >= sizeof(authority))
 		return err_set(err, ERR_ADMIN, "the URL has no usable host — write https://HOST");
 	memcpy(authority, text, size);
 	authority[size] = '\0';
 	lower(authority);
 	if (!split_port(authority, &out->port))
-		return err_set(err, ERR_ADMIN, "the port in the URL is not a number from 1 to 65535 — mend it or leave it out");
+		return err_set(err, ERR_ADMIN,
+			       "the port in the URL is not a number from 1 to 65535 — mend it or "
+			       "leave it out");
 	if (!name_ok(authority) && !literal_ok(authority))
-		return err_set(err, ERR_ADMIN, "the host in the URL is not a host name — write https://HOST");
+		return err_set(err, ERR_ADMIN,
+			       "the host in the URL is not a host name — write https://HOST");
 	snprintf(out->host, sizeof(out->host), "%.*s", URL_HOST_MAX + 2, authority);
 	return 0;
 }
@@ -90,15 +97,21 @@ static int parse_authority(const char *text, size_t size, struct url *out, struc
 static int check_path(const char *path, struct err *err)
 {
 	if (strpbrk(path, "?#"))
-		return err_set(err, ERR_ADMIN, "the URL has a query or a fragment — remove everything from the ? or # on");
+		return err_set(
+			err, ERR_ADMIN,
+			"the URL has a query or a fragment — remove everything from the ? or # on");
 	if (path[strspn(path, path_bytes)])
-		return err_set(err, ERR_ADMIN, "the path of the URL holds bytes that are not allowed — letters, digits and / . _ ~ - are");
+		return err_set(err, ERR_ADMIN,
+			       "the path of the URL holds bytes that are not allowed — letters, "
+			       "digits and / . _ ~ - are");
 	if (strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../"))
-		return err_set(err, ERR_ADMIN, "the path of the URL has empty or dot segments — remove them");
+		return err_set(err, ERR_ADMIN,
+			       "the path of the URL has empty or dot segments — remove them");
 	const char *last = strrchr(path, '/');
 
 	if (last && (!strcmp(last, "/.") || !strcmp(last, "/..")))
-		return err_set(err, ERR_ADMIN, "the path of the URL has empty or dot segments — remove them");
+		return err_set(err, ERR_ADMIN,
+			       "the path of the URL has empty or dot segments — remove them");
 	return 0;
 }
 
@@ -115,7 +128,8 @@ int url_parse(const char *text, struct url *out, struct err *err)
 		out->port = 80;
 		rest = text + 7;
 	} else {
-		return err_set(err, ERR_ADMIN, "the URL has no scheme that we know — write https://HOST");
+		return err_set(err, ERR_ADMIN,
+			       "the URL has no scheme that we know — write https://HOST");
 	}
 	size_t size = strcspn(rest, "/?#");
 

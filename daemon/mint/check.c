@@ -11,7 +11,8 @@ enum { PRINT_MAX = 64 << 20 };
 
 static int write_out(struct buf *text, FILE *to)
 {
-	if (buf_failed(text) || (text->len && fwrite(text->data, 1, text->len, to) != text->len) || fflush(to) != 0)
+	if (buf_failed(text) || (text->len && fwrite(text->data, 1, text->len, to) != text->len) ||
+	    fflush(to) != 0)
 		return EXIT_INTERNAL;
 	return 0;
 }
@@ -42,7 +43,8 @@ static int internal(const struct err *err, FILE *problems)
 	return EXIT_INTERNAL;
 }
 
-int configuration_check(const struct places *places, uid_t service_uid, int (*check_key)(const struct secret *pem, struct err *err), bool quiet,
+int configuration_check(const struct places *places, uid_t service_uid,
+			int (*check_key)(const struct secret *pem, struct err *err), bool quiet,
 			FILE *out, FILE *problems)
 {
 	CLEANUP(config_notes_fini) struct config_notes notes = { 0 };
@@ -54,7 +56,8 @@ int configuration_check(const struct places *places, uid_t service_uid, int (*ch
 	settings = settings_read(places, service_uid, &notes, &err);
 	if (!settings)
 		return internal(&err, problems);
-	set = credential_set_read(places, settings, service_uid, check_key, &notes, &warnings, &err);
+	set = credential_set_read(places, settings, service_uid, check_key, &notes, &warnings,
+				  &err);
 	if (!set)
 		return internal(&err, problems);
 	if (!settings_listeners(settings, places, &err)) {

@@ -41,7 +41,8 @@ struct credential *credential_unref(struct credential *c)
 	return NULL;
 }
 
-void credential_note_at(const struct credential *c, const char *section, const char *key, const char **file, unsigned *line)
+void credential_note_at(const struct credential *c, const char *section, const char *key,
+			const char **file, unsigned *line)
 {
 	config_origin_of(c->origin, section, key, file, line);
 	if (!*file)
@@ -61,9 +62,12 @@ char *credential_origin(const struct credential *c)
 {
 	char *text = NULL;
 
-	/* a client id may hold anything but control bytes and blanks: the newline keeps the parts apart */
-	if (asprintf(&text, "%s\n%s\n%s\n%s", c->grant_type < 0 ? "" : grant_type_names[c->grant_type], c->login_url ? c->login_url : "",
-		     c->client_id ? c->client_id : "", c->username ? c->username : "") < 0)
+	/* a client id may hold anything but control bytes and blanks: the newline keeps the parts
+	 * apart */
+	if (asprintf(&text, "%s\n%s\n%s\n%s",
+		     c->grant_type < 0 ? "" : grant_type_names[c->grant_type],
+		     c->login_url ? c->login_url : "", c->client_id ? c->client_id : "",
+		     c->username ? c->username : "") < 0)
 		return NULL;
 	return text;
 }
@@ -88,7 +92,8 @@ static bool numbers_equal(const int64_t *a, size_t a_n, const int64_t *b, size_t
 	return a_n == b_n && (a_n == 0 || !memcmp(a, b, a_n * sizeof(*a)));
 }
 
-static bool key_equal(const struct config_key *key, const struct credential *a, const struct credential *b)
+static bool key_equal(const struct config_key *key, const struct credential *a,
+		      const struct credential *b)
 {
 	const void *x = (const char *)a + key->offset, *y = (const char *)b + key->offset;
 
@@ -115,7 +120,8 @@ bool credential_equal(const struct credential *a, const struct credential *b)
 			if (!key_equal(&credential_sections[i].keys[j], a, b))
 				return false;
 	return !strcmp(a->name, b->name) && secret_equal(a->client_secret, b->client_secret) &&
-	       secret_equal(a->private_key, b->private_key) && numbers_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
+	       secret_equal(a->private_key, b->private_key) &&
+	       numbers_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
 	       numbers_equal(a->gids, a->n_gids, b->gids, b->n_gids);
 }
 
@@ -165,7 +171,8 @@ void credential_set_print(struct buf *out, const struct credential_set *s)
 
 		buf_addf(out, "# credential %s\n", c->name);
 		for (size_t j = 0; j < credential_n_sections; j++) {
-			config_print_section(out, &credential_sections[j], credential_sections[j].name, c, c->origin);
+			config_print_section(out, &credential_sections[j],
+					     credential_sections[j].name, c, c->origin);
 			buf_add_char(out, '\n');
 		}
 	}

@@ -47,7 +47,8 @@ static int find_group(const char *name, char *space, size_t size, int64_t *id)
 }
 
 /* Asks the database with as much space as it wants (a group may have thousands of members). */
-static int find_name(const char *name, int (*find)(const char *, char *, size_t, int64_t *), int64_t *id)
+static int find_name(const char *name, int (*find)(const char *, char *, size_t, int64_t *),
+		     int64_t *id)
 {
 	for (size_t size = 4096; size <= ENTRY_MAX; size *= 4) {
 		CLEANUP(cleanup_free) char *space = malloc(size);
@@ -65,14 +66,15 @@ static int find_name(const char *name, int (*find)(const char *, char *, size_t,
 	return -ERANGE;
 }
 
-static void note(const struct credential *c, const char *key, const struct credential_check *check, const char *word, const char *text)
+static void note(const struct credential *c, const char *key, const struct credential_check *check,
+		 const char *word, const char *text)
 {
 	CREDENTIAL_NOTE(c, check->notes, "Access", key, "%s=%.100s: %s", key, word, text);
 }
 
 /* One word of AllowUser= or AllowGroup= into *id. 1; 0: a mistake was noted; -ERR_INTERNAL. */
-static int resolve(const struct credential *c, const char *key, const char *word, const struct credential_check *check, int64_t *id,
-		   struct err *err)
+static int resolve(const struct credential *c, const char *key, const char *word,
+		   const struct credential_check *check, int64_t *id, struct err *err)
 {
 	bool user = !strcmp(key, "AllowUser");
 	int r = 1;
@@ -83,12 +85,16 @@ static int resolve(const struct credential *c, const char *key, const char *word
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r < 0)
-		note(c, key, check, word, "the user database cannot be read — try again, or write the number");
+		note(c, key, check, word,
+		     "the user database cannot be read — try again, or write the number");
 	else if (r == 0)
-		note(c, key, check, word, user ? "there is no such user — create it or mend the name" :
-						 "there is no such group — create it or mend the name");
+		note(c, key, check, word,
+		     user ? "there is no such user — create it or mend the name"
+			  : "there is no such group — create it or mend the name");
 	else if (*id == OVERFLOW_ID)
-		note(c, key, check, word, "65534 stands for everybody whom the kernel cannot name, so it never matches — choose another");
+		note(c, key, check, word,
+		     "65534 stands for everybody whom the kernel cannot name, so it never matches "
+		     "— choose another");
 	else if (*id >= UINT32_MAX)
 		note(c, key, check, word, "there is no such number — write 0 to 4294967294");
 	else
@@ -118,8 +124,10 @@ static int compare(const void *a, const void *b)
 }
 
 /* spare: how many the caller will add. */
-static int resolve_list(const struct credential *c, const char *key, const struct config_list *words, size_t spare,
-			const struct credential_check *check, int64_t **ids, size_t *n, struct err *err)
+static int resolve_list(const struct credential *c, const char *key,
+			const struct config_list *words, size_t spare,
+			const struct credential_check *check, int64_t **ids, size_t *n,
+			struct err *err)
 {
 	*ids = calloc(words->n + spare, sizeof(**ids));
 	*n = 0;
@@ -137,10 +145,13 @@ static int resolve_list(const struct credential *c, const char *key, const struc
 	return 0;
 }
 
-int credential_resolve_access(struct credential *c, const struct credential_check *check, struct err *err)
+int credential_resolve_access(struct credential *c, const struct credential_check *check,
+			      struct err *err)
 {
-	if (resolve_list(c, "AllowUser", &c->allow_users, 2, check, &c->uids, &c->n_uids, err) < 0 ||
-	    resolve_list(c, "AllowGroup", &c->allow_groups, 1, check, &c->gids, &c->n_gids, err) < 0)
+	if (resolve_list(c, "AllowUser", &c->allow_users, 2, check, &c->uids, &c->n_uids, err) <
+		    0 ||
+	    resolve_list(c, "AllowGroup", &c->allow_groups, 1, check, &c->gids, &c->n_gids, err) <
+		    0)
 		return -ERR_INTERNAL;
 	if (c->root)
 		add(c->uids, &c->n_uids, 0);

@@ -15,7 +15,8 @@ static bool is_jwt(const struct credential *c)
 }
 
 /* True if it is there; else says once that it is missing (a wrong value has been said already). */
-static bool need(const struct credential *c, const struct credential_check *check, const void *value, const char *key, const char *what)
+static bool need(const struct credential *c, const struct credential_check *check,
+		 const void *value, const char *key, const char *what)
 {
 	if (!value && !credential_assigned(c, "Credential", key))
 		NOTE(c, check, key, "%s= is missing — write %s", key, what);
@@ -30,41 +31,54 @@ static bool printable(const char *text, size_t size)
 	return true;
 }
 
-static void note_unfit(const struct credential *c, const struct credential_check *check, const char *key)
+static void note_unfit(const struct credential *c, const struct credential_check *check,
+		       const char *key)
 {
 	if (credential_assigned(c, "Credential", key))
-		NOTE(c, check, key, "%s= does not fit GrantType=%s — remove the line", key, grant_type_names[c->grant_type]);
+		NOTE(c, check, key, "%s= does not fit GrantType=%s — remove the line", key,
+		     grant_type_names[c->grant_type]);
 }
 
-/* salesforce-oauth.md 5.4: the generic hosts answer client credentials with invalid_grant "request not supported on this domain". */
+/* salesforce-oauth.md 5.4: the generic hosts answer client credentials with invalid_grant "request
+ * not supported on this domain". */
 static bool is_generic_host(const char *host)
 {
 	return !strcmp(host, "login.salesforce.com") || !strcmp(host, "test.salesforce.com");
 }
 
-static void check_login_host(const struct credential *c, const struct url *u, const struct credential_check *check)
+static void check_login_host(const struct credential *c, const struct url *u,
+			     const struct credential_check *check)
 {
 	const struct config_list *allowed = &check->settings->network.allowed_hosts;
 
 	if (!u->https && !url_is_loopback(u))
-		NOTE(c, check, "LoginUrl", "LoginUrl= is http:, which is for 127.0.0.1 and [::1] only — write https:");
+		NOTE(c, check, "LoginUrl",
+		     "LoginUrl= is http:, which is for 127.0.0.1 and [::1] only — write https:");
 	if (c->grant_type == GRANT_CLIENT_CREDENTIALS && is_generic_host(u->host))
 		NOTE(c, check, "LoginUrl",
-		     "LoginUrl=https://%s does not serve client_credentials: Salesforce does so on the org's My Domain alone — write "
-		     "https://MYDOMAIN.my.salesforce.com", u->host);
+		     "LoginUrl=https://%s does not serve client_credentials: Salesforce does so on "
+		     "the org's My Domain alone — write "
+		     "https://MYDOMAIN.my.salesforce.com",
+		     u->host);
 	if (allowed->n && !url_allowed(u, allowed))
-		NOTE(c, check, "LoginUrl", "AllowedHosts= in sftokend.conf does not allow the host of LoginUrl=, %.100s — add it there", u->host);
+		NOTE(c, check, "LoginUrl",
+		     "AllowedHosts= in sftokend.conf does not allow the host of LoginUrl=, %.100s "
+		     "— add it there",
+		     u->host);
 }
 
-/* Judges LoginUrl= and gives it its one form: lower case host, no default port, no slash at the end. */
-static int check_login_url(struct credential *c, const struct credential_check *check, struct err *err)
+/* Judges LoginUrl= and gives it its one form: lower case host, no default port, no slash at the
+ * end. */
+static int check_login_url(struct credential *c, const struct credential_check *check,
+			   struct err *err)
 {
 	CLEANUP(buf_finip) struct buf normal;
 	struct err why = { 0 };
 	struct url u;
 
 	buf_init(&normal, 2048);
-	if (!need(c, check, c->login_url, "LoginUrl", "the org's URL, for example https://example.my.salesforce.com"))
+	if (!need(c, check, c->login_url, "LoginUrl",
+		  "the org's URL, for example https://example.my.salesforce.com"))
 		return 0;
 	if (url_parse(c->login_url, &u, &why) < 0) {
 		NOTE(c, check, "LoginUrl", "LoginUrl=: %s", why.text);
@@ -90,7 +104,9 @@ static void check_client(const struct credential *c, const struct credential_che
 {
 	if (need(c, check, c->client_id, "ClientId", "the consumer key of the connected app") &&
 	    !printable(c->client_id, strlen(c->client_id)))
-		NOTE(c, check, "ClientId", "ClientId= holds a blank or a byte that is not ASCII — copy the consumer key alone");
+		NOTE(c, check, "ClientId",
+		     "ClientId= holds a blank or a byte that is not ASCII — copy the consumer key "
+		     "alone");
 }
 
 static void check_names(const struct credential *c, const struct credential_check *check)
@@ -103,16 +119,21 @@ static void check_names(const struct credential *c, const struct credential_chec
 		note_unfit(c, check, "Audience");
 		return;
 	}
-	need(c, check, c->private_key_ref, "PrivateKey", "where the RSA key is, file:PATH or credential:ID");
-	if (need(c, check, c->username, "Username", "the user for whom tokens are asked") && strpbrk(c->username, " \t"))
+	need(c, check, c->private_key_ref, "PrivateKey",
+	     "where the RSA key is, file:PATH or credential:ID");
+	if (need(c, check, c->username, "Username", "the user for whom tokens are asked") &&
+	    strpbrk(c->username, " \t"))
 		NOTE(c, check, "Username", "Username= holds a blank — write the user name alone");
 	if (c->audience && url_parse(c->audience, &u, NULL) < 0)
-		NOTE(c, check, "Audience", "Audience= is not a URL — write for example https://login.salesforce.com, or remove the line");
+		NOTE(c, check, "Audience",
+		     "Audience= is not a URL — write for example https://login.salesforce.com, or "
+		     "remove the line");
 }
 
 /* Reads one secret; a mistake is noted at its key. */
-static int read_secret(const struct credential *c, const struct credential_check *check, const char *key, const char *ref, bool trim,
-		       struct secret **out, struct err *err)
+static int read_secret(const struct credential *c, const struct credential_check *check,
+		       const char *key, const char *ref, bool trim, struct secret **out,
+		       struct err *err)
 {
 	struct err why = { 0 };
 
@@ -127,28 +148,37 @@ static int read_secret(const struct credential *c, const struct credential_check
 	return 0;
 }
 
-static int check_client_secret(struct credential *c, const struct credential_check *check, struct err *err)
+static int check_client_secret(struct credential *c, const struct credential_check *check,
+			       struct err *err)
 {
 	bool given = c->client_secret_ref != NULL;
 
 	if (c->grant_type == GRANT_CLIENT_CREDENTIALS)
-		need(c, check, c->client_secret_ref, "ClientSecret", "where the consumer secret is, file:PATH or credential:ID");
+		need(c, check, c->client_secret_ref, "ClientSecret",
+		     "where the consumer secret is, file:PATH or credential:ID");
 	if (!given && c->introspect == INTROSPECT_YES)
-		NOTE(c, check, "Introspect", "Introspect=yes needs ClientSecret= — add it, or write Introspect=no");
-	if (read_secret(c, check, "ClientSecret", c->client_secret_ref, true, &c->client_secret, err) < 0)
+		NOTE(c, check, "Introspect",
+		     "Introspect=yes needs ClientSecret= — add it, or write Introspect=no");
+	if (read_secret(c, check, "ClientSecret", c->client_secret_ref, true, &c->client_secret,
+			err) < 0)
 		return -ERR_INTERNAL;
-	if (c->client_secret && !printable(secret_bytes(c->client_secret), secret_size(c->client_secret)))
-		NOTE(c, check, "ClientSecret", "ClientSecret=: the secret holds a blank or a byte that is not ASCII — write the consumer secret alone");
+	if (c->client_secret &&
+	    !printable(secret_bytes(c->client_secret), secret_size(c->client_secret)))
+		NOTE(c, check, "ClientSecret",
+		     "ClientSecret=: the secret holds a blank or a byte that is not ASCII — write "
+		     "the consumer secret alone");
 	return 0;
 }
 
-static int check_private_key(struct credential *c, const struct credential_check *check, struct err *err)
+static int check_private_key(struct credential *c, const struct credential_check *check,
+			     struct err *err)
 {
 	struct err why = { 0 };
 
 	if (c->grant_type == GRANT_CLIENT_CREDENTIALS)
 		return 0;
-	if (read_secret(c, check, "PrivateKey", c->private_key_ref, false, &c->private_key, err) < 0)
+	if (read_secret(c, check, "PrivateKey", c->private_key_ref, false, &c->private_key, err) <
+	    0)
 		return -ERR_INTERNAL;
 	if (c->private_key && check->check_key && check->check_key(c->private_key, &why) < 0)
 		NOTE(c, check, "PrivateKey", "PrivateKey=: %s", why.text);
@@ -158,10 +188,13 @@ static int check_private_key(struct credential *c, const struct credential_check
 static void check_aliases(const struct credential *c, const struct credential_check *check)
 {
 	if (c->aliases.n > ALIASES_MAX)
-		NOTE(c, check, "Alias", "Alias= has %zu names — at most %d are allowed", c->aliases.n, ALIASES_MAX);
+		NOTE(c, check, "Alias", "Alias= has %zu names — at most %d are allowed",
+		     c->aliases.n, ALIASES_MAX);
 	for (size_t i = 0; i < c->aliases.n; i++)
 		if (!credential_name_ok(c->aliases.items[i]))
-			NOTE(c, check, "Alias", "Alias=%.60s is not a name — letters, digits and . _ @ - (at most 128, a letter or digit first)",
+			NOTE(c, check, "Alias",
+			     "Alias=%.60s is not a name — letters, digits and . _ @ - (at most "
+			     "128, a letter or digit first)",
 			     c->aliases.items[i]);
 }
 
@@ -177,7 +210,8 @@ int credential_check(struct credential *c, const struct credential_check *check,
 	bool known = c->grant_type >= 0;
 	int r;
 
-	need(c, check, known ? c : NULL, "GrantType", "GrantType=jwt_bearer or GrantType=client_credentials");
+	need(c, check, known ? c : NULL, "GrantType",
+	     "GrantType=jwt_bearer or GrantType=client_credentials");
 	r = check_login_url(c, check, err);
 	check_client(c, check);
 	check_aliases(c, check);

@@ -15,15 +15,17 @@ struct credential_check {
 	struct config_notes *notes, *warnings;
 };
 
-/* "[section] key" -> file and line for a note; without an assignment the credential's file as a whole. */
-void credential_note_at(const struct credential *c, const char *section, const char *key, const char **file, unsigned *line);
+/* "[section] key" -> file and line for a note; without an assignment the credential's file as a
+ * whole. */
+void credential_note_at(const struct credential *c, const char *section, const char *key,
+			const char **file, unsigned *line);
 
-#define CREDENTIAL_NOTE(c, notes, section, key, ...)                        \
-	do {                                                                \
-		const char *note_file;                                      \
-		unsigned note_line;                                         \
+#define CREDENTIAL_NOTE(c, notes, section, key, ...)                         \
+	do {                                                                 \
+		const char *note_file;                                       \
+		unsigned note_line;                                          \
 		credential_note_at(c, section, key, &note_file, &note_line); \
-		config_note(notes, note_file, note_line, __VA_ARGS__);      \
+		config_note(notes, note_file, note_line, __VA_ARGS__);       \
 	} while (0)
 
 /* Whether the key was assigned, well or badly. */
@@ -36,6 +38,7 @@ struct credential *credential_new(const char *name);
 int credential_check(struct credential *c, const struct credential_check *check, struct err *err);
 
 /* Turns [Access] into numbers. 0 or -ERR_INTERNAL. */
-int credential_resolve_access(struct credential *c, const struct credential_check *check, struct err *err);
+int credential_resolve_access(struct credential *c, const struct credential_check *check,
+			      struct err *err);
 
 #endif

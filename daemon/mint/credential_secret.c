@@ -19,7 +19,8 @@ static int open_resolved(int dir, const char *path, int flags, uint64_t resolve)
 	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve };
 	long fd;
 
-	/* EAGAIN: something on the way was renamed meanwhile; a second look is enough unless somebody plays with it */
+	/* EAGAIN: something on the way was renamed meanwhile; a second look is enough unless
+	 * somebody plays with it */
 	for (int tries = 0; tries < 8; tries++) {
 		fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
@@ -32,14 +33,21 @@ static int cannot_open(const char *path, int errnum, struct err *err)
 {
 	switch (errnum) {
 	case ELOOP:
-		return err_set(err, ERR_ADMIN, "%s: there is a symbolic link on the way — name the file itself", path);
+		return err_set(err, ERR_ADMIN,
+			       "%s: there is a symbolic link on the way — name the file itself",
+			       path);
 	case ENOENT:
 	case ENOTDIR:
-		return err_set(err, ERR_ADMIN, "%s does not exist — put the secret there or mend the path", path);
+		return err_set(err, ERR_ADMIN,
+			       "%s does not exist — put the secret there or mend the path", path);
 	case EACCES:
-		return err_set(err, ERR_ADMIN, "%s: permission denied — the service user must own it and reach its directory", path);
+		return err_set(err, ERR_ADMIN,
+			       "%s: permission denied — the service user must own it and reach its "
+			       "directory",
+			       path);
 	case EXDEV:
-		return err_set(err, ERR_ADMIN, "%s leads out of its directory — let its link stay inside", path);
+		return err_set(err, ERR_ADMIN,
+			       "%s leads out of its directory — let its link stay inside", path);
 	default:
 		return err_errno(err, ERR_ADMIN, errnum, "%s cannot be opened", path);
 	}
@@ -51,24 +59,30 @@ static int check_parent(int dir, const char *path, uid_t service_uid, struct err
 	struct stat st;
 
 	if (fstat(dir, &st) < 0)
-		return err_errno(err, ERR_ADMIN, errno, "the directory of %s cannot be examined", path);
+		return err_errno(err, ERR_ADMIN, errno, "the directory of %s cannot be examined",
+				 path);
 	if (st.st_uid != 0 && st.st_uid != service_uid)
-		return err_set(err, ERR_ADMIN, "the directory of %s belongs to uid %u — chown it to root or uid %u", path, (unsigned)st.st_uid,
-			       (unsigned)service_uid);
+		return err_set(err, ERR_ADMIN,
+			       "the directory of %s belongs to uid %u — chown it to root or uid %u",
+			       path, (unsigned)st.st_uid, (unsigned)service_uid);
 	if (st.st_mode & 022)
-		return err_set(err, ERR_ADMIN, "others may write the directory of %s (mode %04o) — chmod go-w the directory", path,
-			       (unsigned)(st.st_mode & 07777));
+		return err_set(err, ERR_ADMIN,
+			       "others may write the directory of %s (mode %04o) — chmod go-w the "
+			       "directory",
+			       path, (unsigned)(st.st_mode & 07777));
 	return 0;
 }
 
 static int check_regular(const struct stat *st, const char *path, struct err *err)
 {
 	if (!S_ISREG(st->st_mode))
-		return err_set(err, ERR_ADMIN, "%s is not a regular file — put the secret into a file", path);
+		return err_set(err, ERR_ADMIN,
+			       "%s is not a regular file — put the secret into a file", path);
 	if (st->st_size == 0)
 		return err_set(err, ERR_ADMIN, "%s is empty — write the secret into it", path);
 	if (st->st_size > SECRET_SIZE_MAX)
-		return err_set(err, ERR_ADMIN, "%s is larger than 64 KiB — this is no secret", path);
+		return err_set(err, ERR_ADMIN, "%s is larger than 64 KiB — this is no secret",
+			       path);
 	return 0;
 }
 
@@ -77,14 +91,19 @@ static int check_file(const struct stat *st, const char *path, uid_t service_uid
 	if (check_regular(st, path, err) < 0)
 		return -ERR_ADMIN;
 	if (st->st_uid != service_uid)
-		return err_set(err, ERR_ADMIN, "%s belongs to uid %u, not to the service user — chown %u %s%s", path, (unsigned)st->st_uid,
-			       (unsigned)service_uid, path, st->st_uid == 0 ? ", or use credential:" : "");
+		return err_set(err, ERR_ADMIN,
+			       "%s belongs to uid %u, not to the service user — chown %u %s%s",
+			       path, (unsigned)st->st_uid, (unsigned)service_uid, path,
+			       st->st_uid == 0 ? ", or use credential:" : "");
 	if (st->st_mode & 077)
-		return err_set(err, ERR_ADMIN, "group or others have access to %s (mode %04o) — chmod 600 %s", path,
+		return err_set(err, ERR_ADMIN,
+			       "group or others have access to %s (mode %04o) — chmod 600 %s", path,
 			       (unsigned)(st->st_mode & 07777), path);
 	if (st->st_nlink != 1)
-		return err_set(err, ERR_ADMIN, "%s has %lu names (hard links) — copy it: cp %s %s.new && mv %s.new %s", path,
-			       (unsigned long)st->st_nlink, path, path, path, path);
+		return err_set(
+			err, ERR_ADMIN,
+			"%s has %lu names (hard links) — copy it: cp %s %s.new && mv %s.new %s",
+			path, (unsigned long)st->st_nlink, path, path, path, path);
 	return 0;
 }
 
@@ -107,7 +126,8 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
 	return (ssize_t)got;
 }
 
-/* The contents, straight into the arena; size comes from fstat() and the file must agree with it. */
+/* The contents, straight into the arena; size comes from fstat() and the file must agree with it.
+ */
 static struct secret *read_secret(int fd, size_t size, bool trim, const char *path, struct err *err)
 {
 	CLEANUP(secret_unrefp) struct secret *s = secret_new_empty(size);
@@ -124,7 +144,9 @@ static struct secret *read_secret(int fd, size_t size, bool trim, const char *pa
 		return NULL;
 	}
 	if ((size_t)got != size || read_all(fd, &more, 1) != 0) {
-		err_set(err, ERR_ADMIN, "%s changed while it was read — write secrets to a new file and rename it", path);
+		err_set(err, ERR_ADMIN,
+			"%s changed while it was read — write secrets to a new file and rename it",
+			path);
 		return NULL;
 	}
 	const char *bytes = secret_bytes(s);
@@ -134,7 +156,8 @@ static struct secret *read_secret(int fd, size_t size, bool trim, const char *pa
 	if (--size > 0 && bytes[size - 1] == '\r')
 		size--;
 	if (size == 0) {
-		err_set(err, ERR_ADMIN, "%s holds nothing but a newline — write the secret into it", path);
+		err_set(err, ERR_ADMIN, "%s holds nothing but a newline — write the secret into it",
+			path);
 		return NULL;
 	}
 	struct secret *trimmed = secret_new(bytes, size);
@@ -164,7 +187,8 @@ static int open_parent(const char *path, const char **name, struct err *err)
 		err_oom(err);
 		return -1;
 	}
-	int fd = open_resolved(AT_FDCWD, dir, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	int fd = open_resolved(AT_FDCWD, dir, O_PATH | O_DIRECTORY,
+			       RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 
 	if (fd < 0)
 		cannot_open(path, errno, err);
@@ -180,7 +204,9 @@ static struct secret *from_file(const char *path, uid_t service_uid, bool trim, 
 	if (dir < 0 || check_parent(dir, path, service_uid, err) < 0)
 		return NULL;
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer */
-	CLEANUP(cleanup_close) int fd = open_resolved(dir, name, O_RDONLY | O_NOCTTY | O_NONBLOCK, RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
+	CLEANUP(cleanup_close)
+	int fd = open_resolved(dir, name, O_RDONLY | O_NOCTTY | O_NONBLOCK,
+			       RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
 
 	if (fd < 0) {
 		cannot_open(path, errno, err);
@@ -201,21 +227,29 @@ static struct secret *from_credential(const char *id, bool trim, struct err *err
 	struct stat st;
 
 	if (!*id || strchr(id, '/')) {
-		err_set(err, ERR_ADMIN, "credential: takes the ID of a system credential, without a slash — mend it");
+		err_set(err, ERR_ADMIN,
+			"credential: takes the ID of a system credential, without a slash — mend "
+			"it");
 		return NULL;
 	}
 	if (!place || place[0] != '/') {
-		err_set(err, ERR_ADMIN, "credential:%.100s needs $CREDENTIALS_DIRECTORY, which is not set — start the daemon with LoadCredential=%.100s:PATH "
-			"in its unit, or set it to the mount of the secret", id, id);
+		err_set(err, ERR_ADMIN,
+			"credential:%.100s needs $CREDENTIALS_DIRECTORY, which is not set — start "
+			"the daemon with LoadCredential=%.100s:PATH "
+			"in its unit, or set it to the mount of the secret",
+			id, id);
 		return NULL;
 	}
 	CLEANUP(cleanup_close) int dir = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0) {
-		err_errno(err, ERR_ADMIN, errno, "$CREDENTIALS_DIRECTORY cannot be opened — mount it");
+		err_errno(err, ERR_ADMIN, errno,
+			  "$CREDENTIALS_DIRECTORY cannot be opened — mount it");
 		return NULL;
 	}
-	CLEANUP(cleanup_close) int fd = open_resolved(dir, id, O_RDONLY | O_NOCTTY | O_NONBLOCK, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+	CLEANUP(cleanup_close)
+	int fd = open_resolved(dir, id, O_RDONLY | O_NOCTTY | O_NONBLOCK,
+			       RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 
 	if (fd < 0) {
 		cannot_open(id, errno, err);
@@ -233,19 +267,26 @@ static struct secret *from_credential(const char *id, bool trim, struct err *err
 	return read_secret(fd, (size_t)st.st_size, trim, id, err);
 }
 
-struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim, struct err *err)
+struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim,
+				 struct err *err)
 {
 	if (!strncmp(reference, "file:", 5))
 		return from_file(reference + 5, service_uid, trim, err);
 	if (!strncmp(reference, "credential:", 11))
 		return from_credential(reference + 11, trim, err);
 	if (!strncmp(reference, "stored:", 7))
-		err_set(err, ERR_ADMIN, "stored: needs the store, which is not available in this version — use file: or credential:");
+		err_set(err, ERR_ADMIN,
+			"stored: needs the store, which is not available in this version — use "
+			"file: or credential:");
 	else if (!strncmp(reference, "pkcs11:", 7))
-		err_set(err, ERR_ADMIN, "pkcs11: is not available in this version — use file: or credential:");
+		err_set(err, ERR_ADMIN,
+			"pkcs11: is not available in this version — use file: or credential:");
 	else if (!strncmp(reference, "handle:", 7))
-		err_set(err, ERR_ADMIN, "handle: is not available in this version — use file: or credential:");
+		err_set(err, ERR_ADMIN,
+			"handle: is not available in this version — use file: or credential:");
 	else /* it may be the secret itself: it is not repeated */
-		err_set(err, ERR_ADMIN, "this is not a reference — secrets are never in this file: write file:PATH or credential:ID");
+		err_set(err, ERR_ADMIN,
+			"this is not a reference — secrets are never in this file: write file:PATH "
+			"or credential:ID");
 	return NULL;
 }

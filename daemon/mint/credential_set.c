@@ -14,7 +14,8 @@
 
 static int add(struct credential_set *set, struct credential *c, struct err *err)
 {
-	struct credential **items = reallocarray(set->items, set->n + 1, sizeof(struct credential *));
+	struct credential **items =
+		reallocarray(set->items, set->n + 1, sizeof(struct credential *));
 
 	if (!items)
 		return err_oom(err);
@@ -24,8 +25,8 @@ static int add(struct credential_set *set, struct credential *c, struct err *err
 }
 
 /* file: "NAME.conf", below credentials/. */
-static int read_credential(struct credential_set *set, const struct places *places, const char *file, const struct credential_check *check,
-			   struct err *err)
+static int read_credential(struct credential_set *set, const struct places *places,
+			   const char *file, const struct credential_check *check, struct err *err)
 {
 	CLEANUP(cleanup_free) char *name = strndup(file, strlen(file) - strlen(SUFFIX));
 	CLEANUP(cleanup_free) char *path = NULL;
@@ -35,14 +36,15 @@ static int read_credential(struct credential_set *set, const struct places *plac
 		path = NULL;
 		return err_oom(err);
 	}
-	if (config_read(places->config_dir, path, true, credential_sections, credential_n_sections, c, check->service_uid, check->notes,
-			&c->origin, &c->files, err) < 0)
+	if (config_read(places->config_dir, path, true, credential_sections, credential_n_sections,
+			c, check->service_uid, check->notes, &c->origin, &c->files, err) < 0)
 		return -ERR_INTERNAL;
 	if (!c->files.n)
 		return 0; /* it could not be read, and that has been said */
 	if (!credential_name_ok(name))
 		config_note(check->notes, c->files.path[0], 0,
-			    "the file's name is no name of a credential — letters, digits and . _ @ - (at most 128, a letter or digit first)");
+			    "the file's name is no name of a credential — letters, digits and . _ "
+			    "@ - (at most 128, a letter or digit first)");
 	if (credential_check(c, check, err) < 0 || credential_resolve_access(c, check, err) < 0)
 		return -ERR_INTERNAL;
 	return add(set, c, err);
@@ -50,7 +52,8 @@ static int read_credential(struct credential_set *set, const struct places *plac
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp((*(struct credential *const *)a)->name, (*(struct credential *const *)b)->name);
+	return strcmp((*(struct credential *const *)a)->name,
+		      (*(struct credential *const *)b)->name);
 }
 
 /* One name or alias and whose it is. */
@@ -71,22 +74,27 @@ static int by_text(const void *a, const void *b)
 	return order ? order : strcmp(x->owner->name, y->owner->name);
 }
 
-static void note_clash(const struct owned_name *first, const struct owned_name *second, struct config_notes *notes)
+static void note_clash(const struct owned_name *first, const struct owned_name *second,
+		       struct config_notes *notes)
 {
 	const char *file;
 	unsigned line;
 
 	credential_note_at(first->owner, "Credential", first->alias ? "Alias" : "", &file, &line);
 	if (first->owner == second->owner)
-		CREDENTIAL_NOTE(second->owner, notes, "Credential", "Alias", "Alias=%.60s is there twice, or is the credential's own name — remove it",
-				second->text);
+		CREDENTIAL_NOTE(
+			second->owner, notes, "Credential", "Alias",
+			"Alias=%.60s is there twice, or is the credential's own name — remove it",
+			second->text);
 	else
-		CREDENTIAL_NOTE(second->owner, notes, "Credential", "Alias", "Alias=%.60s is already %s in %s — choose another", second->text,
+		CREDENTIAL_NOTE(second->owner, notes, "Credential", "Alias",
+				"Alias=%.60s is already %s in %s — choose another", second->text,
 				first->alias ? "an alias" : "the name of the credential", file);
 }
 
 /* Names and aliases share one name space. */
-static int check_clashes(const struct credential_set *set, struct config_notes *notes, struct err *err)
+static int check_clashes(const struct credential_set *set, struct config_notes *notes,
+			 struct err *err)
 {
 	CLEANUP(cleanup_free) struct owned_name *names = NULL;
 	size_t n = 0, room = 1;
@@ -118,8 +126,8 @@ static bool glob_matches(const struct credential_set *set, const char *glob)
 	return false;
 }
 
-static void check_listener(const struct credential_set *set, const struct settings *s, const struct listener_settings *l,
-			   struct config_notes *warnings)
+static void check_listener(const struct credential_set *set, const struct settings *s,
+			   const struct listener_settings *l, struct config_notes *warnings)
 {
 	char title[128];
 	const char *file;
@@ -129,13 +137,15 @@ static void check_listener(const struct credential_set *set, const struct settin
 	config_origin_of(s->origin, title, "Credential", &file, &line);
 	for (size_t i = 0; i < l->credentials.n; i++)
 		if (!glob_matches(set, l->credentials.items[i]))
-			config_note(warnings, file ? file : "sftokend.conf", line, "[%s] Credential=%.60s matches no credential — mend or remove it",
-				    title, l->credentials.items[i]);
+			config_note(
+				warnings, file ? file : "sftokend.conf", line,
+				"[%s] Credential=%.60s matches no credential — mend or remove it",
+				title, l->credentials.items[i]);
 }
 
 /* What the settings say about credentials. */
-static void check_settings(const struct credential_set *set, const struct settings *s, struct config_notes *notes,
-			   struct config_notes *warnings)
+static void check_settings(const struct credential_set *set, const struct settings *s,
+			   struct config_notes *notes, struct config_notes *warnings)
 {
 	const char *name = s->daemon.default_credential, *file;
 	unsigned line;
@@ -143,15 +153,17 @@ static void check_settings(const struct credential_set *set, const struct settin
 	config_origin_of(s->origin, "Daemon", "DefaultCredential", &file, &line);
 	if (name && !credential_set_find(set, name))
 		config_note(notes, file ? file : "sftokend.conf", line,
-			    "DefaultCredential=%.100s is no credential — create credentials/%.100s.conf or mend the name", name, name);
+			    "DefaultCredential=%.100s is no credential — create "
+			    "credentials/%.100s.conf or mend the name",
+			    name, name);
 	/* with mistakes the set is not whole */
 	for (const struct listener_settings *l = notes->n ? NULL : s->listeners; l; l = l->next)
 		check_listener(set, s, l, warnings);
 }
 
 /* Drop-ins of a credential that is not there do nothing: probably a typing error. */
-static int check_orphans(const char *folder, uid_t owner, bool none, struct config_notes *notes, struct config_notes *warnings,
-			 struct err *err)
+static int check_orphans(const char *folder, uid_t owner, bool none, struct config_notes *notes,
+			 struct config_notes *warnings, struct err *err)
 {
 	CLEANUP(config_list_fini) struct config_list dirs = { 0 };
 
@@ -170,15 +182,20 @@ static int check_orphans(const char *folder, uid_t owner, bool none, struct conf
 		if (!main_path)
 			return err_oom(err);
 		if (stat(main_path, &st) < 0)
-			config_note(warnings, path, 0, "there is no %s: these files do nothing — create it or remove them", main_path);
+			config_note(
+				warnings, path, 0,
+				"there is no %s: these files do nothing — create it or remove them",
+				main_path);
 	}
 	if (none)
-		config_note(warnings, folder, 0, "there is no credential — create NAME.conf here, see sftokend.credential(5)");
+		config_note(warnings, folder, 0,
+			    "there is no credential — create NAME.conf here, see "
+			    "sftokend.credential(5)");
 	return 0;
 }
 
-static int read_all(struct credential_set *set, const char *folder, const struct places *places, const struct credential_check *check,
-		    struct err *err)
+static int read_all(struct credential_set *set, const char *folder, const struct places *places,
+		    const struct credential_check *check, struct err *err)
 {
 	CLEANUP(config_list_fini) struct config_list files = { 0 };
 	struct config_notes said = { 0 };
@@ -192,15 +209,17 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 	if (set->n)
 		qsort(set->items, set->n, sizeof(struct credential *), by_name);
 	/* that the folder itself is not safe has been said already */
-	int r = check_orphans(folder, check->service_uid, files.n == 0 && check->notes->n == before, &said, check->warnings, err);
+	int r = check_orphans(folder, check->service_uid, files.n == 0 && check->notes->n == before,
+			      &said, check->warnings, err);
 
 	config_notes_fini(&said);
 	return r;
 }
 
-struct credential_set *credential_set_read(const struct places *places, const struct settings *settings, uid_t service_uid,
-					   int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
-					   struct config_notes *warnings, struct err *err)
+struct credential_set *credential_set_read(
+	const struct places *places, const struct settings *settings, uid_t service_uid,
+	int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
+	struct config_notes *warnings, struct err *err)
 {
 	const struct credential_check check = { settings, service_uid, check_key, notes, warnings };
 	CLEANUP(credential_set_unrefp) struct credential_set *set = calloc(1, sizeof(*set));

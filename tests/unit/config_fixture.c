@@ -64,7 +64,8 @@ static void make_folders(const char *file)
 	}
 }
 
-void fixture_write_bytes(const struct fixture *f, const char *path, const void *bytes, size_t size, mode_t mode)
+void fixture_write_bytes(const struct fixture *f, const char *path, const void *bytes, size_t size,
+			 mode_t mode)
 {
 	const char *whole = fixture_path(f, path);
 	FILE *file;
@@ -89,7 +90,8 @@ void fixture_good(const struct fixture *f)
 	fixture_write_bytes(f, "secret.txt", "s3cret\n", 7, 0600);
 	fixture_write_bytes(f, "key.pem", "pem\n", 4, 0600);
 	fixture_write(f, "credentials/good.conf",
-		      "[Credential]\nGrantType=client_credentials\nLoginUrl=https://good.my.salesforce.com\nClientId=id\n"
+		      "[Credential]\nGrantType=client_credentials\nLoginUrl=https://"
+		      "good.my.salesforce.com\nClientId=id\n"
 		      "ClientSecret=file:@DIR@/secret.txt\n");
 }
 
@@ -133,7 +135,9 @@ const char *fixture_check(struct fixture *f)
 	char *problems = NULL, *merged = NULL;
 	size_t a, b;
 	FILE *err = open_memstream(&problems, &a), *out = open_memstream(&merged, &b);
-	struct places places = { .config_option = strdup(f->dir), .state_option = strdup("/var/lib/x"), .runtime_option = strdup("/run/x") };
+	struct places places = { .config_option = strdup(f->dir),
+				 .state_option = strdup("/var/lib/x"),
+				 .runtime_option = strdup("/run/x") };
 
 	must(err && out && places_resolve(&places, NULL) == 0, "places");
 	f->status = configuration_check(&places, f->uid, f->check_key, false, out, err);

@@ -11,21 +11,24 @@
 #include "base/secret.h"
 
 struct fixture {
-	char dir[64];     /* 0700, fresh */
-	int status;       /* of the last fixture_check() */
-	char *problems;   /* what it wrote to standard error; the directory and its slash are cut out */
-	char *merged;     /* what it wrote to standard output, likewise */
+	char dir[64]; /* 0700, fresh */
+	int status; /* of the last fixture_check() */
+	char *problems; /* what it wrote to standard error; the directory and its slash are cut out
+			 */
+	char *merged; /* what it wrote to standard output, likewise */
 	int (*check_key)(const struct secret *pem, struct err *err);
-	uid_t uid;        /* the service user; fixture_init() takes our own */
+	uid_t uid; /* the service user; fixture_init() takes our own */
 };
 
 /* Aborts the program when there is no directory to be had. */
 void fixture_init(struct fixture *f);
 void fixture_fini(struct fixture *f);
 
-/* Writes a file below the directory, whose folders are made (0755); mode as given, whatever the umask. */
+/* Writes a file below the directory, whose folders are made (0755); mode as given, whatever the
+ * umask. */
 void fixture_write(const struct fixture *f, const char *path, const char *text);
-void fixture_write_bytes(const struct fixture *f, const char *path, const void *bytes, size_t size, mode_t mode);
+void fixture_write_bytes(const struct fixture *f, const char *path, const void *bytes, size_t size,
+			 mode_t mode);
 
 /* DIR/path in a static buffer of four turns. */
 const char *fixture_path(const struct fixture *f, const char *path);

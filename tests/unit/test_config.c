@@ -31,7 +31,8 @@ static const struct config_key room_keys[] = {
 	{ "Time", CONFIG_DURATION, offsetof(struct room, time), 1000, 7200000, "5s" },
 	{ "Percent", CONFIG_PERCENT, offsetof(struct room, percent), 10, 90, NULL },
 	{ "Mode", CONFIG_MODE, offsetof(struct room, mode), .max = 0777 },
-	{ "Choice", CONFIG_ENUM, offsetof(struct room, choice), .names = choices, .later_names = later_choices },
+	{ "Choice", CONFIG_ENUM, offsetof(struct room, choice), .names = choices,
+	  .later_names = later_choices },
 	{ "Future", CONFIG_LATER, .names = fine },
 };
 static const struct config_key inner_keys[] = {
@@ -53,7 +54,8 @@ static void *inner_named(void *target, const char *name)
 }
 
 static const struct config_section sections[] = {
-	{ "Room", room_keys, sizeof(room_keys) / sizeof(room_keys[0]), sizeof(struct room), NULL, 0 },
+	{ "Room", room_keys, sizeof(room_keys) / sizeof(room_keys[0]), sizeof(struct room), NULL,
+	  0 },
 	{ "Inner ", inner_keys, 1, sizeof(struct inner), inner_named, 0 },
 };
 
@@ -106,39 +108,59 @@ static const struct {
 	{ "[Zebra]\n", "f:1: the section [Zebra] is unknown — remove it\n" },
 	{ "[-----BEGIN KEY-----]\n", "f:1: this section is unknown — remove it\n" },
 	{ "[Inner]\n", "f:1: [Inner] needs a name — write [Inner NAME]\n" },
-	{ "[Inner ../x]\n",
-	  "f:1: the name of [Inner ...] is not allowed — letters, digits and . _ @ - (at most 64, a letter or digit first)\n" },
-	{ "Count=1\nTime=1s\n[Room]\n", "f:1: an assignment before the first section — put a line like [Room] before it\n" },
-	{ "[Room]\nCount\n", "f:2: this is neither a section nor an assignment — write Key=value, or # before a comment\n" },
-	{ "[Room]\n=1\n", "f:2: this is neither a section nor an assignment — write Key=value, or # before a comment\n" },
+	{ "[Inner ../x]\n", "f:1: the name of [Inner ...] is not allowed — letters, digits and . _ "
+			    "@ - (at most 64, a letter or digit first)\n" },
+	{ "Count=1\nTime=1s\n[Room]\n",
+	  "f:1: an assignment before the first section — put a line like [Room] before it\n" },
+	{ "[Room]\nCount\n", "f:2: this is neither a section nor an assignment — write Key=value, "
+			     "or # before a comment\n" },
+	{ "[Room]\n=1\n", "f:2: this is neither a section nor an assignment — write Key=value, or "
+			  "# before a comment\n" },
 	{ "[Room]\nCuont=1\n", "f:2: Cuont= is unknown in [Room] — did you mean Count=?\n" },
 	{ "[Room]\ncount=1\n", "f:2: count= is unknown in [Room] — did you mean Count=?\n" },
 	{ "[Room]\nElephant=1\n", "f:2: Elephant= is unknown in [Room] — remove the line\n" },
-	{ "[Room]\nMIIEvQIBADANBgkqhkiG9w0=\n", "f:2: this is no key of [Room] — remove the line\n" },
-	{ "[Room]\nInnerText=1\n", "f:2: InnerText= does not belong into [Room] — move it to [Inner NAME]\n" },
-	{ "[Inner a]\nCount=1\n", "f:2: Count= does not belong into [Inner a] — move it to [Room]\n" },
-	{ "[Room]\nText=123456789012345678901\n", "f:2: Text= has more than 20 bytes — write a shorter one\n" },
+	{ "[Room]\nMIIEvQIBADANBgkqhkiG9w0=\n",
+	  "f:2: this is no key of [Room] — remove the line\n" },
+	{ "[Room]\nInnerText=1\n",
+	  "f:2: InnerText= does not belong into [Room] — move it to [Inner NAME]\n" },
+	{ "[Inner a]\nCount=1\n",
+	  "f:2: Count= does not belong into [Inner a] — move it to [Room]\n" },
+	{ "[Room]\nText=123456789012345678901\n",
+	  "f:2: Text= has more than 20 bytes — write a shorter one\n" },
 	{ "[Room]\nTruth=maybe\n", "f:2: Truth=maybe is neither yes nor no — write yes or no\n" },
-	{ "[Room]\nTruth=yes # really\n",
-	  "f:2: Truth=yes # really is neither yes nor no — write yes or no (comments stand on lines of their own)\n" },
+	{ "[Room]\nTruth=yes # really\n", "f:2: Truth=yes # really is neither yes nor no — write "
+					  "yes or no (comments stand on lines of their own)\n" },
 	{ "[Room]\nCount=x\n", "f:2: Count=x is not a number — write digits alone\n" },
 	{ "[Room]\nCount=-1\n", "f:2: Count=-1 is not a number — write digits alone\n" },
 	{ "[Room]\nCount=11\n", "f:2: Count=11 is out of range — write a value from 1 to 10\n" },
-	{ "[Room]\nCount=9999999999999999999\n", "f:2: Count=9999999999999999999 is not a number — write digits alone\n" },
-	{ "[Room]\nTime=2x\n", "f:2: Time=2x is not a duration — write for example 500ms, 30s, 5min, 2h or 7d\n" },
-	{ "[Room]\nTime=500ms\n", "f:2: Time=500ms is out of range — write a value from 1s to 2h\n" },
-	{ "[Room]\nPercent=5%\n", "f:2: Percent=5% is out of range — write a value from 10% to 90%\n" },
-	{ "[Room]\nPercent=half\n", "f:2: Percent=half is not a percentage — write for example 50%\n" },
-	{ "[Room]\nMode=0888\n", "f:2: Mode=0888 is not a file mode — write three octal digits, for example 0660\n" },
-	{ "[Room]\nMode=1777\n", "f:2: Mode=1777 is not a file mode — write three octal digits, for example 0660\n" },
+	{ "[Room]\nCount=9999999999999999999\n",
+	  "f:2: Count=9999999999999999999 is not a number — write digits alone\n" },
+	{ "[Room]\nTime=2x\n",
+	  "f:2: Time=2x is not a duration — write for example 500ms, 30s, 5min, 2h or 7d\n" },
+	{ "[Room]\nTime=500ms\n",
+	  "f:2: Time=500ms is out of range — write a value from 1s to 2h\n" },
+	{ "[Room]\nPercent=5%\n",
+	  "f:2: Percent=5% is out of range — write a value from 10% to 90%\n" },
+	{ "[Room]\nPercent=half\n",
+	  "f:2: Percent=half is not a percentage — write for example 50%\n" },
+	{ "[Room]\nMode=0888\n",
+	  "f:2: Mode=0888 is not a file mode — write three octal digits, for example 0660\n" },
+	{ "[Room]\nMode=1777\n",
+	  "f:2: Mode=1777 is not a file mode — write three octal digits, for example 0660\n" },
 	{ "[Room]\nChoice=gren\n", "f:2: Choice=gren is unknown — did you mean green?\n" },
-	{ "[Room]\nChoice=purple\n", "f:2: Choice=purple is unknown — write one of: red, green, blue\n" },
-	{ "[Room]\nChoice=black\n", "f:2: Choice=black is not available in this version — choose another one\n" },
-	{ "[Room]\nFuture=7\n", "f:2: Future= is not available in this version — remove the line\n" },
-	{ "\xef\xbb\xbf[Room]\nCount=2\n", "f:1: the file begins with a byte order mark — save it as UTF-8 without one\n" },
+	{ "[Room]\nChoice=purple\n",
+	  "f:2: Choice=purple is unknown — write one of: red, green, blue\n" },
+	{ "[Room]\nChoice=black\n",
+	  "f:2: Choice=black is not available in this version — choose another one\n" },
+	{ "[Room]\nFuture=7\n",
+	  "f:2: Future= is not available in this version — remove the line\n" },
+	{ "\xef\xbb\xbf[Room]\nCount=2\n",
+	  "f:1: the file begins with a byte order mark — save it as UTF-8 without one\n" },
 	{ "[Room]\nText=\xff\n", "f:2: this line is not valid UTF-8 — save the file as UTF-8\n" },
-	{ "[Room]\nText=\xc0\xaf\n", "f:2: this line is not valid UTF-8 — save the file as UTF-8\n" },
-	{ "[Room]\nText=\xed\xa0\x80\n", "f:2: this line is not valid UTF-8 — save the file as UTF-8\n" },
+	{ "[Room]\nText=\xc0\xaf\n",
+	  "f:2: this line is not valid UTF-8 — save the file as UTF-8\n" },
+	{ "[Room]\nText=\xed\xa0\x80\n",
+	  "f:2: this line is not valid UTF-8 — save the file as UTF-8\n" },
 	{ "[Room]\nText=a\x1b[0m\n", "f:2: this line holds a control character — remove it\n" },
 	{ "[Room]\nText=a\rb\n", "f:2: this line holds a control character — remove it\n" },
 };
@@ -164,7 +186,8 @@ TEST(a_nul_byte_is_refused)
 
 TEST(all_mistakes_are_told_and_good_lines_count)
 {
-	CHECK_STR(parse("[Room]\nCount=99\nTime=10s\nNope=1\n[Zebra]\nx=1\n[Room]\nTruth=perhaps\nText=ok\n"),
+	CHECK_STR(parse("[Room]\nCount=99\nTime=10s\nNope=1\n[Zebra]\nx=1\n[Room]\nTruth="
+			"perhaps\nText=ok\n"),
 		  "f:2: Count=99 is out of range — write a value from 1 to 10\n"
 		  "f:4: Nope= is unknown in [Room] — remove the line\n"
 		  "f:5: the section [Zebra] is unknown — remove it\n"
@@ -177,8 +200,11 @@ TEST(all_mistakes_are_told_and_good_lines_count)
 
 TEST(every_type_takes_its_forms)
 {
-	CHECK_STR(parse("[Room]\nText = two words \nList=c\nList=d\te\nTruth=off\nCount=10\nTime=1h\nPercent=50\nMode=640\nChoice=blue\n"
-			"Future=no\n"), "");
+	CHECK_STR(parse("[Room]\nText = two words "
+			"\nList=c\nList=d\te\nTruth=off\nCount=10\nTime=1h\nPercent=50\nMode="
+			"640\nChoice=blue\n"
+			"Future=no\n"),
+		  "");
 	CHECK_STR(room.text, "two words");
 	CHECK_INT(room.list.n, 5);
 	CHECK_STR(room.list.items[4], "e");
@@ -197,9 +223,25 @@ TEST(durations_have_units)
 		const char *text;
 		int64_t ms;
 	} rows[] = {
-		{ "5", 5000 }, { "5s", 5000 }, { "5sec", 5000 }, { "100ms", 100 }, { "90min", 5400000 }, { "3m", 180000 }, { "2h", 7200000 },
-		{ "7d", 604800000 }, { "2 h", 7200000 }, { "0", 0 }, { "", -1 }, { "s", -1 }, { "-1s", -1 }, { "1.5h", -1 }, { "1w", -1 },
-		{ "9999999999999s", -1 }, { "999999999999d", -1 }, { "5s5", -1 }, { "5 s s", -1 },
+		{ "5", 5000 },
+		{ "5s", 5000 },
+		{ "5sec", 5000 },
+		{ "100ms", 100 },
+		{ "90min", 5400000 },
+		{ "3m", 180000 },
+		{ "2h", 7200000 },
+		{ "7d", 604800000 },
+		{ "2 h", 7200000 },
+		{ "0", 0 },
+		{ "", -1 },
+		{ "s", -1 },
+		{ "-1s", -1 },
+		{ "1.5h", -1 },
+		{ "1w", -1 },
+		{ "9999999999999s", -1 },
+		{ "999999999999d", -1 },
+		{ "5s5", -1 },
+		{ "5 s s", -1 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -210,7 +252,9 @@ TEST(durations_have_units)
 
 TEST(an_empty_assignment_resets_to_the_default)
 {
-	CHECK_STR(parse("[Room]\nList=c\nList=\nText=x\nText=\nCount=9\nCount=\nChoice=red\nChoice=\nTruth=no\nTruth=\nMode=600\nMode=\n"), "");
+	CHECK_STR(parse("[Room]\nList=c\nList=\nText=x\nText=\nCount=9\nCount=\nChoice=red\nChoice="
+			"\nTruth=no\nTruth=\nMode=600\nMode=\n"),
+		  "");
 	CHECK_INT(room.list.n, 2);
 	CHECK_STR(room.list.items[0], "a");
 	CHECK_STR(room.text, "t");
@@ -235,8 +279,10 @@ TEST(comments_stand_on_their_own_lines)
 
 TEST(a_backslash_continues_a_line_as_in_systemd)
 {
-	/* comments inside are left out, the backslash becomes a blank, two backslashes are none, the mistake has the first line */
-	CHECK_STR(parse("[Room]\nList=\nList=c \\\n# no\n  d\\\n;no\\\ne\nCount=\\\n77\nText=x\\\\\n"),
+	/* comments inside are left out, the backslash becomes a blank, two backslashes are none,
+	 * the mistake has the first line */
+	CHECK_STR(parse("[Room]\nList=\nList=c \\\n# no\n  "
+			"d\\\n;no\\\ne\nCount=\\\n77\nText=x\\\\\n"),
 		  "f:8: Count=77 is out of range — write a value from 1 to 10\n");
 	CHECK_INT(room.list.n, 5);
 	CHECK_STR(room.list.items[3], "d");
@@ -266,7 +312,8 @@ TEST(a_line_has_at_most_4_kib)
 	CHECK_STR(parse(text), "");
 	memmove(text + 7 + 4097, text + 7 + 4096, 10);
 	text[7 + 4096] = 'a';
-	CHECK_STR(parse(text), "f:2: this line has more than 4096 bytes — split it with \\ at the end\n");
+	CHECK_STR(parse(text),
+		  "f:2: this line has more than 4096 bytes — split it with \\ at the end\n");
 	CHECK_INT(room.count, 4);
 	free(text);
 	finish();
@@ -274,7 +321,8 @@ TEST(a_line_has_at_most_4_kib)
 
 TEST(named_sections_are_one_struct_a_name)
 {
-	CHECK_STR(parse("[Inner b]\nInnerText=1\n[Inner c]\nInnerText=2\n[Inner b]\nInnerText=3\n"), "");
+	CHECK_STR(parse("[Inner b]\nInnerText=1\n[Inner c]\nInnerText=2\n[Inner b]\nInnerText=3\n"),
+		  "");
 	CHECK_STR(room.inner[0].name, "b");
 	CHECK_STR(room.inner[0].text, "3");
 	CHECK_STR(room.inner[1].text, "2");
@@ -302,7 +350,8 @@ TEST(values_are_printed_with_their_origin)
 	parse("[Room]\nTime=90min\nMode=600\nPercent=20%\nChoice=green\nList=\nList=x\n");
 	buf_init(&out, 4096);
 	config_print_section(&out, &sections[0], "Room", &room, origin);
-	CHECK_STR(out.data, "[Room]\nText=t    # default\nList=a b x    # f:7\nTruth=yes    # default\nCount=3    # default\nTime=90min    # f:2\n"
+	CHECK_STR(out.data, "[Room]\nText=t    # default\nList=a b x    # f:7\nTruth=yes    # "
+			    "default\nCount=3    # default\nTime=90min    # f:2\n"
 			    "Percent=20%    # f:4\nMode=0600    # f:3\nChoice=green    # f:5\n");
 	buf_fini(&out);
 	finish();

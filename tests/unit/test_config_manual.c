@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sftokend.conf(5) and sftokend.credential(5) against the tables of keys: each key that this version can do has its entry "*Key=*" with the default and the range of the table,
- * below the heading of its section, and there is no other.
+ * sftokend.conf(5) and sftokend.credential(5) against the tables of keys: each key that this
+ * version can do has its entry "*Key=*" with the default and the range of the table, below the
+ * heading of its section, and there is no other.
  */
 #include "tests/unit/check.h"
 
@@ -49,7 +50,8 @@ static void expect(const struct config_key *key, struct buf *out)
 }
 
 /* The entry of a key inside a chapter; *next: where it ends. NULL: there is none. */
-static const char *find_entry(const char *chapter, const char *end, const char *key, const char **next)
+static const char *find_entry(const char *chapter, const char *end, const char *key,
+			      const char **next)
 {
 	char head[80];
 
@@ -107,7 +109,8 @@ static void check_section(const char *text, const struct config_section *section
 
 	for (size_t i = 0; i < section->n_keys; i++)
 		wanted += section->keys[i].type != CONFIG_LATER;
-	snprintf(heading, sizeof(heading), "\n# [%s%s] SECTION\n", section->name, section->named ? "NAME" : "");
+	snprintf(heading, sizeof(heading), "\n# [%s%s] SECTION\n", section->name,
+		 section->named ? "NAME" : "");
 	check_row(heading);
 	const char *chapter = strstr(text, heading);
 

@@ -71,7 +71,9 @@ TEST(one_newline_is_trimmed)
 {
 	static const struct {
 		const char *in, *out;
-	} rows[] = { { "a", "a" }, { "a\n", "a" }, { "a\n\n", "a\n" }, { "a\r\n", "a" }, { "a ", "a " } };
+	} rows[] = {
+		{ "a", "a" }, { "a\n", "a" }, { "a\n\n", "a\n" }, { "a\r\n", "a" }, { "a ", "a " }
+	};
 
 	begin();
 	setenv("CREDENTIALS_DIRECTORY", f.dir, 1);
@@ -90,16 +92,20 @@ TEST(a_symlink_anywhere_is_refused)
 {
 	begin();
 	CHECK_INT(symlink("s", fixture_path(&f, "link")), 0);
-	CHECK_STR(refusal("link", true), "link: there is a symbolic link on the way — name the file itself");
+	CHECK_STR(refusal("link", true),
+		  "link: there is a symbolic link on the way — name the file itself");
 	CHECK_INT(mkdir(fixture_path(&f, "d"), 0700), 0);
 	fixture_write_bytes(&f, "d/s", "x", 1, 0600);
 	CHECK_INT(symlink("d", fixture_path(&f, "dlink")), 0);
 	CHECK_STR(refusal("d/s", true), "");
-	CHECK_STR(refusal("dlink/s", true), "dlink/s: there is a symbolic link on the way — name the file itself");
+	CHECK_STR(refusal("dlink/s", true),
+		  "dlink/s: there is a symbolic link on the way — name the file itself");
 	CHECK_INT(symlink("/dev/null", fixture_path(&f, "null")), 0);
-	CHECK_STR(refusal("null", true), "null: there is a symbolic link on the way — name the file itself");
+	CHECK_STR(refusal("null", true),
+		  "null: there is a symbolic link on the way — name the file itself");
 	CHECK_INT(symlink("nowhere", fixture_path(&f, "dangling")), 0);
-	CHECK_STR(refusal("dangling", true), "dangling: there is a symbolic link on the way — name the file itself");
+	CHECK_STR(refusal("dangling", true),
+		  "dangling: there is a symbolic link on the way — name the file itself");
 	end();
 }
 
@@ -107,7 +113,8 @@ TEST(a_hard_link_is_refused)
 {
 	begin();
 	CHECK_INT(link(fixture_path(&f, "s"), fixture_path(&f, "other")), 0);
-	CHECK_STR(refusal("s", true), "s has 2 names (hard links) — copy it: cp s s.new && mv s.new s");
+	CHECK_STR(refusal("s", true),
+		  "s has 2 names (hard links) — copy it: cp s s.new && mv s.new s");
 	end();
 }
 
@@ -118,8 +125,10 @@ TEST(only_regular_files_are_read)
 	CHECK_STR(refusal("fifo", true), "fifo is not a regular file — put the secret into a file");
 	CHECK_INT(mkdir(fixture_path(&f, "dir"), 0700), 0);
 	CHECK_STR(refusal("dir", true), "dir is not a regular file — put the secret into a file");
-	CHECK_STR(refusal("nothing", true), "nothing does not exist — put the secret there or mend the path");
-	CHECK_STR(refusal("s/x", true), "s/x does not exist — put the secret there or mend the path");
+	CHECK_STR(refusal("nothing", true),
+		  "nothing does not exist — put the secret there or mend the path");
+	CHECK_STR(refusal("s/x", true),
+		  "s/x does not exist — put the secret there or mend the path");
 	end();
 }
 
@@ -132,7 +141,9 @@ TEST(group_and_others_have_no_access)
 		char said[200];
 
 		CHECK_INT(chmod(fixture_path(&f, "s"), modes[i]), 0);
-		snprintf(said, sizeof(said), "group or others have access to s (mode %04o) — chmod 600 s", (unsigned)modes[i]);
+		snprintf(said, sizeof(said),
+			 "group or others have access to s (mode %04o) — chmod 600 s",
+			 (unsigned)modes[i]);
 		CHECK_STR(refusal("s", true), said);
 	}
 	CHECK_INT(chmod(fixture_path(&f, "s"), 0400), 0);
@@ -148,13 +159,15 @@ static bool as_other(bool (*run)(void))
 
 	if (pid == 0)
 		_exit(setgid(4321) == 0 && setuid(4321) == 0 && run() ? 0 : 1);
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
 }
 
 static bool no_permission(void)
 {
 	f.uid = 4321;
-	return strcmp(refusal("s", true), "s: permission denied — the service user must own it and reach its directory") == 0;
+	return strcmp(refusal("s", true), "s: permission denied — the service user must own it and "
+					  "reach its directory") == 0;
 }
 
 TEST(another_owner_is_refused)
@@ -168,9 +181,11 @@ TEST(another_owner_is_refused)
 	/* a file of root is not the service user's */
 	CHECK_INT(chown(fixture_path(&f, "s"), 0, 0), 0);
 	f.uid = 4321;
-	CHECK_STR(refusal("s", true), "s belongs to uid 0, not to the service user — chown 4321 s, or use credential:");
+	CHECK_STR(refusal("s", true),
+		  "s belongs to uid 0, not to the service user — chown 4321 s, or use credential:");
 	CHECK_INT(chown(f.dir, 1234, 1234), 0);
-	CHECK_STR(refusal("s", true), "the directory of s belongs to uid 1234 — chown it to root or uid 4321");
+	CHECK_STR(refusal("s", true),
+		  "the directory of s belongs to uid 1234 — chown it to root or uid 4321");
 	CHECK_INT(chown(f.dir, 4321, 0), 0);
 	CHECK_INT(chown(fixture_path(&f, "s"), 4321, 0), 0);
 	CHECK_STR(refusal("s", true), "");
@@ -186,7 +201,10 @@ TEST(a_directory_that_others_write_is_refused)
 		char said[200];
 
 		CHECK_INT(chmod(f.dir, modes[i]), 0);
-		snprintf(said, sizeof(said), "others may write the directory of s (mode %04o) — chmod go-w the directory", (unsigned)modes[i]);
+		snprintf(said, sizeof(said),
+			 "others may write the directory of s (mode %04o) — chmod go-w the "
+			 "directory",
+			 (unsigned)modes[i]);
 		CHECK_STR(refusal("s", true), said);
 	}
 	CHECK_INT(chmod(f.dir, 0755), 0);
@@ -218,11 +236,16 @@ TEST(references_have_one_form)
 		{ "file:", "the path after file: is not absolute — begin it with /" },
 		{ "file:/etc/", "the path after file: names a directory — name the file" },
 		{ "file:/etc/..", "the path after file: names a directory — name the file" },
-		{ "credential:", "credential: takes the ID of a system credential, without a slash — mend it" },
-		{ "credential:a/b", "credential: takes the ID of a system credential, without a slash — mend it" },
-		{ "credential:../x", "credential: takes the ID of a system credential, without a slash — mend it" },
-		{ "hunter2", "this is not a reference — secrets are never in this file: write file:PATH or credential:ID" },
-		{ "", "this is not a reference — secrets are never in this file: write file:PATH or credential:ID" },
+		{ "credential:",
+		  "credential: takes the ID of a system credential, without a slash — mend it" },
+		{ "credential:a/b",
+		  "credential: takes the ID of a system credential, without a slash — mend it" },
+		{ "credential:../x",
+		  "credential: takes the ID of a system credential, without a slash — mend it" },
+		{ "hunter2", "this is not a reference — secrets are never in this file: write "
+			     "file:PATH or credential:ID" },
+		{ "", "this is not a reference — secrets are never in this file: write file:PATH "
+		      "or credential:ID" },
 	};
 
 	unsetenv("CREDENTIALS_DIRECTORY");
@@ -234,10 +257,12 @@ TEST(references_have_one_form)
 	}
 	check_row("credential: without directory");
 	CHECK(!credential_secret("credential:x", geteuid(), true, &err));
-	CHECK(strstr(err.text, "credential:x needs $CREDENTIALS_DIRECTORY, which is not set — ") == err.text);
+	CHECK(strstr(err.text, "credential:x needs $CREDENTIALS_DIRECTORY, which is not set — ") ==
+	      err.text);
 }
 
-/* kubelet's layout: ID -> ..data/ID, ..data -> ..2026_01; world-readable files of another owner are fine here. */
+/* kubelet's layout: ID -> ..data/ID, ..data -> ..2026_01; world-readable files of another owner are
+ * fine here. */
 TEST(the_credentials_directory_is_vouched_for)
 {
 	begin();
@@ -255,12 +280,14 @@ TEST(the_credentials_directory_is_vouched_for)
 	CHECK_INT(symlink("../s", fixture_path(&f, "c/out")), 0);
 	CHECK_INT(symlink("/etc/passwd", fixture_path(&f, "c/abs")), 0);
 	CHECK(!credential_secret("credential:out", f.uid, true, &err));
-	CHECK_STR(err.text, "in $CREDENTIALS_DIRECTORY: out leads out of its directory — let its link stay inside");
+	CHECK_STR(err.text, "in $CREDENTIALS_DIRECTORY: out leads out of its directory — let its "
+			    "link stay inside");
 	CHECK(!credential_secret("credential:abs", f.uid, true, &err));
 	CHECK(!credential_secret("credential:..", f.uid, true, &err));
 	CHECK(!credential_secret("credential:.", f.uid, true, &err));
 	CHECK(!credential_secret("credential:gone", f.uid, true, &err));
-	CHECK_STR(err.text, "in $CREDENTIALS_DIRECTORY: gone does not exist — put the secret there or mend the path");
+	CHECK_STR(err.text, "in $CREDENTIALS_DIRECTORY: gone does not exist — put the secret there "
+			    "or mend the path");
 	end();
 }
 
@@ -326,7 +353,8 @@ TEST(the_umask_changes_nothing)
 	int fd = open(fixture_path(&f, "loose"), O_WRONLY | O_CREAT, 0666);
 
 	CHECK(fd >= 0 && write(fd, "x", 1) == 1 && close(fd) == 0);
-	CHECK_STR(refusal("loose", true), "group or others have access to loose (mode 0666) — chmod 600 loose");
+	CHECK_STR(refusal("loose", true),
+		  "group or others have access to loose (mode 0666) — chmod 600 loose");
 	umask(old);
 	end();
 }

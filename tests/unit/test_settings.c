@@ -22,7 +22,9 @@ static const struct config_section *section(const char *name)
 /* The settings of a text, with the notes that came; the caller unrefs. */
 static struct settings *read_text(struct fixture *f, const char *text, struct config_notes *notes)
 {
-	struct places places = { .config_option = strdup(f->dir), .state_option = strdup("/s"), .runtime_option = strdup("/r") };
+	struct places places = { .config_option = strdup(f->dir),
+				 .state_option = strdup("/s"),
+				 .runtime_option = strdup("/r") };
 	struct err err = { 0 };
 
 	fixture_write(f, "sftokend.conf", text);
@@ -70,7 +72,8 @@ TEST(every_limit_reaches_its_own_field)
 		CHECK(*limit_at(&a, key) != value);
 		*limit_at(&b, key) = *limit_at(&a, key);
 		CHECK(!memcmp(&a.limits, &b.limits, sizeof(a.limits)));
-		snprintf(text, sizeof(text), "%lld%s", (long long)key->max + 1, key->type == CONFIG_DURATION ? "ms" : "");
+		snprintf(text, sizeof(text), "%lld%s", (long long)key->max + 1,
+			 key->type == CONFIG_DURATION ? "ms" : "");
 		CHECK_INT(config_set(key, &b, text, &err), -ERR_ADMIN);
 		CHECK(key->meaning && *key->meaning);
 		for (size_t j = 0; j < i; j++)
@@ -120,13 +123,18 @@ TEST(every_other_key_is_read)
 	struct fixture f;
 
 	fixture_init(&f);
-	struct settings *s = read_text(&f,
+	struct settings *s = read_text(
+		&f,
 		"[Daemon]\nUser=svc\nAdminGroup=adm\nDefaultCredential=prod\n"
-		"[Network]\nCaFile=@DIR@/sftokend.conf\nConnectTimeout=2s\nTimeout=9s\nProxy=http://proxy.example:3128\n"
+		"[Network]\nCaFile=@DIR@/sftokend.conf\nConnectTimeout=2s\nTimeout=9s\nProxy=http:/"
+		"/proxy.example:3128\n"
 		"AllowedHosts=*.example.com 127.0.0.1:8443\n"
 		"[Log]\nLevel=debug\nFormat=json\n"
-		"[Listener jobs]\nInterface=broker\nPath=/run/jobs\nMode=0666\nGroup=jobs\nCredential=prod etl-*\n"
-		"[Listener manager]\nDisabled=yes\n", &notes);
+		"[Listener "
+		"jobs]\nInterface=broker\nPath=/run/jobs\nMode=0666\nGroup=jobs\nCredential=prod "
+		"etl-*\n"
+		"[Listener manager]\nDisabled=yes\n",
+		&notes);
 
 	REQUIRE(s);
 	CHECK_INT(notes.n, 0);
@@ -177,41 +185,66 @@ TEST(without_a_file_everything_has_its_default)
 static const struct {
 	const char *text, *said;
 } mistakes[] = {
-	{ "[Daemon]\nUser=a b\n", "sftokend.conf:2: User= is not a user name — write a name or a number\n" },
-	{ "[Daemon]\nAdminGroup=a/b\n", "sftokend.conf:2: AdminGroup= is not a group name — write a name or a number\n" },
-	{ "[Network]\nCaFile=ca.pem\n", "sftokend.conf:2: CaFile= is not absolute — begin it with /\n" },
+	{ "[Daemon]\nUser=a b\n",
+	  "sftokend.conf:2: User= is not a user name — write a name or a number\n" },
+	{ "[Daemon]\nAdminGroup=a/b\n",
+	  "sftokend.conf:2: AdminGroup= is not a group name — write a name or a number\n" },
+	{ "[Network]\nCaFile=ca.pem\n",
+	  "sftokend.conf:2: CaFile= is not absolute — begin it with /\n" },
 	{ "[Network]\nCaFile=/nonexistent/ca.pem\n",
-	  "sftokend.conf:2: CaFile=/nonexistent/ca.pem: No such file or directory — name a PEM file with certificates\n" },
-	{ "[Network]\nCaFile=/\n", "sftokend.conf:2: CaFile=/ is not a regular file — name a PEM file with certificates\n" },
-	{ "[Network]\nConnectTimeout=20s\n", "sftokend.conf:2: ConnectTimeout= is longer than Timeout= — make it shorter\n" },
-	{ "[Network]\nAllowedHosts=*.salesforce.com *x\n", "sftokend.conf:2: AllowedHosts=*x is not a host — write HOST, HOST:PORT or *.DOMAIN\n" },
+	  "sftokend.conf:2: CaFile=/nonexistent/ca.pem: No such file or directory — name a PEM "
+	  "file with certificates\n" },
+	{ "[Network]\nCaFile=/\n",
+	  "sftokend.conf:2: CaFile=/ is not a regular file — name a PEM file with certificates\n" },
+	{ "[Network]\nConnectTimeout=20s\n",
+	  "sftokend.conf:2: ConnectTimeout= is longer than Timeout= — make it shorter\n" },
+	{ "[Network]\nAllowedHosts=*.salesforce.com *x\n",
+	  "sftokend.conf:2: AllowedHosts=*x is not a host — write HOST, HOST:PORT or *.DOMAIN\n" },
 	{ "[Network]\nProxy=http://me:pw@proxy:1\n",
-	  "sftokend.conf:2: Proxy=: the URL holds a user or a password — remove everything up to the @\n" },
-	{ "[Network]\nProxy=https://proxy:1\n", "sftokend.conf:2: Proxy= is not an HTTP proxy — write http://HOST:PORT\n" },
+	  "sftokend.conf:2: Proxy=: the URL holds a user or a password — remove everything up to "
+	  "the @\n" },
+	{ "[Network]\nProxy=https://proxy:1\n",
+	  "sftokend.conf:2: Proxy= is not an HTTP proxy — write http://HOST:PORT\n" },
 	{ "[Limits]\nBackoffFirst=10s\nBackoffMax=5s\n",
 	  "sftokend.conf:2: BackoffFirst= is more than BackoffMax= — change one of them\n" },
-	{ "[Limits]\nMaxWait=10s\n", "sftokend.conf:2: DefaultWait= is more than MaxWait= — change one of them\n" },
-	{ "[Limits]\nMaxConnections=10\n",
-	  "sftokend.conf:2: MaxConnections=10 leaves nothing beside ReservedConnections=32 — change one of them\n" },
-	{ "[Store]\nKey=auto\n", "sftokend.conf:2: Key= is not available in this version — remove the line\n" },
-	{ "[Log]\nFormat=journal\n", "sftokend.conf:2: Format=journal is not available in this version — choose another one\n" },
-	{ "[Log]\nLevel=loud\n", "sftokend.conf:2: Level=loud is unknown — write one of: err, warning, notice, info, debug\n" },
+	{ "[Limits]\nMaxWait=10s\n",
+	  "sftokend.conf:2: DefaultWait= is more than MaxWait= — change one of them\n" },
+	{ "[Limits]\nMaxConnections=10\n", "sftokend.conf:2: MaxConnections=10 leaves nothing "
+					   "beside ReservedConnections=32 — change one of them\n" },
+	{ "[Store]\nKey=auto\n",
+	  "sftokend.conf:2: Key= is not available in this version — remove the line\n" },
+	{ "[Log]\nFormat=journal\n", "sftokend.conf:2: Format=journal is not available in this "
+				     "version — choose another one\n" },
+	{ "[Log]\nLevel=loud\n", "sftokend.conf:2: Level=loud is unknown — write one of: err, "
+				 "warning, notice, info, debug\n" },
 	{ "[Listener x]\nInterface=credential\nPath=/run/x\n",
-	  "sftokend.conf:2: Interface=credential is not available in this version — choose another one\n" },
+	  "sftokend.conf:2: Interface=credential is not available in this version — choose another "
+	  "one\n" },
 	{ "[Listener x]\nFileDescriptorName=x\nPath=/run/x\n",
-	  "sftokend.conf:2: FileDescriptorName= is not available in this version — remove the line\n" },
-	{ "[Listener x]\nMode=660\n", "sftokend.conf: [Listener x] Path= is missing — say where the socket is\n" },
-	{ "[Listener x]\nPath=run/x\n", "sftokend.conf:2: [Listener x] Path= is not absolute — begin it with /\n" },
-	{ "[Listener x]\nPath=/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
-	  "sftokend.conf:2: [Listener x] Path= has more than 107 bytes, which no socket can have — shorten it\n" },
+	  "sftokend.conf:2: FileDescriptorName= is not available in this version — remove the "
+	  "line\n" },
+	{ "[Listener x]\nMode=660\n",
+	  "sftokend.conf: [Listener x] Path= is missing — say where the socket is\n" },
+	{ "[Listener x]\nPath=run/x\n",
+	  "sftokend.conf:2: [Listener x] Path= is not absolute — begin it with /\n" },
+	{ "[Listener "
+	  "x]\nPath=/"
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	  "aaaaaaaaaaaaaaaaaaa\n",
+	  "sftokend.conf:2: [Listener x] Path= has more than 107 bytes, which no socket can have — "
+	  "shorten it\n" },
 	{ "[Listener x]\nPath=/run/x\n[Listener y]\nPath=/run/x\n",
-	  "sftokend.conf:4: [Listener y] Path= is the one of another [Listener] — choose another\n" },
+	  "sftokend.conf:4: [Listener y] Path= is the one of another [Listener] — choose "
+	  "another\n" },
 	{ "[Listener broker]\nInterface=manager\n",
-	  "sftokend.conf:2: [Listener broker] Interface= cannot be changed for this name — choose another name for the section\n" },
+	  "sftokend.conf:2: [Listener broker] Interface= cannot be changed for this name — choose "
+	  "another name for the section\n" },
 	{ "[Listener x]\nInterface=manager\nPath=/run/x\nCredential=a\n",
-	  "sftokend.conf:4: [Listener x] Credential= does not fit Interface=manager — remove the line\n" },
+	  "sftokend.conf:4: [Listener x] Credential= does not fit Interface=manager — remove the "
+	  "line\n" },
 	{ "[Listener x]\nPath=/run/x\nCredential=a/b\n",
-	  "sftokend.conf:3: [Listener x] Credential= holds something that no name matches — names or globs with * ? [ ]\n" },
+	  "sftokend.conf:3: [Listener x] Credential= holds something that no name matches — names "
+	  "or globs with * ? [ ]\n" },
 	{ "[Listener broker]\nDisabled=yes\n[Listener manager]\nDisabled=yes\n",
 	  ": every [Listener] is disabled — nobody could reach the daemon\n" },
 };
@@ -244,9 +277,12 @@ TEST(drop_ins_are_read_in_the_order_of_their_names)
 
 	fixture_init(&f);
 	fixture_good(&f);
-	fixture_write(&f, "sftokend.conf", "[Limits]\nMaxRequestsPerHour=1\nBackoffMax=10s\nMaxRequestsPerLife=3\n");
-	fixture_write(&f, "sftokend.conf.d/20.conf", "[Limits]\nMaxRequestsPerHour=20\nMaxRequestsPerLife=\n");
-	fixture_write(&f, "sftokend.conf.d/10.conf", "[Limits]\nMaxRequestsPerHour=10\nBackoffMax=20s\n");
+	fixture_write(&f, "sftokend.conf",
+		      "[Limits]\nMaxRequestsPerHour=1\nBackoffMax=10s\nMaxRequestsPerLife=3\n");
+	fixture_write(&f, "sftokend.conf.d/20.conf",
+		      "[Limits]\nMaxRequestsPerHour=20\nMaxRequestsPerLife=\n");
+	fixture_write(&f, "sftokend.conf.d/10.conf",
+		      "[Limits]\nMaxRequestsPerHour=10\nBackoffMax=20s\n");
 	fixture_write(&f, "sftokend.conf.d/.99.conf", "[Limits]\nMaxRequestsPerHour=99\n");
 	fixture_write(&f, "sftokend.conf.d/99.conf~", "[Nonsense]\n");
 	CHECK_STR(fixture_check(&f), "");
@@ -265,7 +301,8 @@ TEST(a_config_map_may_be_mounted)
 	fixture_good(&f);
 	fixture_write(&f, "sftokend.conf.d/..2026_01/a.conf", "[Limits]\nMaxRequestsPerHour=11\n");
 	fixture_write(&f, "credentials/..2026_01/two.conf",
-		      "[Credential]\nGrantType=client_credentials\nLoginUrl=https://two.my.salesforce.com\nClientId=2\nClientSecret=file:@DIR@/secret.txt\n");
+		      "[Credential]\nGrantType=client_credentials\nLoginUrl=https://"
+		      "two.my.salesforce.com\nClientId=2\nClientSecret=file:@DIR@/secret.txt\n");
 	CHECK_INT(symlink("..2026_01", fixture_path(&f, "sftokend.conf.d/..data")), 0);
 	CHECK_INT(symlink("..data/a.conf", fixture_path(&f, "sftokend.conf.d/a.conf")), 0);
 	CHECK_INT(symlink("..2026_01", fixture_path(&f, "credentials/..data")), 0);
@@ -283,14 +320,23 @@ TEST(files_that_others_may_write_are_refused)
 		mode_t mode;
 		const char *said;
 	} rows[] = {
-		{ "sftokend.conf", 0666, "sftokend.conf: others may write it (mode 0666) — chmod go-w @DIR@/sftokend.conf\n" },
-		{ "sftokend.conf", 0664, "sftokend.conf: others may write it (mode 0664) — chmod go-w @DIR@/sftokend.conf\n" },
-		{ "sftokend.conf.d", 0777, "sftokend.conf.d: others may write it (mode 0777) — chmod go-w @DIR@/sftokend.conf.d\n" },
+		{ "sftokend.conf", 0666,
+		  "sftokend.conf: others may write it (mode 0666) — chmod go-w "
+		  "@DIR@/sftokend.conf\n" },
+		{ "sftokend.conf", 0664,
+		  "sftokend.conf: others may write it (mode 0664) — chmod go-w "
+		  "@DIR@/sftokend.conf\n" },
+		{ "sftokend.conf.d", 0777,
+		  "sftokend.conf.d: others may write it (mode 0777) — chmod go-w "
+		  "@DIR@/sftokend.conf.d\n" },
 		{ "sftokend.conf.d/a.conf", 0646,
-		  "sftokend.conf.d/a.conf: others may write it (mode 0646) — chmod go-w @DIR@/sftokend.conf.d/a.conf\n" },
-		{ "credentials", 0775, "credentials: others may write it (mode 0775) — chmod go-w @DIR@/credentials\n" },
+		  "sftokend.conf.d/a.conf: others may write it (mode 0646) — chmod go-w "
+		  "@DIR@/sftokend.conf.d/a.conf\n" },
+		{ "credentials", 0775,
+		  "credentials: others may write it (mode 0775) — chmod go-w @DIR@/credentials\n" },
 		{ "credentials/good.conf", 0622,
-		  "credentials/good.conf: others may write it (mode 0622) — chmod go-w @DIR@/credentials/good.conf\n" },
+		  "credentials/good.conf: others may write it (mode 0622) — chmod go-w "
+		  "@DIR@/credentials/good.conf\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -341,7 +387,8 @@ TEST(odd_files_are_refused)
 	fixture_write_bytes(&f, "sftokend.conf", big, (1 << 20), 0644);
 	CHECK_STR(fixture_check(&f), "");
 	fixture_write_bytes(&f, "sftokend.conf", big, (1 << 20) + 1, 0644);
-	CHECK_STR(fixture_check(&f), "sftokend.conf: it is larger than 1 MiB — this is no configuration file\n");
+	CHECK_STR(fixture_check(&f),
+		  "sftokend.conf: it is larger than 1 MiB — this is no configuration file\n");
 	unlink(fixture_path(&f, "sftokend.conf"));
 	CHECK_INT(mkfifo(fixture_path(&f, "sftokend.conf"), 0600), 0);
 	CHECK_STR(fixture_check(&f), "sftokend.conf: it is not a regular file — remove it\n");
@@ -393,7 +440,10 @@ TEST(a_user_has_those_of_xdg)
 
 TEST(options_come_first_and_become_absolute)
 {
-	struct places p = { .user_mode = true, .config_option = strdup("/a"), .state_option = strdup("/b"), .runtime_option = strdup("c") };
+	struct places p = { .user_mode = true,
+			    .config_option = strdup("/a"),
+			    .state_option = strdup("/b"),
+			    .runtime_option = strdup("c") };
 
 	CHECK_INT(chdir("/usr"), 0);
 	CHECK_INT(resolve(&p), 0);
@@ -435,7 +485,10 @@ TEST(a_listener_may_be_removed_or_changed)
 	struct fixture f;
 
 	fixture_init(&f);
-	struct settings *s = read_text(&f, "[Listener manager]\nDisabled=yes\n[Listener broker]\nMode=0666\n[Listener x]\nPath=/x\n", &notes);
+	struct settings *s = read_text(&f,
+				       "[Listener manager]\nDisabled=yes\n[Listener "
+				       "broker]\nMode=0666\n[Listener x]\nPath=/x\n",
+				       &notes);
 	const struct listener_settings *l = settings_listeners(s, &p, NULL);
 
 	REQUIRE(l && l->next);
@@ -457,12 +510,18 @@ TEST(hosts_are_allowed_by_label)
 		const char *pattern, *url;
 		bool allowed;
 	} rows[] = {
-		{ "*.salesforce.com", "https://a.my.salesforce.com", true }, { "*.salesforce.com", "https://A.Salesforce.COM/", true },
-		{ "*.salesforce.com", "https://salesforce.com", false },     { "*.salesforce.com", "https://evilsalesforce.com", false },
-		{ "*.salesforce.com", "https://a.salesforce.com.evil.com", false }, { "*.salesforce.com", "https://a.salesforce.com:8443", false },
-		{ "*.salesforce.com:8443", "https://a.salesforce.com:8443", true }, { "a.example", "https://a.example:443/x", true },
-		{ "127.0.0.1:1", "http://127.0.0.1:1", true },		     { "127.0.0.1", "http://127.0.0.1:1", false },
-		{ "[::1]:2", "http://[::1]:2", true },			     { "[::1]:2", "http://[::1]:3", false },
+		{ "*.salesforce.com", "https://a.my.salesforce.com", true },
+		{ "*.salesforce.com", "https://A.Salesforce.COM/", true },
+		{ "*.salesforce.com", "https://salesforce.com", false },
+		{ "*.salesforce.com", "https://evilsalesforce.com", false },
+		{ "*.salesforce.com", "https://a.salesforce.com.evil.com", false },
+		{ "*.salesforce.com", "https://a.salesforce.com:8443", false },
+		{ "*.salesforce.com:8443", "https://a.salesforce.com:8443", true },
+		{ "a.example", "https://a.example:443/x", true },
+		{ "127.0.0.1:1", "http://127.0.0.1:1", true },
+		{ "127.0.0.1", "http://127.0.0.1:1", false },
+		{ "[::1]:2", "http://[::1]:2", true },
+		{ "[::1]:2", "http://[::1]:3", false },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -481,13 +540,38 @@ TEST(hosts_are_allowed_by_label)
 TEST(urls_that_can_be_read_in_two_ways_are_refused)
 {
 	static const char *const bad[] = {
-		"", "a.example", "ftp://a.example", "https://", "https:///x", "https://a b", "https://a.example:", "https://a.example:0",
-		"https://a.example:65536", "https://a.example:1:2", "https://u@a.example", "https://a.example?x", "https://a.example#x",
-		"https://a.example/x?y", "https://a..example", "https://.a", "https://a.", "https://-a.example", "https://a%2eb",
-		"https://a.example/%2e", "https://a.example/../x", "https://a.example/x/..", "https://a.example//x", "https://a\\b",
-		"https://[::1", "https://::1", "https://[::1]x", "https://b\xc3\xbc.example", "https://*.example",
+		"",
+		"a.example",
+		"ftp://a.example",
+		"https://",
+		"https:///x",
+		"https://a b",
+		"https://a.example:",
+		"https://a.example:0",
+		"https://a.example:65536",
+		"https://a.example:1:2",
+		"https://u@a.example",
+		"https://a.example?x",
+		"https://a.example#x",
+		"https://a.example/x?y",
+		"https://a..example",
+		"https://.a",
+		"https://a.",
+		"https://-a.example",
+		"https://a%2eb",
+		"https://a.example/%2e",
+		"https://a.example/../x",
+		"https://a.example/x/..",
+		"https://a.example//x",
+		"https://a\\b",
+		"https://[::1",
+		"https://::1",
+		"https://[::1]x",
+		"https://b\xc3\xbc.example",
+		"https://*.example",
 	};
-	static const char *const bad_patterns[] = { "", "*", "*.", "*x", "a.*.b", "**.a", "https://a", "a:0", "a/b", "*.[::1]" };
+	static const char *const bad_patterns[] = { "",	    "*",	 "*.",	"*x",  "a.*.b",
+						    "**.a", "https://a", "a:0", "a/b", "*.[::1]" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct url u;
