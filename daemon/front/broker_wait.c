@@ -112,7 +112,6 @@ static void move(struct list *to, struct list *from, struct entry *entry)
 		struct waiting *w = LIST_OWNER(struct waiting, link, n);
 
 		w->entry = entry;
-		w->ask.claimed_ms = 0; /* another mint knows nothing of the claim */
 		list_append(to, n);
 	}
 }

@@ -232,6 +232,39 @@ TEST(a_check_that_could_not_tell_is_unavailable_for_the_reporter)
 	fixture_end(f);
 }
 
+TEST(a_claim_after_the_verdict_is_a_new_one)
+{
+	struct front *f = with_token();
+	struct connection *c = user(500);
+
+	for (unsigned i = 1; i <= 3; i++) {
+		caller_get(c, "{'rejectedGeneration':7}");
+		CHECK_INT(mint_heard(LINK_REPORT), i);
+		mint_say("{'type':'Verdict','credential':'prod','generation':7,'at_ms':%lld,'next_check_ms':%lld,'alive':true}",
+			 (long long)fixture_now(), (long long)fixture_now() + 60 * S);
+		CHECK(strstr(caller_heard(c), "token_accepted_by_server"));
+		pass(60 * S);
+	}
+	fixture_end(f);
+}
+
+TEST(a_mint_that_answers_without_trying_is_asked_once_a_second)
+{
+	struct front *f = with_cold();
+	struct connection *c = user(500);
+
+	caller_get(c, "{}");
+	for (int i = 0; i < 100; i++) {
+		pass(50);
+		mint_say("{'type':'Problem','credential':'prod'}");
+	}
+	CHECK_INT(mint_heard(LINK_WANT), 1 + 5);
+	pass(1000);
+	CHECK_INT(mint_heard(LINK_WANT), 1 + 6);
+	CHECK(caller_waits(c));
+	fixture_end(f);
+}
+
 TEST(report_rejected_does_not_wait)
 {
 	struct front *f = with_token();

@@ -86,6 +86,54 @@ TEST(the_old_table_serves_until_synced)
 	fixture_end(f);
 }
 
+TEST(each_new_mint_is_told_all_of_it)
+{
+	struct front *f = with_two();
+
+	for (unsigned i = 1; i <= 3; i++) {
+		mint_dies();
+		mint_comes();
+		CHECK_INT(mint_heard(LINK_HAVE), 2 * i);
+		CHECK_INT(mint_heard(LINK_HAVE_ALL), i);
+	}
+	fixture_end(f);
+}
+
+/* The new table is told in the same words as the old one: what a connection remembers must not lead into the old one. */
+TEST(the_shortcut_finds_its_way_in_the_new_table)
+{
+	struct front *f = with_two();
+	struct connection *c = user(500);
+
+	caller_get(c, "{'credential':'prod'}");
+	caller_get(c, "{'credential':'prod'}");
+	for (int i = 0; i < 3; i++) {
+		mint_dies();
+		mint_comes();
+		mint_rules("");
+		mint_credential("prod", 500, "");
+		mint_publish("prod", 9, "");
+		mint_credential("test", 500, "");
+		mint_publish("test", 3, "");
+		mint_say("{'type':'Synced'}");
+		caller_heard(c);
+		caller_get(c, "{'credential':'prod'}");
+		CHECK(GOT_TOKEN(c, 9));
+	}
+	fixture_end(f);
+}
+
+TEST(a_second_synced_changes_nothing)
+{
+	struct front *f = with_two();
+	struct connection *c = user(500);
+
+	mint_say("{'type':'Synced'}");
+	caller_get(c, "{'credential':'prod'}");
+	CHECK(GOT_TOKEN(c, 7));
+	fixture_end(f);
+}
+
 TEST(who_waits_crosses_the_exchange)
 {
 	struct front *f = with_two();
