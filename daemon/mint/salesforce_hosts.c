@@ -6,10 +6,6 @@
 
 enum { URL_MAX = 1024 };
 
-static const char *const default_hosts[] = { "*.salesforce.com", "*.my.site.com", "*.salesforce.mil",
-					     "*.my.sfcrmproducts.cn" };
-enum { DEFAULT_HOSTS = sizeof default_hosts / sizeof default_hosts[0] };
-
 int salesforce_parse_url(const char *url, struct url *out, struct err *err)
 {
 	*out = (struct url){ 0 };
@@ -86,14 +82,17 @@ int salesforce_hosts(struct config_list *out, const struct config_list *configur
 		     struct err *err)
 {
 	bool given = configured && configured->n;
-	size_t n = given ? configured->n : DEFAULT_HOSTS;
+	size_t n = 0;
 	bool ok;
 
+	while (given ? n < configured->n : settings_default_hosts[n] != NULL)
+		n++;
 	*out = (struct config_list){ .items = calloc(n + 1, sizeof *out->items) };
 	if (!out->items)
 		return err_oom(err);
 	for (; out->n < n; out->n++) {
-		out->items[out->n] = strdup(given ? configured->items[out->n] : default_hosts[out->n]);
+		out->items[out->n] =
+			strdup(given ? configured->items[out->n] : settings_default_hosts[out->n]);
 		if (!out->items[out->n])
 			break;
 	}
