@@ -15,18 +15,21 @@ struct record {
 	char name[];
 };
 
-static struct record *find(const struct audit *a, uint64_t hash, uint32_t uid, int32_t pid, int64_t generation, const char *name)
+static struct record *find(const struct audit *a, uint64_t hash, uint32_t uid, int32_t pid,
+			   int64_t generation, const char *name)
 {
 	for (struct map_node *n = map_first(&a->records, hash); n; n = map_next(n)) {
 		struct record *r = MAP_OWNER(struct record, node, n);
 
-		if (r->uid == uid && r->pid == pid && r->generation == generation && strcmp(r->name, name) == 0)
+		if (r->uid == uid && r->pid == pid && r->generation == generation &&
+		    strcmp(r->name, name) == 0)
 			return r;
 	}
 	return NULL;
 }
 
-static struct record *add(struct audit *a, uint64_t hash, uint32_t uid, int32_t pid, int64_t generation, const char *name)
+static struct record *add(struct audit *a, uint64_t hash, uint32_t uid, int32_t pid,
+			  int64_t generation, const char *name)
 {
 	size_t size = strlen(name) + 1;
 	struct record *r;
@@ -47,8 +50,8 @@ static struct record *add(struct audit *a, uint64_t hash, uint32_t uid, int32_t 
 	return r;
 }
 
-static bool tell(struct audit *a, const char *name, int64_t generation, uint32_t uid, int32_t pid, int64_t count,
-		 const char *reason)
+static bool tell(struct audit *a, const char *name, int64_t generation, uint32_t uid, int32_t pid,
+		 int64_t count, const char *reason)
 {
 	struct link_served m = {
 		.credential = name,
@@ -62,10 +65,11 @@ static bool tell(struct audit *a, const char *name, int64_t generation, uint32_t
 	return a->send(&m, a->arg);
 }
 
-void audit_served(struct audit *a, uint32_t uid, int32_t pid, const char *name, uint64_t name_hash, int64_t generation,
-		  const char *reason)
+void audit_served(struct audit *a, uint32_t uid, int32_t pid, const char *name, uint64_t name_hash,
+		  int64_t generation, const char *reason)
 {
-	uint64_t hash = map_mix(map_mix(name_hash, (uint64_t)uid << 32 | (uint32_t)pid), (uint64_t)generation);
+	uint64_t hash = map_mix(map_mix(name_hash, (uint64_t)uid << 32 | (uint32_t)pid),
+				(uint64_t)generation);
 	struct record *r = find(a, hash, uid, pid, generation, name);
 
 	if (r) {
@@ -99,7 +103,8 @@ static void tell_record(struct map_node *node, void *arg)
 	if (!round->counts)
 		return;
 	if (r->count > 0 && !round->full) {
-		round->full = !tell(round->audit, r->name, r->generation, r->uid, r->pid, r->count, NULL);
+		round->full = !tell(round->audit, r->name, r->generation, r->uid, r->pid, r->count,
+				    NULL);
 		if (!round->full)
 			r->count = 0;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who got which token: the first (uid, pid, credential, generation) is told to the mint at once, later ones are counted and told once a minute, so that
- * a warm get costs no message. The table is bounded; what does not fit is told each time.
+ * Who got which token: the first (uid, pid, credential, generation) is told to the mint at once,
+ * later ones are counted and told once a minute, so that a warm get costs no message. The table is
+ * bounded; what does not fit is told each time.
  */
 #ifndef FRONT_AUDIT_H
 #define FRONT_AUDIT_H
@@ -23,9 +24,12 @@ struct audit {
 };
 
 /* name_hash: of the credential's name. reason: as the caller sent it, or NULL. */
-void audit_served(struct audit *a, uint32_t uid, int32_t pid, const char *name, uint64_t name_hash, int64_t generation,
-		  const char *reason);
-/* Once a minute: tells the counts, as many as the link takes (the others stay), and forgets who did nothing since the last time. */
+void audit_served(struct audit *a, uint32_t uid, int32_t pid, const char *name, uint64_t name_hash,
+		  int64_t generation, const char *reason);
+/*
+ * Once a minute: tells the counts, as many as the link takes (the others stay), and forgets who did
+ * nothing since the last time.
+ */
 void audit_minute(struct audit *a);
 /* The link has room again: tells what could not be told. */
 void audit_flush(struct audit *a);

@@ -15,7 +15,10 @@ void broker_call(struct connection *c, struct varlink_call *call, void *front);
 /* uid 0 and the service user: reserved connections, no rate limits. */
 bool broker_privileged(const struct front *f, uid_t uid);
 bool broker_allows(const struct caller *c, const struct entry *e);
-/* name NULL: what null means for this caller. NULL: no such credential, or not this caller's; there is no telling which. */
+/*
+ * name NULL: what null means for this caller. NULL: no such credential, or not this caller's; there
+ * is no telling which.
+ */
 struct entry *broker_find(const struct caller *c, const char *name);
 /* Takes one report from the caller's allowance. */
 bool broker_may_report(struct caller *c);
@@ -24,8 +27,8 @@ void broker_no_such(struct caller *c, const char *sent);
 void broker_rate_limited(struct caller *c);
 void broker_shutting_down(struct caller *c);
 /* The error that a judgement came to; sent, wait_s and min_valid_s as the caller gave them. */
-void broker_judged_error(struct caller *c, const struct entry *e, const struct judgement *j, const char *sent, int64_t wait_s,
-			 int64_t min_valid_ms);
+void broker_judged_error(struct caller *c, const struct entry *e, const struct judgement *j,
+			 const char *sent, int64_t wait_s, int64_t min_valid_ms);
 
 /* --- broker_get.c: GetToken and ReportRejected --- */
 
@@ -37,13 +40,17 @@ void broker_forget_request(struct front *f, struct remembered *r); /* takes NULL
 /* The link-independent view that judge() wants, and the judgement. */
 struct judgement broker_judge(struct front *f, struct entry *e, struct judge_ask *ask);
 /* Raises e's Want and Report as the judgement says (sent by front_link_send()). */
-void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j, struct judge_ask *ask, const struct peer *peer);
+void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j,
+		     struct judge_ask *ask, const struct peer *peer);
 /* Sends e's token; more: the call goes on. false: no memory, nothing was sent. */
 bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason);
 
 /* --- broker_wait.c: calls that are not answered yet --- */
 
-/* A waiter for this caller's running call; it is in no list. NULL: no memory, and the error has been sent. */
+/*
+ * A waiter for this caller's running call; it is in no list. NULL: no memory, and the error has
+ * been sent.
+ */
 struct waiting *broker_wait(struct caller *c, struct entry *e, const char *sent);
 /* Takes it out of everything and frees it; the call is still to be answered. */
 void broker_wait_end(struct waiting *w);

@@ -3,6 +3,7 @@
 
 #include "proto/messages.h"
 
+/* clang-format off */
 static const struct varlink_method methods[] = {
 	{ "GetToken", &get_token_table, 0, broker_get_token },
 	{ "WatchToken", &credential_call_table, METHOD_MORE, broker_watch_token },
@@ -10,9 +11,13 @@ static const struct varlink_method methods[] = {
 	{ "ListCredentials", &list_credentials_table, 0, broker_list_credentials },
 	{ "GetCredential", &credential_call_table, 0, broker_get_credential },
 };
+/* clang-format on */
 
 static const struct varlink_interface broker = {
-	BROKER_INTERFACE, broker_description, methods, sizeof(methods) / sizeof(methods[0]),
+	BROKER_INTERFACE,
+	broker_description,
+	methods,
+	sizeof(methods) / sizeof(methods[0]),
 };
 static const struct varlink_interface *const interfaces[] = { &broker };
 
@@ -37,7 +42,8 @@ static const struct globs *globs_of(const struct caller *c)
 
 bool broker_allows(const struct caller *c, const struct entry *e)
 {
-	return policy_allows(&e->access, connection_peer(c->connection), globs_of(c), entry_name(e));
+	return policy_allows(&e->access, connection_peer(c->connection), globs_of(c),
+			     entry_name(e));
 }
 
 struct entry *broker_find(const struct caller *c, const char *name)
@@ -52,7 +58,8 @@ struct entry *broker_find(const struct caller *c, const char *name)
 
 /* --- errors --- */
 
-static void reply_error(struct caller *c, enum broker_error error, const struct broker_error_fields *fields)
+static void reply_error(struct caller *c, enum broker_error error,
+			const struct broker_error_fields *fields)
 {
 	broker_add_error(connection_out(c->connection), error, fields);
 	connection_reply(c->connection, false);
@@ -86,10 +93,12 @@ static const char *default_message(enum broker_error error, const struct judgeme
 	case BROKER_LOGIN_REQUIRED:
 		return "a person has to log in first";
 	case BROKER_NOT_SERVED:
-		return state == STATE_DISABLED ? "the credential is disabled; an administrator can enable it" :
-						 "the credential is suspended; an administrator has to act";
+		return state == STATE_DISABLED
+			       ? "the credential is disabled; an administrator can enable it"
+			       : "the credential is suspended; an administrator has to act";
 	default:
-		return j->of_problem ? "Salesforce gave no token" : "it is not known whether Salesforce still accepts the token";
+		return j->of_problem ? "Salesforce gave no token"
+				     : "it is not known whether Salesforce still accepts the token";
 	}
 }
 
@@ -98,8 +107,8 @@ static struct opt_int number(int64_t value)
 	return (struct opt_int){ .value = value, .set = true };
 }
 
-void broker_judged_error(struct caller *c, const struct entry *e, const struct judgement *j, const char *sent, int64_t wait_s,
-			 int64_t min_valid_ms)
+void broker_judged_error(struct caller *c, const struct entry *e, const struct judgement *j,
+			 const char *sent, int64_t wait_s, int64_t min_valid_ms)
 {
 	struct broker_error_fields fields = {
 		.credential = sent,
@@ -119,7 +128,8 @@ void broker_judged_error(struct caller *c, const struct entry *e, const struct j
 	else if (!j->of_problem && e->last_error && j->error != BROKER_UNAVAILABLE)
 		fields.message = e->last_error;
 	if (!j->alive) {
-		fields.oauth_error = e->problem.oauth_error ? e->problem.oauth_error : "unknown_error";
+		fields.oauth_error = e->problem.oauth_error ? e->problem.oauth_error
+							    : "unknown_error";
 		fields.description = e->problem.description;
 		fields.http_status = number(e->problem.http_status);
 	}
@@ -133,7 +143,8 @@ bool broker_may_report(struct caller *c)
 	struct front *f = c->front;
 
 	if (broker_privileged(f, c->user->uid) ||
-	    bucket_take(&c->user->reports, f->rules.limits.max_reports_per_second, loop_now_ms(f->loop)))
+	    bucket_take(&c->user->reports, f->rules.limits.max_reports_per_second,
+			loop_now_ms(f->loop)))
 		return true;
 	f->counters.value[LIMIT_REPORTS]++;
 	return false;
@@ -144,7 +155,8 @@ static bool may_call(struct caller *c)
 	struct front *f = c->front;
 
 	if (broker_privileged(f, c->user->uid) ||
-	    bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second, loop_now_ms(f->loop)))
+	    bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second,
+			loop_now_ms(f->loop)))
 		return true;
 	f->counters.value[LIMIT_CALLS]++;
 	return false;

@@ -38,8 +38,12 @@ static void raise_want(struct front *f, struct entry *e, const struct judge_ask 
 		e->want_deadline_ms = ask->deadline_ms;
 }
 
-/* One claim about a generation is out at a time; a second one is worth sending only if somebody waits now and nobody did. */
-static bool raise_report(struct front *f, struct entry *e, int64_t deadline_ms, const struct peer *peer)
+/*
+ * One claim about a generation is out at a time; a second one is worth sending only if somebody
+ * waits now and nobody did.
+ */
+static bool raise_report(struct front *f, struct entry *e, int64_t deadline_ms,
+			 const struct peer *peer)
 {
 	int64_t generation = e->token->judge.generation;
 
@@ -57,7 +61,8 @@ static bool raise_report(struct front *f, struct entry *e, int64_t deadline_ms, 
 	return true;
 }
 
-void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j, struct judge_ask *ask, const struct peer *peer)
+void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j,
+		     struct judge_ask *ask, const struct peer *peer)
 {
 	if (j->want)
 		raise_want(f, e, ask);
@@ -87,9 +92,11 @@ bool broker_give(struct caller *c, struct entry *e, int validity, bool more, con
 	if (!ready)
 		return false;
 	size = token_tail(e->token, loop_now_ms(f->loop), more, tail);
-	audit_served(&f->audit, peer->uid, peer->pid, entry_name(e), e->names[0].node.hash, e->token->judge.generation, reason);
+	audit_served(&f->audit, peer->uid, peer->pid, entry_name(e), e->names[0].node.hash,
+		     e->token->judge.generation, reason);
 	f->counters.value[COUNT_TOKENS]++;
-	connection_send_ready(c->connection, secret_bytes(ready), secret_size(ready), tail, size, more);
+	connection_send_ready(c->connection, secret_bytes(ready), secret_size(ready), tail, size,
+			      more);
 	return true;
 }
 
@@ -100,8 +107,12 @@ static struct judge_ask ask_of(const struct remembered *r, const struct front *f
 	int64_t now = loop_now_ms(f->loop);
 
 	return (struct judge_ask){
-		.min_valid_ms = r->min_valid_ms, .rejected = -1, .start_ms = now, .deadline_ms = now + f->rules.limits.default_wait_ms,
-		.allow_stale = r->allow_stale, .first = true,
+		.min_valid_ms = r->min_valid_ms,
+		.rejected = -1,
+		.start_ms = now,
+		.deadline_ms = now + f->rules.limits.default_wait_ms,
+		.allow_stale = r->allow_stale,
+		.first = true,
 	};
 }
 
@@ -129,7 +140,8 @@ static bool give_again(struct caller *c)
 	if (j.what != JUDGE_GIVE || j.want || j.miss)
 		return false;
 	if (!broker_privileged(f, c->user->uid) &&
-	    !bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second, loop_now_ms(f->loop)))
+	    !bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second,
+			 loop_now_ms(f->loop)))
 		return false;
 	return broker_give(c, e, j.validity, false, NULL);
 }
@@ -139,7 +151,8 @@ bool broker_shortcut(struct connection *connection, const char *raw, size_t size
 	struct front *f = front;
 	struct caller *c = connection_data(connection);
 
-	if (c->last && c->last->size == size && memcmp(c->last->bytes, raw, size) == 0 && !f->stopping && give_again(c)) {
+	if (c->last && c->last->size == size && memcmp(c->last->bytes, raw, size) == 0 &&
+	    !f->stopping && give_again(c)) {
 		f->counters.value[COUNT_CALLS]++;
 		f->counters.value[COUNT_SHORTCUTS]++;
 		return true;
@@ -165,13 +178,15 @@ static struct remembered *find_remembered(const struct front *f, uint64_t hash)
 	for (struct map_node *n = map_first(&f->remembered, hash); n; n = map_next(n)) {
 		struct remembered *r = MAP_OWNER(struct remembered, node, n);
 
-		if (r->size == f->candidate_size && memcmp(r->bytes, f->candidate_bytes, r->size) == 0)
+		if (r->size == f->candidate_size &&
+		    memcmp(r->bytes, f->candidate_bytes, r->size) == 0)
 			return r;
 	}
 	return NULL;
 }
 
-static struct remembered *new_remembered(struct front *f, uint64_t hash, const struct get_token_call *p)
+static struct remembered *new_remembered(struct front *f, uint64_t hash,
+					 const struct get_token_call *p)
 {
 	size_t name_size = p->credential ? strlen(p->credential) + 1 : 0;
 	struct remembered *r = calloc(1, sizeof(*r) + f->candidate_size + name_size);
@@ -191,14 +206,19 @@ static struct remembered *new_remembered(struct front *f, uint64_t hash, const s
 	return r;
 }
 
-/* Only what means the same each time: no claim, no reason for the audit. Several connections that send the same share one. */
-static void remember(struct caller *c, const struct varlink_call *call, const struct get_token_call *p, struct entry *e)
+/*
+ * Only what means the same each time: no claim, no reason for the audit. Several connections that
+ * send the same share one.
+ */
+static void remember(struct caller *c, const struct varlink_call *call,
+		     const struct get_token_call *p, struct entry *e)
 {
 	struct front *f = c->front;
 	struct remembered *r;
 	uint64_t hash;
 
-	if (f->candidate != c->connection || call->more || call->oneway || p->reason || p->rejected_generation.set)
+	if (f->candidate != c->connection || call->more || call->oneway || p->reason ||
+	    p->rejected_generation.set)
 		return;
 	hash = map_hash(f->candidate_bytes, f->candidate_size);
 	r = find_remembered(f, hash);
@@ -230,7 +250,8 @@ static void invalid_parameter(struct caller *c, const char *name)
 	connection_reply(c->connection, false);
 }
 
-static struct judge_ask ask_from(const struct front *f, const struct get_token_call *p, bool oneway, int64_t *wait_ms)
+static struct judge_ask ask_from(const struct front *f, const struct get_token_call *p, bool oneway,
+				 int64_t *wait_ms)
 {
 	int64_t now = loop_now_ms(f->loop);
 
@@ -241,14 +262,15 @@ static struct judge_ask ask_from(const struct front *f, const struct get_token_c
 		.min_valid_ms = p->min_valid_s.set ? p->min_valid_s.value * 1000 : -1,
 		.rejected = p->rejected_generation.set ? p->rejected_generation.value : -1,
 		.start_ms = now,
-		.deadline_ms = oneway ? now : now + *wait_ms, /* nobody waits for the answer of a oneway call */
+		/* nobody waits for the answer of a oneway call */
+		.deadline_ms = oneway ? now : now + *wait_ms,
 		.allow_stale = p->allow_stale.value,
 		.first = true,
 	};
 }
 
-static void wait_for_token(struct caller *c, struct entry *e, const struct get_token_call *p, const struct judge_ask *ask,
-			   int64_t wait_s, int64_t until_ms)
+static void wait_for_token(struct caller *c, struct entry *e, const struct get_token_call *p,
+			   const struct judge_ask *ask, int64_t wait_s, int64_t until_ms)
 {
 	struct waiting *w = broker_wait(c, e, p->credential ? p->credential : "");
 
@@ -334,7 +356,9 @@ void broker_report_rejected(void *caller, const struct varlink_call *call, const
 		return;
 	}
 	reply = (struct report_rejected_reply){
-		.accepted = { .value = e->token && e->token->judge.generation == p->generation.value, .set = true },
+		.accepted = { .value = e->token &&
+				       e->token->judge.generation == p->generation.value,
+			      .set = true },
 		.generation = { .value = e->generation, .set = true },
 	};
 	if (reply.accepted.value)

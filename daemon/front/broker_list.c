@@ -12,7 +12,8 @@ static struct opt_int wall_of(int64_t boottime_ms, int64_t now_ms)
 {
 	if (boottime_ms <= 0)
 		return (struct opt_int){ 0 };
-	return (struct opt_int){ .value = (clock_real_ms() + boottime_ms - now_ms) / 1000, .set = true };
+	return (struct opt_int){ .value = (clock_real_ms() + boottime_ms - now_ms) / 1000,
+				 .set = true };
 }
 
 static struct opt_int next_refresh(const struct entry *e, int64_t now_ms)
@@ -35,7 +36,9 @@ static void add_info(struct buf *out, const struct entry *e, int64_t now_ms)
 		.grant_type = e->grant_type,
 		.state = e->judge.state,
 		.instance_url = t ? t->instance_url : NULL,
-		.username = e->username ? e->username : t ? t->username : NULL,
+		.username = e->username ? e->username
+			    : t         ? t->username
+					: NULL,
 		.generation = { .value = e->generation, .set = true },
 		.expires_at = { .value = t ? t->expires_wall : 0, .set = t != NULL },
 		.expiry_source = t ? t->expiry_source : -1,
@@ -49,7 +52,10 @@ static void add_info(struct buf *out, const struct entry *e, int64_t now_ms)
 	fields_encode(&credential_info_table, &info, out);
 }
 
-/* Adds credentials from index at on; returns the name of the last one if there are more for this caller, else NULL. */
+/*
+ * Adds credentials from index at on; returns the name of the last one if there are more for this
+ * caller, else NULL.
+ */
 static const char *add_page(struct caller *c, size_t at, struct buf *out)
 {
 	const struct table *t = &c->front->table;
@@ -66,7 +72,8 @@ static const char *add_page(struct caller *c, size_t at, struct buf *out)
 			continue;
 		buf_clear(&one);
 		add_info(&one, e, now);
-		if (n == LIST_MOST || (n > 0 && out->len + one.len + LIST_FRAME > VARLINK_MESSAGE_MAX))
+		if (n == LIST_MOST ||
+		    (n > 0 && out->len + one.len + LIST_FRAME > VARLINK_MESSAGE_MAX))
 			return last;
 		json_add_raw(out, one.data, one.len);
 		last = entry_name(e);

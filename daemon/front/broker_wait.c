@@ -70,7 +70,8 @@ static void judge_waiter(struct front *f, struct waiting *w)
 	}
 	until = j.until_ms > now ? j.until_ms : now + 1;
 	if (until != w->deadline.due_ms || w->deadline.at == SIZE_MAX)
-		(void)deadlines_set(&f->deadlines, &w->deadline, until); /* it has its place in the heap: this cannot fail */
+		/* it has its place in the heap: this cannot fail */
+		(void)deadlines_set(&f->deadlines, &w->deadline, until);
 	list_remove(&w->link);
 	list_append(&e->waiters, &w->link);
 }
@@ -122,7 +123,8 @@ void broker_move(struct entry *to, struct entry *from)
 	move(&to->watches, &from->watches, to);
 	to->judge.demand_ms = from->judge.demand_ms;
 	/* A claim that nobody waits for must not get lost with the mint that it was made to. */
-	if (from->report_generation > 0 && to->token && to->token->judge.generation == from->report_generation) {
+	if (from->report_generation > 0 && to->token &&
+	    to->token->judge.generation == from->report_generation) {
 		to->report_generation = from->report_generation;
 		to->report_deadline_ms = from->report_deadline_ms;
 		to->report_uid = from->report_uid;

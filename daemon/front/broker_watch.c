@@ -15,8 +15,9 @@ static void end_with(struct waiting *w, const struct judgement *j)
 }
 
 /*
- * "Trouble at Salesforce never ends a watch": of all errors only NotServed does. While the caller has not read the last reply the newest token waits in the
- * credential, so that a slow reader costs nothing.
+ * "Trouble at Salesforce never ends a watch": of all errors only NotServed does. While the caller
+ * has not read the last reply the newest token waits in the credential, so that a slow reader costs
+ * nothing.
  */
 void broker_watch_step(struct waiting *w)
 {
@@ -37,7 +38,8 @@ void broker_watch_step(struct waiting *w)
 		end_with(w, &j);
 		return;
 	}
-	if (!e->token || e->token->judge.generation <= w->watch_sent || connection_busy(c->connection))
+	if (!e->token || e->token->judge.generation <= w->watch_sent ||
+	    connection_busy(c->connection))
 		return;
 	if (j.what != JUDGE_GIVE && w->watch_sent == 0)
 		return;

@@ -54,7 +54,10 @@ void counters_add(const struct counters *c, struct buf *out)
 	}
 }
 
-/* An idle connection that is closed after its time is everyday life, not a limit that somebody ran into. */
+/*
+ * An idle connection that is closed after its time is everyday life, not a limit that somebody ran
+ * into.
+ */
 void counters_log_limits(struct counters *c)
 {
 	for (int i = COUNT_LIMITS; i < COUNTERS; i++) {
@@ -62,8 +65,8 @@ void counters_log_limits(struct counters *c)
 
 		if (since == 0 || i == LIMIT_IDLE_TIMEOUT)
 			continue;
-		log_event(LOG_LEVEL_WARNING, "front.limit", F_STR("limit", names[i]), F_INT("times", since),
-			  F_INT("total", c->value[i]));
+		log_event(LOG_LEVEL_WARNING, "front.limit", F_STR("limit", names[i]),
+			  F_INT("times", since), F_INT("total", c->value[i]));
 		c->logged[i] = c->value[i];
 	}
 }

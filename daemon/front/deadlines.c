@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-int deadlines_init(struct deadlines *d, struct loop *l, void (*fire)(void *arg), void *arg, struct err *err)
+int deadlines_init(struct deadlines *d, struct loop *l, void (*fire)(void *arg), void *arg,
+		   struct err *err)
 {
 	*d = (struct deadlines){ .timer = timer_new(l, fire, arg) };
 	return d->timer ? 0 : err_oom(err);
@@ -74,7 +75,10 @@ int deadlines_set(struct deadlines *d, struct deadline *x, int64_t due_ms)
 	x->due_ms = due_ms;
 	sift_up(d, x->at);
 	sift_down(d, x->at);
-	/* A timer that fires too early finds nothing due and is set anew: only an earlier time needs to be told. */
+	/*
+	 * A timer that fires too early finds nothing due and is set anew: only an earlier time
+	 * needs to be told.
+	 */
 	if (x->at == 0)
 		timer_set(d->timer, due_ms);
 	return 0;

@@ -20,7 +20,8 @@ struct deadlines {
 	struct timer *timer;
 };
 
-int deadlines_init(struct deadlines *d, struct loop *l, void (*fire)(void *arg), void *arg, struct err *err);
+int deadlines_init(struct deadlines *d, struct loop *l, void (*fire)(void *arg), void *arg,
+		   struct err *err);
 void deadlines_fini(struct deadlines *d);
 
 static inline void deadline_init(struct deadline *x)

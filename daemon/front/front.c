@@ -11,7 +11,10 @@
 
 enum {
 	MINUTE_MS = 60 * 1000,
-	/* The mint tells the parts of one change one after the other; a waiter is judged when all of them should be there. */
+	/*
+	 * The mint tells the parts of one change one after the other; a waiter is judged when all
+	 * of them should be there.
+	 */
 	SETTLE_MS = 2,
 };
 
@@ -87,7 +90,8 @@ static void on_accepted(struct listener *l, int sock, struct peer *peer, void *a
 		return;
 	}
 	/* From here on socket and peer are the connection's, also when it cannot be made. */
-	c->connection = connection_open(f->loop, take_fd(&fd), peer, &f->connection_limits, &f->connection_handlers, f, c, NULL);
+	c->connection = connection_open(f->loop, take_fd(&fd), peer, &f->connection_limits,
+					&f->connection_handlers, f, c, NULL);
 	if (!c->connection) {
 		f->counters.value[LIMIT_MEMORY]++;
 		return;
@@ -163,16 +167,21 @@ static void on_removed(struct entry *e, void *arg)
 	broker_gone(e);
 }
 
-/* Once, not at every reload: what is wrong with the descriptor limit does not change while the process runs. */
+/*
+ * Once, not at every reload: what is wrong with the descriptor limit does not change while the
+ * process runs.
+ */
 static void check_descriptors(struct front *f)
 {
 	int64_t wanted = f->rules.limits.max_connections;
 
 	if (f->descriptors >= wanted || f->n_warnings > 0)
 		return;
-	snprintf(f->descriptors_warning, sizeof(f->descriptors_warning),
-		 "at most %lld connections are served, not MaxConnections=%lld: raise the descriptor limit (LimitNOFILE=) to %lld",
-		 (long long)f->descriptors, (long long)wanted, (long long)(wanted + DESCRIPTORS_RESERVE));
+	snprintf(
+		f->descriptors_warning, sizeof(f->descriptors_warning),
+		"at most %lld connections are served, not MaxConnections=%lld: raise the descriptor limit (LimitNOFILE=) to %lld",
+		(long long)f->descriptors, (long long)wanted,
+		(long long)(wanted + DESCRIPTORS_RESERVE));
 	f->warnings[f->n_warnings++] = f->descriptors_warning;
 }
 
@@ -200,7 +209,8 @@ static void enable_listeners(struct front *f, bool enabled)
 static void tell_warnings(struct front *f)
 {
 	for (; !f->told_limits && f->n_warnings > 0; f->told_limits = true)
-		log_event(LOG_LEVEL_WARNING, "front.descriptors", F_STR("warning", f->descriptors_warning));
+		log_event(LOG_LEVEL_WARNING, "front.descriptors",
+			  F_STR("warning", f->descriptors_warning));
 }
 
 static void judge_all(struct front *f)
@@ -242,7 +252,8 @@ static void on_synced(struct table *next, void *arg)
 	f->events->ready(f);
 }
 
-static void on_counters(struct buf *counters, struct buf *listeners, struct text_list *warnings, void *arg)
+static void on_counters(struct buf *counters, struct buf *listeners, struct text_list *warnings,
+			void *arg)
 {
 	struct front *f = arg;
 
@@ -283,14 +294,16 @@ static void on_minute(void *arg)
 
 	counters_log_limits(&f->counters);
 	audit_minute(&f->audit);
-	rates_sweep(&f->rates, f->rules.limits.max_calls_per_second, f->rules.limits.max_reports_per_second, now);
+	rates_sweep(&f->rates, f->rules.limits.max_calls_per_second,
+		    f->rules.limits.max_reports_per_second, now);
 	timer_set(f->minute, now + MINUTE_MS);
 }
 
 void front_write_status(struct front *f)
 {
-	log_event(LOG_LEVEL_NOTICE, "front.status", F_INT("credentials", (int64_t)f->table.n), F_INT("connections", f->connections),
-		  F_INT("waiting", (int64_t)f->deadlines.n), F_INT("calls", f->counters.value[COUNT_CALLS]),
+	log_event(LOG_LEVEL_NOTICE, "front.status", F_INT("credentials", (int64_t)f->table.n),
+		  F_INT("connections", f->connections), F_INT("waiting", (int64_t)f->deadlines.n),
+		  F_INT("calls", f->counters.value[COUNT_CALLS]),
 		  F_INT("tokens", f->counters.value[COUNT_TOKENS]));
 }
 
@@ -299,16 +312,29 @@ void front_write_status(struct front *f)
 static void set_handlers(struct front *f)
 {
 	f->connection_handlers = (struct connection_handlers){
-		.call = broker_call, .raw_call = broker_shortcut, .drained = broker_drained, .closed = on_closed, .limit = on_limit,
+		.call = broker_call,
+		.raw_call = broker_shortcut,
+		.drained = broker_drained,
+		.closed = on_closed,
+		.limit = on_limit,
 	};
-	f->listener_handlers = (struct listener_handlers){ .accepted = on_accepted, .paused = on_paused, .arg = f };
+	f->listener_handlers = (struct listener_handlers){ .accepted = on_accepted,
+							   .paused = on_paused,
+							   .arg = f };
 	f->link_handlers = (struct front_link_handlers){
-		.changed = on_changed, .removed = on_removed, .rules = on_rules, .synced = on_synced, .counters = on_counters,
-		.fatal = on_fatal, .writable = on_writable, .arg = f,
+		.changed = on_changed,
+		.removed = on_removed,
+		.rules = on_rules,
+		.synced = on_synced,
+		.counters = on_counters,
+		.fatal = on_fatal,
+		.writable = on_writable,
+		.arg = f,
 	};
 }
 
-struct front *front_new(struct loop *l, long descriptors, const struct front_events *events, struct err *err)
+struct front *front_new(struct loop *l, long descriptors, const struct front_events *events,
+			struct err *err)
 {
 	struct front *f = calloc(1, sizeof(*f));
 	struct rules defaults;
@@ -319,7 +345,8 @@ struct front *front_new(struct loop *l, long descriptors, const struct front_eve
 	}
 	f->loop = l;
 	f->events = events;
-	f->descriptors = descriptors > 2 * DESCRIPTORS_RESERVE ? descriptors - DESCRIPTORS_RESERVE : descriptors / 2;
+	f->descriptors = descriptors > 2 * DESCRIPTORS_RESERVE ? descriptors - DESCRIPTORS_RESERVE
+							       : descriptors / 2;
 	list_init(&f->unsettled);
 	table_init(&f->table);
 	set_handlers(f);
@@ -328,7 +355,8 @@ struct front *front_new(struct loop *l, long descriptors, const struct front_eve
 	f->link = front_link_new(l, SFTOKEN_VERSION, &f->table, &f->link_handlers, err);
 	f->minute = timer_new(l, on_minute, f);
 	f->settle = timer_new(l, on_settle, f);
-	if (!f->link || !f->minute || !f->settle || deadlines_init(&f->deadlines, l, broker_deadline, f, err) < 0) {
+	if (!f->link || !f->minute || !f->settle ||
+	    deadlines_init(&f->deadlines, l, broker_deadline, f, err) < 0) {
 		front_free(f);
 		err_oom(err);
 		return NULL;

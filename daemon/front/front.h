@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front as a whole: who is connected, who waits, and what the parent and the mint gave it. main.c starts it; broker_*.c answer calls.
+ * The front as a whole: who is connected, who waits, and what the parent and the mint gave it.
+ * main.c starts it; broker_*.c answer calls.
  */
 #ifndef FRONT_FRONT_H
 #define FRONT_FRONT_H
@@ -23,7 +24,10 @@ enum {
 
 struct front;
 
-/* A request that led to a token, and what it means: shared by all connections that sent the same bytes. */
+/*
+ * A request that led to a token, and what it means: shared by all connections that sent the same
+ * bytes.
+ */
 struct remembered {
 	struct map_node node;
 	unsigned refs;
@@ -40,10 +44,12 @@ struct waiting {
 	struct deadline deadline;
 	struct caller *caller;
 	struct entry *entry;
-	const char *sent;   /* credential as the caller wrote it, "" for null; text of the running call */
+	const char *
+		sent; /* credential as the caller wrote it, "" for null; text of the running call */
 	const char *reason; /* the same; NULL: none */
 	struct judge_ask ask;
-	int64_t wait_s, watch_sent; /* watch_sent: the generation that the watch got last, 0: none */
+	/* watch_sent: the generation that the watch got last, 0: none */
+	int64_t wait_s, watch_sent;
 	bool watch;
 };
 
@@ -52,17 +58,18 @@ struct caller {
 	struct front *front;
 	struct connection *connection;
 	struct user *user;
-	struct waiting *waiting;     /* NULL: no call waits */
-	struct remembered *last;     /* the request that was answered last, if it may be answered again without being read */
-	struct entry *last_entry;    /* what it is about, while last_version is the table's */
+	struct waiting *waiting; /* NULL: no call waits */
+	/* the request that was answered last, if it may be answered again without being read */
+	struct remembered *last;
+	struct entry *last_entry; /* what it is about, while last_version is the table's */
 	uint32_t last_version;
-	uint32_t listener;           /* index */
+	uint32_t listener; /* index */
 };
 
 struct front_listener {
 	struct listener *listener;
 	char *name;
-	const struct globs *globs;   /* of front->rules; NULL: gives everything */
+	const struct globs *globs; /* of front->rules; NULL: gives everything */
 	int64_t connections;
 };
 
@@ -77,19 +84,20 @@ struct front {
 	struct front_link_handlers link_handlers;
 	struct front_listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
-	int64_t connections, descriptors; /* descriptors: how many connections the descriptor limit allows */
+	/* descriptors: how many connections the descriptor limit allows */
+	int64_t connections, descriptors;
 	struct rates rates;
 	struct audit audit;
 	struct counters counters;
 	struct deadlines deadlines;
-	struct timer *minute, *settle;    /* settle: judges what changed a moment ago */
-	struct list unsettled;            /* entries of which only a part of the news has come */
+	struct timer *minute, *settle; /* settle: judges what changed a moment ago */
+	struct list unsettled;         /* entries of which only a part of the news has come */
 	struct map remembered;
 	/* The request that is being read, before it is taken apart in place. */
 	const struct connection *candidate;
 	size_t candidate_size;
 	char candidate_bytes[REMEMBERED_MAX];
-	bool open;                        /* LISTENERS_END was there and the sandbox is entered */
+	bool open; /* LISTENERS_END was there and the sandbox is entered */
 	bool synced_once, told_limits, stopping;
 	const char *warnings[4];
 	char descriptors_warning[160];
@@ -105,12 +113,17 @@ struct front_events {
 	void (*fatal)(const char *why);
 };
 
-/* Everything but listeners and link. descriptors: how many the process may have open. NULL and err on failure. */
-struct front *front_new(struct loop *l, long descriptors, const struct front_events *events, struct err *err);
+/*
+ * Everything but listeners and link. descriptors: how many the process may have open. NULL and err
+ * on failure.
+ */
+struct front *front_new(struct loop *l, long descriptors, const struct front_events *events,
+			struct err *err);
 void front_free(struct front *f); /* all connections must be closed; for tests */
 
 /* A listening socket from the parent, taken over; it does not accept yet. */
-int front_add_listener(struct front *f, int fd, const char *name, const char *path, struct err *err);
+int front_add_listener(struct front *f, int fd, const char *name, const char *path,
+		       struct err *err);
 /* All listeners are there and the sandbox is entered: accepting begins with the first Synced. */
 void front_open(struct front *f);
 /* ShuttingDown for all that wait; nobody is accepted any more. */

@@ -12,15 +12,15 @@ struct front_link {
 	const char *build;
 	const struct front_link_handlers *handlers;
 	struct link_handlers link_handlers;
-	struct link_end *end;  /* NULL: no mint */
-	struct table *table;   /* the one that callers are served from */
-	struct table next;     /* the one that is being built */
-	struct rules rules;    /* belong to next */
+	struct link_end *end; /* NULL: no mint */
+	struct table *table;  /* the one that callers are served from */
+	struct table next;    /* the one that is being built */
+	struct rules rules;   /* belong to next */
 	bool have_rules, synced;
-	size_t have_at;        /* index of the next token to tell by Have */
-	bool have_done;        /* HaveAll is sent */
+	size_t have_at; /* index of the next token to tell by Have */
+	bool have_done; /* HaveAll is sent */
 	bool counters_due;
-	struct list unsent;    /* entries whose Want or Report did not fit */
+	struct list unsent; /* entries whose Want or Report did not fit */
 	int64_t log_dropped;
 };
 
@@ -145,10 +145,13 @@ bool front_link_served(const struct link_served *served, void *front_link)
 	return f->synced && send(f, &m) == 1;
 }
 
-void front_link_log(enum log_level level, const char *event, const struct log_field *fields, size_t n, void *front_link)
+void front_link_log(enum log_level level, const char *event, const struct log_field *fields,
+		    size_t n, void *front_link)
 {
 	struct front_link *f = front_link;
-	struct link_message m = { .type = LINK_LOG, .log = { .level = { .value = level, .set = true }, .event = event } };
+	struct link_message m = { .type = LINK_LOG,
+				  .log = { .level = { .value = level, .set = true },
+					   .event = event } };
 	CLEANUP(buf_finip) struct buf b;
 
 	buf_init(&b, PACKET_MAX / 2);
@@ -187,7 +190,8 @@ static void send_counters(struct front_link *f)
 	if (buf_failed(&counters) || buf_failed(&listeners))
 		return;
 	m.counters.counters = (struct json_value){ counters.data, counters.data + counters.len };
-	m.counters.listeners = (struct json_value){ listeners.data, listeners.data + listeners.len };
+	m.counters.listeners = (struct json_value){ listeners.data,
+						    listeners.data + listeners.len };
 	f->counters_due = send(f, &m) != 1;
 }
 
@@ -203,7 +207,8 @@ static void finish_sync(struct front_link *f)
 	rules_fini(&f->rules);
 	f->have_rules = false;
 	while (list_shift(&f->unsent))
-		; /* what stands there belongs to the old table, whose claims synced() carries over */
+		/* what stands there belongs to the old table, whose claims synced() carries over */
+		;
 	f->handlers->synced(&f->next, f->handlers->arg);
 	table_fini(&f->next);
 	table_init(&f->next);
@@ -251,7 +256,8 @@ static void take_remove(struct front_link *f, const char *name)
 /* A claim that is decided, or whose token is gone, is no longer out. */
 static void settle_claim(struct entry *e, enum link_type type)
 {
-	if (type == LINK_VERDICT || !e->token || e->token->judge.generation != e->report_generation) {
+	if (type == LINK_VERDICT || !e->token ||
+	    e->token->judge.generation != e->report_generation) {
 		e->report_generation = 0;
 		e->report = false;
 	}
@@ -313,7 +319,10 @@ static void on_message(const struct link_message *const_m, void *arg)
 	default:
 		rc = take_state(f, &m, &err);
 	}
-	/* A table that misses something would give wrong answers for ever: a new front gets all of it again. */
+	/*
+	 * A table that misses something would give wrong answers for ever: a new front gets all of
+	 * it again.
+	 */
 	if (rc < 0)
 		f->handlers->fatal(err.text, f->handlers->arg);
 }
@@ -372,8 +381,8 @@ bool front_link_synced(const struct front_link *f)
 	return f->synced;
 }
 
-struct front_link *front_link_new(struct loop *l, const char *build, struct table *table, const struct front_link_handlers *h,
-				  struct err *err)
+struct front_link *front_link_new(struct loop *l, const char *build, struct table *table,
+				  const struct front_link_handlers *h, struct err *err)
 {
 	struct front_link *f = calloc(1, sizeof(*f));
 
@@ -383,7 +392,10 @@ struct front_link *front_link_new(struct loop *l, const char *build, struct tabl
 	}
 	*f = (struct front_link){ .loop = l, .build = build, .table = table, .handlers = h };
 	f->link_handlers = (struct link_handlers){
-		.message = on_message, .writable = on_writable, .closed = on_closed, .arg = f,
+		.message = on_message,
+		.writable = on_writable,
+		.closed = on_closed,
+		.arg = f,
 	};
 	table_init(&f->next);
 	rules_init(&f->rules);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/judge.h"
 
-/* Never ask the mint more often than this about a credential for which it has neither an attempt, nor a plan, nor a problem. */
+/*
+ * Never ask the mint more often than this about a credential for which it has neither an attempt,
+ * nor a plan, nor a problem.
+ */
 enum { WANT_AGAIN_MS = 1000 };
-/* The default wish waits for something better until this long before the end of what it could have had. */
+/*
+ * The default wish waits for something better until this long before the end of what it could have
+ * had.
+ */
 enum { GIVE_BEFORE_END_MS = 1000 };
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -47,7 +53,8 @@ static struct judgement too_short(int64_t max_valid_ms)
 }
 
 /* "allowStale: a token whose believed life is over is better than an error" */
-static struct judgement or_stale(struct judgement j, const struct judge_token *t, const struct judge_ask *a, int64_t now_ms)
+static struct judgement or_stale(struct judgement j, const struct judge_token *t,
+				 const struct judge_ask *a, int64_t now_ms)
 {
 	struct judgement instead;
 
@@ -59,7 +66,10 @@ static struct judgement or_stale(struct judgement j, const struct judge_token *t
 	return instead;
 }
 
-/* What an administrator or a person has to mend first; what is JUDGE_WAIT when it is nothing of the kind. */
+/*
+ * What an administrator or a person has to mend first; what is JUDGE_WAIT when it is nothing of the
+ * kind.
+ */
 static struct judgement standing_error(const struct judge_credential *c)
 {
 	struct judgement j = wait_until(0);
@@ -95,11 +105,12 @@ static struct judgement unavailable(const struct judge_credential *c, int64_t no
 }
 
 /*
- * The last attempt failed and none is under way. "If the next attempt is planned later: Unavailable at once with the seconds until it; a first demand
- * after 5 s without one may bring it forward once."
+ * The last attempt failed and none is under way. "If the next attempt is planned later: Unavailable
+ * at once with the seconds until it; a first demand after 5 s without one may bring it forward
+ * once."
  */
-static struct judgement miss_in_backoff(const struct judge_credential *c, const struct judge_ask *a, const struct limits *l,
-					int64_t now_ms)
+static struct judgement miss_in_backoff(const struct judge_credential *c, const struct judge_ask *a,
+					const struct limits *l, int64_t now_ms)
 {
 	struct judgement j = wait_until(a->deadline_ms);
 
@@ -112,8 +123,12 @@ static struct judgement miss_in_backoff(const struct judge_credential *c, const 
 	return unavailable(c, now_ms);
 }
 
-/* Nothing stands in the way of an attempt: ask for one, but do not spin when the mint answers without starting it. */
-static struct judgement miss_in_peace(const struct judge_credential *c, const struct judge_ask *a, int64_t now_ms)
+/*
+ * Nothing stands in the way of an attempt: ask for one, but do not spin when the mint answers
+ * without starting it.
+ */
+static struct judgement miss_in_peace(const struct judge_credential *c, const struct judge_ask *a,
+				      int64_t now_ms)
 {
 	struct judgement j = wait_until(a->deadline_ms);
 
@@ -121,12 +136,14 @@ static struct judgement miss_in_peace(const struct judge_credential *c, const st
 		j.want = true;
 	} else if (c->next_attempt_ms == 0 || c->next_attempt_ms > a->deadline_ms) {
 		j.want = now_ms - c->want_ms >= WANT_AGAIN_MS;
-		j.until_ms = smaller(a->deadline_ms, (j.want ? now_ms : c->want_ms) + WANT_AGAIN_MS);
+		j.until_ms = smaller(a->deadline_ms,
+				     (j.want ? now_ms : c->want_ms) + WANT_AGAIN_MS);
 	}
 	return j;
 }
 
-static struct judgement miss_that_may_pass(const struct judge_credential *c, const struct judge_ask *a, const struct limits *l,
+static struct judgement miss_that_may_pass(const struct judge_credential *c,
+					   const struct judge_ask *a, const struct limits *l,
 					   int64_t now_ms)
 {
 	if (!c->linked || c->want_pending)
@@ -134,8 +151,8 @@ static struct judgement miss_that_may_pass(const struct judge_credential *c, con
 	return in_backoff(c) ? miss_in_backoff(c, a, l, now_ms) : miss_in_peace(c, a, now_ms);
 }
 
-static struct judgement miss(const struct judge_credential *c, const struct judge_ask *a, const struct limits *l,
-			     int64_t now_ms)
+static struct judgement miss(const struct judge_credential *c, const struct judge_ask *a,
+			     const struct limits *l, int64_t now_ms)
 {
 	struct judgement j = wait_until(a->deadline_ms), late;
 
@@ -165,11 +182,11 @@ static struct judgement verdict(const struct judge_credential *c, int64_t now_ms
 }
 
 /*
- * The caller says that the current token is dead. It waits for what the check says; "a claim within the minute waits for the next check if its deadline
- * allows, else it gets the last result".
+ * The caller says that the current token is dead. It waits for what the check says; "a claim within
+ * the minute waits for the next check if its deadline allows, else it gets the last result".
  */
-static struct judgement claim(const struct judge_token *t, const struct judge_credential *c, const struct judge_ask *a,
-			      int64_t now_ms)
+static struct judgement claim(const struct judge_token *t, const struct judge_credential *c,
+			      const struct judge_ask *a, int64_t now_ms)
 {
 	bool known = c->verdict_generation == t->generation;
 	struct judgement j = wait_until(a->deadline_ms);
@@ -185,11 +202,12 @@ static struct judgement claim(const struct judge_token *t, const struct judge_cr
 }
 
 /*
- * The default wish is not met but the token is believed valid: it is given, whatever is left, unless something better is on its way or may be had for
- * the asking.
+ * The default wish is not met but the token is believed valid: it is given, whatever is left,
+ * unless something better is on its way or may be had for the asking.
  */
-static struct judgement short_of_default(const struct judge_token *t, const struct judge_credential *c, const struct judge_ask *a,
-					 int64_t now_ms)
+static struct judgement short_of_default(const struct judge_token *t,
+					 const struct judge_credential *c,
+					 const struct judge_ask *a, int64_t now_ms)
 {
 	int64_t last_moment = smaller(a->deadline_ms, t->deadline_ms - GIVE_BEFORE_END_MS);
 	struct judgement j;
@@ -210,8 +228,9 @@ static int64_t default_wish(const struct judge_token *t, const struct limits *l)
 	return smaller(l->default_min_valid_ms, t->life_ms / 10);
 }
 
-static struct judgement by_default(const struct judge_token *t, const struct judge_credential *c, const struct judge_ask *a,
-				   const struct limits *l, int64_t now_ms)
+static struct judgement by_default(const struct judge_token *t, const struct judge_credential *c,
+				   const struct judge_ask *a, const struct limits *l,
+				   int64_t now_ms)
 {
 	int64_t left = t->deadline_ms - now_ms;
 
@@ -224,8 +243,8 @@ static struct judgement by_default(const struct judge_token *t, const struct jud
 	return or_stale(miss(c, a, l, now_ms), t, a, now_ms);
 }
 
-static struct judgement by_wish(const struct judge_token *t, const struct judge_credential *c, const struct judge_ask *a,
-				const struct limits *l, int64_t now_ms)
+static struct judgement by_wish(const struct judge_token *t, const struct judge_credential *c,
+				const struct judge_ask *a, const struct limits *l, int64_t now_ms)
 {
 	int64_t left = t->deadline_ms - now_ms;
 
@@ -239,8 +258,8 @@ static struct judgement by_wish(const struct judge_token *t, const struct judge_
 	return or_stale(miss(c, a, l, now_ms), t, a, now_ms);
 }
 
-struct judgement judge(const struct judge_token *t, const struct judge_credential *c, const struct judge_ask *a,
-		       const struct limits *limits, int64_t now_ms)
+struct judgement judge(const struct judge_token *t, const struct judge_credential *c,
+		       const struct judge_ask *a, const struct limits *limits, int64_t now_ms)
 {
 	if (c->state == STATE_DISABLED) {
 		struct judgement j = fail(BROKER_NOT_SERVED);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A circular list of embedded nodes: leaving it needs no head, so a waiter can go while its list is being answered, whichever list that is.
+ * A circular list of embedded nodes: leaving it needs no head, so a waiter can go while its list is
+ * being answered, whichever list that is.
  */
 #ifndef FRONT_LIST_H
 #define FRONT_LIST_H
@@ -12,7 +13,7 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_OWNER(type, member, node) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define LIST_OWNER(type, member, node) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {

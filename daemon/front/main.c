@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sftokend-front: the process that callers talk to. It holds access tokens and access rules, has no network and no file, and lives as long as its parent.
+ * sftokend-front: the process that callers talk to. It holds access tokens and access rules, has no
+ * network and no file, and lives as long as its parent.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +46,8 @@ static void on_fatal(const char *why)
 
 static void on_ready(struct front *f)
 {
-	struct control_message m = { .type = CONTROL_READY, .ready = { .ready = { .value = true, .set = true } } };
+	struct control_message m = { .type = CONTROL_READY,
+				     .ready = { .ready = { .value = true, .set = true } } };
 	char status[64];
 
 	snprintf(status, sizeof(status), "serving %zu credentials", f->table.n);
@@ -131,7 +133,8 @@ static void on_parent_gone(void *arg)
 	_exit(EX_OK);
 }
 
-static const struct control_handlers control_handlers = { .message = on_control, .parent_gone = on_parent_gone };
+static const struct control_handlers control_handlers = { .message = on_control,
+							  .parent_gone = on_parent_gone };
 
 /* --- start --- */
 
@@ -148,7 +151,8 @@ static int start(struct err *err)
 {
 	static const int keep[] = { CONTROL_FD };
 
-	if (harden_process(err) < 0 || sandbox_close_descriptors(keep, 1, err) < 0 || warm_up(err) < 0)
+	if (harden_process(err) < 0 || sandbox_close_descriptors(keep, 1, err) < 0 ||
+	    warm_up(err) < 0)
 		return -ERR_INTERNAL;
 	self.loop = loop_new(err);
 	if (!self.loop)

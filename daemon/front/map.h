@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hash table of embedded nodes. Keys stay with their owners: map_first() and map_next() walk the nodes of one hash, newest first, and the caller compares.
- * Hashes are seeded once per process, so that nobody outside can choose names that collide.
+ * A hash table of embedded nodes. Keys stay with their owners: map_first() and map_next() walk the
+ * nodes of one hash, newest first, and the caller compares. Hashes are seeded once per process, so
+ * that nobody outside can choose names that collide.
  */
 #ifndef FRONT_MAP_H
 #define FRONT_MAP_H
@@ -20,7 +21,7 @@ struct map {
 	size_t n, size;          /* size is a power of two */
 };
 
-#define MAP_OWNER(type, member, node) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define MAP_OWNER(type, member, node) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* Draws the seed; before the sandbox is entered. */
 void map_seed(void);
@@ -29,7 +30,10 @@ uint64_t map_hash_text(const char *text);
 /* Mixes one more number into a hash. */
 uint64_t map_mix(uint64_t hash, uint64_t number);
 
-/* Adds node; only the very first one can fail (-1, out of memory): later growth that fails leaves longer chains. */
+/*
+ * Adds node; only the very first one can fail (-1, out of memory): later growth that fails leaves
+ * longer chains.
+ */
 int map_add(struct map *m, struct map_node *node, uint64_t hash);
 /* node must be in m. */
 void map_remove(struct map *m, struct map_node *node);

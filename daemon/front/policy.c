@@ -46,10 +46,12 @@ static int copy_ids(const struct int_list *list, uint32_t **ids, size_t *n, stru
 	return 0;
 }
 
-int access_init(struct access *a, const struct int_list *uids, const struct int_list *gids, struct err *err)
+int access_init(struct access *a, const struct int_list *uids, const struct int_list *gids,
+		struct err *err)
 {
 	*a = (struct access){ 0 };
-	if (copy_ids(uids, &a->uids, &a->n_uids, err) < 0 || copy_ids(gids, &a->gids, &a->n_gids, err) < 0) {
+	if (copy_ids(uids, &a->uids, &a->n_uids, err) < 0 ||
+	    copy_ids(gids, &a->gids, &a->n_gids, err) < 0) {
 		access_fini(a);
 		return -ERR_INTERNAL;
 	}
@@ -70,7 +72,8 @@ static bool ids_equal(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n
 
 bool access_equal(const struct access *a, const struct access *b)
 {
-	return ids_equal(a->uids, a->n_uids, b->uids, b->n_uids) && ids_equal(a->gids, a->n_gids, b->gids, b->n_gids);
+	return ids_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
+	       ids_equal(a->gids, a->n_gids, b->gids, b->n_gids);
 }
 
 bool globs_match(const struct globs *g, const char *name)
@@ -109,8 +112,12 @@ static bool among(uint32_t id, const uint32_t *ids, size_t n)
 	return false;
 }
 
-/* The groups of a process in uid 65534's place are as little its own as the uid, so that nothing is looked at but the refusal. */
-bool policy_allows(const struct access *a, const struct peer *p, const struct globs *globs, const char *name)
+/*
+ * The groups of a process in uid 65534's place are as little its own as the uid, so that nothing is
+ * looked at but the refusal.
+ */
+bool policy_allows(const struct access *a, const struct peer *p, const struct globs *globs,
+		   const char *name)
 {
 	bool allowed;
 

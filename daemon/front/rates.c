@@ -77,9 +77,13 @@ static void sweep_user(struct map_node *node, void *arg)
 	free(u);
 }
 
-void rates_sweep(struct rates *r, int64_t calls_per_second, int64_t reports_per_second, int64_t now_ms)
+void rates_sweep(struct rates *r, int64_t calls_per_second, int64_t reports_per_second,
+		 int64_t now_ms)
 {
-	struct sweep s = { .rates = r, .calls = calls_per_second, .reports = reports_per_second, .now_ms = now_ms };
+	struct sweep s = { .rates = r,
+			   .calls = calls_per_second,
+			   .reports = reports_per_second,
+			   .now_ms = now_ms };
 
 	map_each(&r->users, sweep_user, &s);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Per-user limits of interfaces.md 1 rule 10: connections, calls a second, reports a second. Users are remembered after their last connection until their
- * buckets are full again, so that reconnecting gives nobody a new allowance.
+ * Per-user limits of interfaces.md 1 rule 10: connections, calls a second, reports a second. Users
+ * are remembered after their last connection until their buckets are full again, so that
+ * reconnecting gives nobody a new allowance.
  */
 #ifndef FRONT_RATES_H
 #define FRONT_RATES_H
@@ -12,7 +13,10 @@
 
 #include "daemon/front/map.h"
 
-/* A token bucket that holds one second's worth; level in thousandths, debt since at_ms is added when asked. */
+/*
+ * A token bucket that holds one second's worth; level in thousandths, debt since at_ms is added
+ * when asked.
+ */
 struct bucket {
 	int64_t level, at_ms;
 };
@@ -35,7 +39,8 @@ struct rates {
 /* The user of uid, made with full buckets when unknown. NULL: out of memory. Belongs to r. */
 struct user *rates_user(struct rates *r, uid_t uid);
 /* Forgets users without connections whose buckets are full. */
-void rates_sweep(struct rates *r, int64_t calls_per_second, int64_t reports_per_second, int64_t now_ms);
+void rates_sweep(struct rates *r, int64_t calls_per_second, int64_t reports_per_second,
+		 int64_t now_ms);
 void rates_fini(struct rates *r);
 
 #endif

@@ -45,7 +45,8 @@ static void read_limits(struct limits *limits, struct json_value object)
 			const struct config_key *known = &section->keys[k];
 
 			if (json_type(value) == JSON_INT && json_is(key, known->name))
-				*(int64_t *)(void *)((char *)&all + known->offset) = json_int(value);
+				*(int64_t *)(void *)((char *)&all +
+						     known->offset) = json_int(value);
 		}
 	}
 	*limits = all.limits;
@@ -91,7 +92,8 @@ static int read_listener(struct listener_globs *l, struct json_value object)
 			l->name = strdup(json_text(value, NULL));
 			if (!l->name)
 				return -1;
-		} else if (json_is(key, "globs") && json_type(value) == JSON_ARRAY && !l->globs.glob) {
+		} else if (json_is(key, "globs") && json_type(value) == JSON_ARRAY &&
+			   !l->globs.glob) {
 			if (read_globs(&l->globs, value) < 0)
 				return -1;
 		}
@@ -109,7 +111,8 @@ static int read_listeners(struct rules *r, struct json_value array, struct err *
 		return err_oom(err);
 	while (json_next(&i, &key, &value)) {
 		if (json_type(value) != JSON_OBJECT)
-			return err_set(err, ERR_PROTOCOL, "the link's rules describe a listener that is no object");
+			return err_set(err, ERR_PROTOCOL,
+				       "the link's rules describe a listener that is no object");
 		r->n_listeners++;
 		if (read_listener(&r->listeners[r->n_listeners - 1], value) < 0)
 			return err_oom(err);

@@ -22,7 +22,10 @@ struct rules {
 
 /* The defaults, before the first Rules. */
 void rules_init(struct rules *r);
-/* From a decoded message, whose texts it copies. Limits that are not named keep their defaults. 0, -ERR_PROTOCOL or -ERR_INTERNAL. */
+/*
+ * From a decoded message, whose texts it copies. Limits that are not named keep their defaults. 0,
+ * -ERR_PROTOCOL or -ERR_INTERNAL.
+ */
 int rules_read(struct rules *r, struct link_rules *m, struct err *err);
 void rules_fini(struct rules *r);
 /* NULL: the listener may give everything. */

@@ -238,7 +238,8 @@ static int replace_names(struct table *t, struct entry *e, struct link_credentia
 	return link_names(t, e);
 }
 
-int table_credential(struct table *t, struct link_credential *m, struct entry **found, struct err *err)
+int table_credential(struct table *t, struct link_credential *m, struct entry **found,
+		     struct err *err)
 {
 	struct entry *e = find_by_name(t, m->name);
 	struct access access;
@@ -269,7 +270,8 @@ static struct entry *known(const struct table *t, const char *name, struct err *
 	struct entry *e = find_by_name(t, name);
 
 	if (!e)
-		err_set(err, ERR_PROTOCOL, "the link names the credential %s before describing it", name);
+		err_set(err, ERR_PROTOCOL, "the link names the credential %s before describing it",
+			name);
 	return e;
 }
 
@@ -311,7 +313,8 @@ int table_dead(struct table *t, const struct link_dead *m, struct entry **found,
 	return 0;
 }
 
-int table_verdict(struct table *t, const struct link_verdict *m, struct entry **found, struct err *err)
+int table_verdict(struct table *t, const struct link_verdict *m, struct entry **found,
+		  struct err *err)
 {
 	struct entry *e = known(t, m->credential, err);
 
@@ -325,13 +328,15 @@ int table_verdict(struct table *t, const struct link_verdict *m, struct entry **
 	return 0;
 }
 
-int table_problem(struct table *t, const struct link_problem *m, struct entry **found, struct err *err)
+int table_problem(struct table *t, const struct link_problem *m, struct entry **found,
+		  struct err *err)
 {
 	struct entry *e = known(t, m->credential, err);
 
 	if (!e)
 		return -ERR_PROTOCOL;
-	if (replace_text(&e->problem.message, m->message) < 0 || replace_text(&e->problem.oauth_error, m->oauth_error) < 0 ||
+	if (replace_text(&e->problem.message, m->message) < 0 ||
+	    replace_text(&e->problem.oauth_error, m->oauth_error) < 0 ||
 	    replace_text(&e->problem.description, m->description) < 0)
 		return err_oom(err);
 	e->problem.http_status = m->http_status.value;

@@ -40,16 +40,21 @@ static size_t count_scopes(struct json_value array)
 	return n;
 }
 
-/* All texts of a token in one block: ten thousand tokens are ten thousand small blocks, not a hundred thousand. */
+/*
+ * All texts of a token in one block: ten thousand tokens are ten thousand small blocks, not a
+ * hundred thousand.
+ */
 static int copy_texts(struct token *t, struct link_publish *p)
 {
-	size_t n = count_scopes(p->scopes.raw), raw_size = n ? (size_t)(p->scopes.raw.end - p->scopes.raw.start) : 0;
+	size_t n = count_scopes(p->scopes.raw),
+	       raw_size = n ? (size_t)(p->scopes.raw.end - p->scopes.raw.start) : 0;
 	struct json_value key, value;
 	struct json_iter i;
 	char *at;
 
-	t->text = malloc(text_size(p->origin) + text_size(p->instance_url) + text_size(p->identity_url) +
-			 text_size(p->organization_id) + text_size(p->user_id) + text_size(p->username) + raw_size + 1);
+	t->text = malloc(text_size(p->origin) + text_size(p->instance_url) +
+			 text_size(p->identity_url) + text_size(p->organization_id) +
+			 text_size(p->user_id) + text_size(p->username) + raw_size + 1);
 	if (n > 0)
 		t->scopes = calloc(n, sizeof(*t->scopes));
 	if (!t->text || (n > 0 && !t->scopes))
@@ -133,7 +138,8 @@ static struct secret *build_ready(const struct token *t, const char *name, int v
 		.expires_at = { .value = t->expires_wall, .set = true },
 		.expiry_source = t->expiry_source,
 		.validity = validity,
-		.refresh_after = { .value = t->refresh_after_wall, .set = t->refresh_after_wall >= 0 },
+		.refresh_after = { .value = t->refresh_after_wall,
+				   .set = t->refresh_after_wall >= 0 },
 		.scopes = { .items = t->scopes, .n = t->n_scopes },
 		.identity_url = t->identity_url,
 		.organization_id = t->organization_id,
@@ -148,7 +154,9 @@ static struct secret *build_ready(const struct token *t, const char *name, int v
 	json_begin_object(&b);
 	json_key(&b, "token");
 	fields_encode(&token_fields_table, &fields, &b);
-	/* The table ends with "expiresInSeconds":0} - what stands before the number never changes. */
+	/*
+	 * The table ends with "expiresInSeconds":0} - what stands before the number never changes.
+	 */
 	if (buf_failed(&b) || b.len < 2 || memcmp(b.data + b.len - 2, "0}", 2) != 0)
 		return NULL;
 	return secret_new(b.data, b.len - 2);

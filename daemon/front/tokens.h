@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The credentials that the front knows and their current tokens. A token is immutable and counted; its reply is kept ready up to the number that changes
- * ("expiresInSeconds" stands last in the object). A table is what one synchronisation with the mint built; a new one is built beside it and swapped.
+ * The credentials that the front knows and their current tokens. A token is immutable and counted;
+ * its reply is kept ready up to the number that changes ("expiresInSeconds" stands last in the
+ * object). A table is what one synchronisation with the mint built; a new one is built beside it
+ * and swapped.
  */
 #ifndef FRONT_TOKENS_H
 #define FRONT_TOKENS_H
@@ -20,7 +22,7 @@ struct token {
 	int ready_validity; /* of ready; -1: not built */
 	struct secret *access, *ready;
 	struct judge_token judge;
-	int64_t refresh_after_ms; /* 0: none */
+	int64_t refresh_after_ms;                              /* 0: none */
 	int64_t issued_wall, expires_wall, refresh_after_wall; /* refresh_after_wall -1: null */
 	int expiry_source;
 	size_t n_scopes;
@@ -37,11 +39,13 @@ struct token *token_unref(struct token *t); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct token *, token_unref)
 
 /*
- * The reply for this token with this validity, everything before the number: it stays valid until the next call with another validity. name: the
- * credential's. NULL when memory is out.
+ * The reply for this token with this validity, everything before the number: it stays valid until
+ * the next call with another validity. name: the credential's. NULL when memory is out.
  */
 const struct secret *token_ready(struct token *t, const char *name, int validity);
-/* The number and what closes the reply, NUL included; returns its size. more: the reply continues. */
+/*
+ * The number and what closes the reply, NUL included; returns its size. more: the reply continues.
+ */
 size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TOKEN_TAIL_MAX]);
 
 struct entry;
@@ -58,20 +62,20 @@ struct entry {
 	struct entry_name *names; /* [0] is its name, the rest are aliases */
 	size_t n_names;
 	struct access access;
-	struct token *token;      /* NULL: none, or confirmed dead */
-	int64_t generation;       /* the last one known, 0: none */
-	int64_t dead;             /* the highest generation that was confirmed dead */
+	struct token *token; /* NULL: none, or confirmed dead */
+	int64_t generation;  /* the last one known, 0: none */
+	int64_t dead;        /* the highest generation that was confirmed dead */
 	int grant_type;
 	int64_t upstream_attempts;
 	char *username, *last_error;
 	struct judge_credential judge; /* linked is filled in by the caller of judge() */
-	struct {                  /* texts of the mint's Problem, NULL when there are none */
+	struct {                       /* texts of the mint's Problem, NULL when there are none */
 		char *message, *oauth_error, *description;
 		int64_t http_status;
 	} problem;
 	/* Outgoing, level: what the mint has to be told. */
-	struct list unsettled;    /* in front's list while more about it is expected in a moment */
-	struct list unsent;       /* in front_link's list while want or report could not be sent */
+	struct list unsettled; /* in front's list while more about it is expected in a moment */
+	struct list unsent;    /* in front_link's list while want or report could not be sent */
 	bool want, report;
 	int64_t want_min_left_ms, want_not_generation, want_deadline_ms;
 	int64_t report_generation, report_deadline_ms; /* the claim that is out; 0: none */
@@ -82,10 +86,11 @@ struct entry {
 
 struct table {
 	struct map names;
-	struct entry **sorted;    /* by name, strcmp() order */
+	struct entry **sorted; /* by name, strcmp() order */
 	size_t n, cap;
 	char *default_credential; /* NULL: none */
-	uint32_t version;         /* changes whenever a cached look-up or access decision may be wrong */
+	/* changes whenever a cached look-up or access decision may be wrong */
+	uint32_t version;
 };
 
 void table_init(struct table *t);
@@ -95,18 +100,25 @@ void table_fini(struct table *t);
 struct entry *table_find(const struct table *t, const char *name);
 
 /*
- * What null means for this caller: the default credential if it may use it, else the only one that it may use, else NULL. Costs one look at every
- * credential: the caller keeps the answer until version changes.
+ * What null means for this caller: the default credential if it may use it, else the only one that
+ * it may use, else NULL. Costs one look at every credential: the caller keeps the answer until
+ * version changes.
  */
 struct entry *table_default(const struct table *t, const struct peer *p, const struct globs *globs);
 
-/* Each takes one decoded message of the link over into the table. *e: the credential concerned. 0, or -code: out of memory, or a message that cannot be. */
+/*
+ * Each takes one decoded message of the link over into the table. *e: the credential concerned. 0,
+ * or -code: out of memory, or a message that cannot be.
+ */
 int table_credential(struct table *t, struct link_credential *m, struct entry **e, struct err *err);
 int table_publish(struct table *t, struct link_publish *m, struct entry **e, struct err *err);
 int table_dead(struct table *t, const struct link_dead *m, struct entry **e, struct err *err);
 int table_verdict(struct table *t, const struct link_verdict *m, struct entry **e, struct err *err);
 int table_problem(struct table *t, const struct link_problem *m, struct entry **e, struct err *err);
-/* Takes the credential out of the table; the caller answers its waiters, then entry_free(). NULL: not there. */
+/*
+ * Takes the credential out of the table; the caller answers its waiters, then entry_free(). NULL:
+ * not there.
+ */
 struct entry *table_remove(struct table *t, const char *name);
 void entry_free(struct entry *e); /* its lists must be empty */
 

@@ -161,15 +161,22 @@ struct connection {
 static struct connection *connections;
 static unsigned replies;
 
-struct connection *connection_open(struct loop *l, int sock, struct peer *peer, const struct connection_limits *limits,
-				   const struct connection_handlers *handlers, void *arg, void *data, struct err *err)
+struct connection *connection_open(struct loop *l, int sock, struct peer *peer,
+				   const struct connection_limits *limits,
+				   const struct connection_handlers *handlers, void *arg,
+				   void *data, struct err *err)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 
 	(void)l;
 	(void)limits;
 	(void)err;
-	*c = (struct connection){ .next = connections, .handlers = handlers, .arg = arg, .data = data, .peer = *peer, .fd = sock };
+	*c = (struct connection){ .next = connections,
+				  .handlers = handlers,
+				  .arg = arg,
+				  .data = data,
+				  .peer = *peer,
+				  .fd = sock };
 	buf_init(&c->out, VARLINK_MESSAGE_MAX);
 	buf_init(&c->sent, 64 * VARLINK_MESSAGE_MAX);
 	buf_init(&c->shown, 64 * VARLINK_MESSAGE_MAX);
@@ -248,8 +255,8 @@ void connection_reply(struct connection *c, bool more)
 	buf_clear(&c->out);
 }
 
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size, const char *tail, size_t tail_size,
-			   bool more)
+void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
+			   const char *tail, size_t tail_size, bool more)
 {
 	check_framing(tail, tail_size);
 	replies += !c->oneway;
@@ -262,9 +269,12 @@ unsigned fixture_replies(void)
 	return replies;
 }
 
-struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *groups, size_t n_groups)
+struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *groups,
+				  size_t n_groups)
 {
-	struct peer peer = { .uid = uid, .gid = gid, .pid = 100 + (pid_t)uid, .n_groups = n_groups };
+	struct peer peer = {
+		.uid = uid, .gid = gid, .pid = 100 + (pid_t)uid, .n_groups = n_groups
+	};
 	struct connection *before = connections;
 
 	if (n_groups > 0) {
@@ -272,7 +282,8 @@ struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *gr
 		for (size_t i = 0; i < n_groups; i++)
 			peer.groups[i] = groups[i];
 	}
-	the_listener.handlers->accepted(&the_listener, open("/dev/null", O_RDONLY | O_CLOEXEC), &peer, the_listener.handlers->arg);
+	the_listener.handlers->accepted(&the_listener, open("/dev/null", O_RDONLY | O_CLOEXEC),
+					&peer, the_listener.handlers->arg);
 	return connections != before ? connections : NULL;
 }
 
@@ -293,11 +304,13 @@ static void handle(struct connection *c, const char *raw, size_t size)
 	c->handlers->call(c, &call, c->arg);
 }
 
-void caller_call(struct connection *c, const char *method, const char *parameters, const char *flags)
+void caller_call(struct connection *c, const char *method, const char *parameters,
+		 const char *flags)
 {
 	char raw[8192];
-	int size = snprintf(raw, sizeof(raw), "{\"method\":\"%s%s\",\"parameters\":%s%s}", strchr(method, '.') ? "" : "io.sftoken.Broker.",
-			    method, q(parameters), q(flags));
+	int size = snprintf(raw, sizeof(raw), "{\"method\":\"%s%s\",\"parameters\":%s%s}",
+			    strchr(method, '.') ? "" : "io.sftoken.Broker.", method, q(parameters),
+			    q(flags));
 
 	if (c->in_call || size >= (int)sizeof(raw))
 		abort();
@@ -359,7 +372,8 @@ static int room = -1;
 static bool ready;
 static char fatal[ERR_TEXT_MAX + 1];
 
-struct link_end *link_open(struct loop *l, int fd, const char *build, const struct link_handlers *handlers, struct err *err)
+struct link_end *link_open(struct loop *l, int fd, const char *build,
+			   const struct link_handlers *handlers, struct err *err)
 {
 	(void)l;
 	(void)fd;
@@ -428,16 +442,23 @@ static const char *unless(const char *members, const char *name, const char *mem
 
 void mint_rules(const char *members)
 {
-	mint_say("{'type':'Rules','service_uid':4711%s%s%s}", unless(members, "'limits'", ",'limits':{}"),
+	mint_say("{'type':'Rules','service_uid':4711%s%s%s}",
+		 unless(members, "'limits'", ",'limits':{}"),
 		 unless(members, "'listeners'", ",'listeners':[]"), members);
 }
 
 void mint_credential(const char *name, int uid, const char *members)
 {
-	mint_say("{'type':'Credential','name':'%s','grant_type':'client_credentials','upstream_attempts':3%s%s%s%s%s%s}", name,
-		 unless(members, "'aliases'", ",'aliases':[]"), unless(members, "'gids'", ",'gids':[]"),
-		 unless(members, "'state'", ",'state':'valid'"), unless(members, "'attempt'", ",'attempt':false"),
-		 strstr(members, "'uids'") ? "" : uid == 500 ? ",'uids':[500]" : ",'uids':[0]", members);
+	mint_say(
+		"{'type':'Credential','name':'%s','grant_type':'client_credentials','upstream_attempts':3%s%s%s%s%s%s}",
+		name, unless(members, "'aliases'", ",'aliases':[]"),
+		unless(members, "'gids'", ",'gids':[]"),
+		unless(members, "'state'", ",'state':'valid'"),
+		unless(members, "'attempt'", ",'attempt':false"),
+		strstr(members, "'uids'") ? ""
+		: uid == 500              ? ",'uids':[500]"
+					  : ",'uids':[0]",
+		members);
 }
 
 void mint_publish_life(const char *name, int64_t generation, int64_t life_ms, const char *members)
@@ -445,13 +466,18 @@ void mint_publish_life(const char *name, int64_t generation, int64_t life_ms, co
 	char times[512], deadline[64];
 
 	snprintf(deadline, sizeof(deadline), ",'deadline_ms':%lld", (long long)(now_ms + life_ms));
-	snprintf(times, sizeof(times), ",'life_ms':%lld,'issued_ms':%lld,'issued_wall':%lld,'expires_wall':%lld%s", (long long)life_ms,
-		 (long long)now_ms, (long long)(now_ms / 1000), (long long)((now_ms + life_ms) / 1000),
+	snprintf(times, sizeof(times),
+		 ",'life_ms':%lld,'issued_ms':%lld,'issued_wall':%lld,'expires_wall':%lld%s",
+		 (long long)life_ms, (long long)now_ms, (long long)(now_ms / 1000),
+		 (long long)((now_ms + life_ms) / 1000),
 		 unless(members, "'deadline_ms'", deadline));
-	mint_say("{'type':'Publish','credential':'%s','origin':'o','generation':%lld,'token':'00D!t%lld',"
-		 "'instance_url':'https://i.example','expiry_source':'response','scopes':['api','web']%s%s%s%s%s}",
-		 name, (long long)generation, (long long)generation, times, unless(members, "'unchanged'", ",'unchanged':false"),
-		 unless(members, "'reported'", ",'reported':false"), unless(members, "'vouched_ms'", ",'vouched_ms':1"), members);
+	mint_say(
+		"{'type':'Publish','credential':'%s','origin':'o','generation':%lld,'token':'00D!t%lld',"
+		"'instance_url':'https://i.example','expiry_source':'response','scopes':['api','web']%s%s%s%s%s}",
+		name, (long long)generation, (long long)generation, times,
+		unless(members, "'unchanged'", ",'unchanged':false"),
+		unless(members, "'reported'", ",'reported':false"),
+		unless(members, "'vouched_ms'", ",'vouched_ms':1"), members);
 }
 
 void mint_publish(const char *name, int64_t generation, const char *members)
@@ -533,7 +559,8 @@ struct front *fixture_unsynced(long descriptors)
 	room = -1;
 	fixture_forget();
 	the_front = front_new(NULL, descriptors, &events, NULL);
-	if (!the_front || front_add_listener(the_front, open("/dev/null", O_RDONLY | O_CLOEXEC), "broker", "/run/b", NULL) < 0)
+	if (!the_front || front_add_listener(the_front, open("/dev/null", O_RDONLY | O_CLOEXEC),
+					     "broker", "/run/b", NULL) < 0)
 		abort();
 	front_open(the_front);
 	mint_comes();

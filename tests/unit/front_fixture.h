@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The front without sockets: this replaces loop, listener, connection and link. Time stands still unless a test moves it; what the front sends is kept as
- * text; what callers and the mint say is given as the JSON that would cross the socket, and goes through the real codecs.
+ * The front without sockets: this replaces loop, listener, connection and link. Time stands still
+ * unless a test moves it; what the front sends is kept as text; what callers and the mint say is
+ * given as the JSON that would cross the socket, and goes through the real codecs.
  */
 #ifndef TESTS_UNIT_FRONT_FIXTURE_H
 #define TESTS_UNIT_FRONT_FIXTURE_H
@@ -10,7 +11,10 @@
 
 enum { START_MS = 1000000 };
 
-/* A front after its first Synced, with the socket "broker"; service user 4711. credentials: Credential and Publish packets by mint_say() before the sync. */
+/*
+ * A front after its first Synced, with the socket "broker"; service user 4711. credentials:
+ * Credential and Publish packets by mint_say() before the sync.
+ */
 struct front *fixture_front(long descriptors);
 /* The same in two steps: a front whose mint has said nothing yet. */
 struct front *fixture_unsynced(long descriptors);
@@ -27,12 +31,18 @@ void pass(int64_t ms);
 /* One packet from the mint, as printf() says; ' is written for ". */
 void mint_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mint_rules(const char *members);
-/* members: more members, beginning with a comma, or "". They come last and so win: the fixture leaves out what they name. */
+/*
+ * members: more members, beginning with a comma, or "". They come last and so win: the fixture
+ * leaves out what they name.
+ */
 void mint_credential(const char *name, int uid, const char *members);
 /* A token of 2 hours, issued now; members as above. */
 void mint_publish(const char *name, int64_t generation, const char *members);
 void mint_publish_life(const char *name, int64_t generation, int64_t life_ms, const char *members);
-/* How many packets of this type the front has sent since the last fixture_forget(), and the text of the newest one ("" if none). */
+/*
+ * How many packets of this type the front has sent since the last fixture_forget(), and the text of
+ * the newest one ("" if none).
+ */
 unsigned mint_heard(enum link_type type);
 const char *mint_heard_last(enum link_type type);
 void fixture_forget(void);
@@ -48,11 +58,17 @@ const char *fixture_fatal(void);
 
 /* --- callers --- */
 
-struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *groups, size_t n_groups); /* NULL: refused */
+/* NULL: refused */
+struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *groups,
+				  size_t n_groups);
 /* One call; ' is written for ". method without interface: io.sftoken.Broker. */
-void caller_call(struct connection *c, const char *method, const char *parameters, const char *flags);
+void caller_call(struct connection *c, const char *method, const char *parameters,
+		 const char *flags);
 void caller_get(struct connection *c, const char *parameters);
-/* The answers since the last look, each ended by a newline instead of NUL; "" for none. Valid until the next call of caller_heard(). */
+/*
+ * The answers since the last look, each ended by a newline instead of NUL; "" for none. Valid until
+ * the next call of caller_heard().
+ */
 const char *caller_heard(struct connection *c);
 /* Number of replies that were sent on all connections. */
 unsigned fixture_replies(void);

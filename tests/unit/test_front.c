@@ -63,7 +63,8 @@ TEST(a_thousand_callers_are_one_want_and_one_publish)
 	pass(3000);
 	CHECK_INT(mint_heard(LINK_WANT), 1);
 	CHECK_INT(fixture_replies(), 0);
-	mint_credential("prod", 500, ",'aliases':['p']"); /* says what it did before it says what came of it */
+	/* says what it did before it says what came of it */
+	mint_credential("prod", 500, ",'aliases':['p']");
 	mint_publish("prod", 7, "");
 	pass(1);
 	CHECK_INT(fixture_replies(), MANY);
@@ -94,7 +95,8 @@ TEST(after_an_answer_the_most_demanding_is_asked_for_once)
 	caller_get(patient, "{'minValidSeconds':4500,'waitSeconds':200}");
 	caller_get(demanding, "{'minValidSeconds':5500,'waitSeconds':100}");
 	CHECK_INT(mint_heard(LINK_WANT), 1);
-	mint_publish("prod", 7, ",'reported':false"); /* an answer that satisfies nobody yet: 2 h are left, so it satisfies all */
+	/* an answer that satisfies nobody yet: 2 h are left, so it satisfies all */
+	mint_publish("prod", 7, ",'reported':false");
 	CHECK(GOT_TOKEN(demanding, 7));
 	fixture_end(f);
 }
@@ -126,10 +128,13 @@ TEST(the_news_of_one_change_are_judged_together)
 	caller_get(c, "{'credential':'p'}");
 	mint_credential("prod", 500, ",'state':'backoff','aliases':['p']");
 	CHECK_STR(caller_heard(c), "");
-	mint_say("{'type':'Problem','credential':'prod','error':'Rejected','permanent':true,'oauth_error':'invalid_client',"
-		 "'description':'no','http_status':400}");
-	CHECK_STR(caller_heard(c), q("{'error':'io.sftoken.Broker.Rejected','parameters':{'credential':'p','oauthError':'invalid_client',"
-				     "'description':'no','httpStatus':400}}\n"));
+	mint_say(
+		"{'type':'Problem','credential':'prod','error':'Rejected','permanent':true,'oauth_error':'invalid_client',"
+		"'description':'no','http_status':400}");
+	CHECK_STR(
+		caller_heard(c),
+		q("{'error':'io.sftoken.Broker.Rejected','parameters':{'credential':'p','oauthError':'invalid_client',"
+		  "'description':'no','httpStatus':400}}\n"));
 	fixture_end(f);
 }
 
@@ -141,15 +146,21 @@ TEST(the_deadline_ends_a_wait)
 	caller_get(c, "{'credential':'etl','waitSeconds':5}");
 	caller_get(d, "{}");
 	caller_get(zero, "{'waitSeconds':0}");
-	CHECK_STR(caller_heard(zero), q("{'error':'io.sftoken.Broker.TimedOut','parameters':{'credential':'','waitSeconds':0}}\n"));
+	CHECK_STR(
+		caller_heard(zero),
+		q("{'error':'io.sftoken.Broker.TimedOut','parameters':{'credential':'','waitSeconds':0}}\n"));
 	pass(5 * S - 1);
 	CHECK_STR(caller_heard(c), "");
 	pass(1);
-	CHECK_STR(caller_heard(c), q("{'error':'io.sftoken.Broker.TimedOut','parameters':{'credential':'etl','waitSeconds':5}}\n"));
+	CHECK_STR(
+		caller_heard(c),
+		q("{'error':'io.sftoken.Broker.TimedOut','parameters':{'credential':'etl','waitSeconds':5}}\n"));
 	pass(25 * S - 1);
 	CHECK_STR(caller_heard(d), "");
 	pass(1);
-	CHECK_STR(caller_heard(d), q("{'error':'io.sftoken.Broker.TimedOut','parameters':{'credential':'','waitSeconds':30}}\n"));
+	CHECK_STR(
+		caller_heard(d),
+		q("{'error':'io.sftoken.Broker.TimedOut','parameters':{'credential':'','waitSeconds':30}}\n"));
 	fixture_end(f);
 }
 
@@ -159,16 +170,20 @@ TEST(back_off_answers_at_once_but_for_a_first_demand)
 	struct connection *c = user(500), *d = user(500);
 
 	mint_credential("prod", 500, ",'state':'backoff'");
-	mint_say("{'type':'Problem','credential':'prod','error':'Unavailable','message':'503','retry_at_ms':%lld}",
-		 (long long)fixture_now() + 120 * S);
+	mint_say(
+		"{'type':'Problem','credential':'prod','error':'Unavailable','message':'503','retry_at_ms':%lld}",
+		(long long)fixture_now() + 120 * S);
 	pass(10);
 	caller_get(c, "{}");
 	CHECK_INT(mint_heard(LINK_WANT), 1);
 	CHECK_STR(caller_heard(c), "");
-	mint_say("{'type':'Problem','credential':'prod','error':'Unavailable','message':'503','retry_at_ms':%lld}",
-		 (long long)fixture_now() + 100 * S);
-	CHECK_STR(caller_heard(c), q("{'error':'io.sftoken.Broker.Unavailable','parameters':{'credential':'','message':'503',"
-				     "'retryAfterSeconds':100}}\n"));
+	mint_say(
+		"{'type':'Problem','credential':'prod','error':'Unavailable','message':'503','retry_at_ms':%lld}",
+		(long long)fixture_now() + 100 * S);
+	CHECK_STR(
+		caller_heard(c),
+		q("{'error':'io.sftoken.Broker.Unavailable','parameters':{'credential':'','message':'503',"
+		  "'retryAfterSeconds':100}}\n"));
 	caller_get(d, "{}");
 	CHECK(strstr(caller_heard(d), q("'retryAfterSeconds':100")));
 	CHECK_INT(mint_heard(LINK_WANT), 1);
@@ -195,10 +210,14 @@ TEST(a_thousand_claims_are_one_report)
 	caller_get(other, "{'credential':'prod'}");
 	CHECK(strstr(caller_heard(other), q("'validity':'reported'")));
 	CHECK_INT(fixture_replies(), 1);
-	mint_say("{'type':'Verdict','credential':'prod','generation':7,'at_ms':%lld,'next_check_ms':%lld,'alive':true}",
-		 (long long)fixture_now(), (long long)fixture_now() + 60 * S);
+	mint_say(
+		"{'type':'Verdict','credential':'prod','generation':7,'at_ms':%lld,'next_check_ms':%lld,'alive':true}",
+		(long long)fixture_now(), (long long)fixture_now() + 60 * S);
 	for (int i = 0; i < MANY; i++)
-		alive += strstr(caller_heard(c[i]), q("'oauthError':'token_accepted_by_server','description':null,'httpStatus':200")) != NULL;
+		alive +=
+			strstr(caller_heard(c[i]),
+			       q("'oauthError':'token_accepted_by_server','description':null,'httpStatus':200")) !=
+			NULL;
 	CHECK_INT(alive, MANY);
 	CHECK_INT(mint_heard(LINK_REPORT), 1);
 	CHECK_INT(mint_heard(LINK_WANT), 0);
@@ -226,8 +245,9 @@ TEST(a_check_that_could_not_tell_is_unavailable_for_the_reporter)
 	struct connection *c = user(500);
 
 	caller_get(c, "{'rejectedGeneration':7}");
-	mint_say("{'type':'Verdict','credential':'prod','generation':7,'at_ms':%lld,'next_check_ms':%lld,'alive':false}",
-		 (long long)fixture_now(), (long long)fixture_now() + 60 * S);
+	mint_say(
+		"{'type':'Verdict','credential':'prod','generation':7,'at_ms':%lld,'next_check_ms':%lld,'alive':false}",
+		(long long)fixture_now(), (long long)fixture_now() + 60 * S);
 	CHECK(strstr(caller_heard(c), q("io.sftoken.Broker.Unavailable")));
 	fixture_end(f);
 }
@@ -240,8 +260,9 @@ TEST(a_claim_after_the_verdict_is_a_new_one)
 	for (unsigned i = 1; i <= 3; i++) {
 		caller_get(c, "{'rejectedGeneration':7}");
 		CHECK_INT(mint_heard(LINK_REPORT), i);
-		mint_say("{'type':'Verdict','credential':'prod','generation':7,'at_ms':%lld,'next_check_ms':%lld,'alive':true}",
-			 (long long)fixture_now(), (long long)fixture_now() + 60 * S);
+		mint_say(
+			"{'type':'Verdict','credential':'prod','generation':7,'at_ms':%lld,'next_check_ms':%lld,'alive':true}",
+			(long long)fixture_now(), (long long)fixture_now() + 60 * S);
 		CHECK(strstr(caller_heard(c), "token_accepted_by_server"));
 		pass(60 * S);
 	}
@@ -274,11 +295,16 @@ TEST(report_rejected_does_not_wait)
 	CHECK_STR(caller_heard(c), q("{'parameters':{'accepted':false,'generation':7}}\n"));
 	CHECK_INT(mint_heard(LINK_REPORT), 0);
 	for (int i = 0; i < 5; i++)
-		caller_call(c, "ReportRejected", "{'credential':'p','generation':7,'httpStatus':401,'errorCode':'INVALID_SESSION_ID'}", "");
+		caller_call(
+			c, "ReportRejected",
+			"{'credential':'p','generation':7,'httpStatus':401,'errorCode':'INVALID_SESSION_ID'}",
+			"");
 	CHECK(strstr(caller_heard(c), q("{'parameters':{'accepted':true,'generation':7}}\n")));
 	CHECK_INT(mint_heard(LINK_REPORT), 1);
-	CHECK(strstr(mint_heard_last(LINK_REPORT), q("'credential':'prod','generation':7,'deadline_ms':0,'uid':500,'pid':600,'http_status':401,"
-						     "'error_code':'INVALID_SESSION_ID'")));
+	CHECK(strstr(
+		mint_heard_last(LINK_REPORT),
+		q("'credential':'prod','generation':7,'deadline_ms':0,'uid':500,'pid':600,'http_status':401,"
+		  "'error_code':'INVALID_SESSION_ID'")));
 	/* somebody waits now: the mint has to know */
 	caller_get(c, "{'rejectedGeneration':7}");
 	CHECK_INT(mint_heard(LINK_REPORT), 2);
@@ -294,7 +320,10 @@ TEST(reports_are_limited_per_user)
 	mint_credential("prod", 500, ",'uids':[500,4711]");
 	for (int i = 0; i < 25; i++) {
 		caller_call(c, "ReportRejected", "{'generation':7}", "");
-		limited += strstr(caller_heard(c), q("{'error':'io.sftoken.Broker.RateLimited','parameters':{'retryAfterSeconds':1}}")) != NULL;
+		limited +=
+			strstr(caller_heard(c),
+			       q("{'error':'io.sftoken.Broker.RateLimited','parameters':{'retryAfterSeconds':1}}")) !=
+			NULL;
 	}
 	CHECK_INT(limited, 15);
 	caller_get(c, "{'rejectedGeneration':7}");
@@ -339,7 +368,9 @@ TEST(the_shortcut_obeys_all_rules)
 	CHECK(GOT_TOKEN(c, 8));
 	mint_credential("prod", 1, ",'aliases':['p']"); /* uid 500 is out */
 	caller_get(c, "{'credential':'p'}");
-	CHECK_STR(caller_heard(c), q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'p'}}\n"));
+	CHECK_STR(
+		caller_heard(c),
+		q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'p'}}\n"));
 	mint_credential("prod", 500, ",'aliases':['p'],'state':'disabled'");
 	caller_get(c, "{'credential':'p'}");
 	CHECK(strstr(caller_heard(c), "NotServed"));
@@ -362,7 +393,9 @@ TEST(the_shortcut_counts_against_the_rate)
 		caller_get(c, "{}");
 	CHECK(!strstr(caller_heard(c), "RateLimited"));
 	caller_get(c, "{}");
-	CHECK_STR(caller_heard(c), q("{'error':'io.sftoken.Broker.RateLimited','parameters':{'retryAfterSeconds':1}}\n"));
+	CHECK_STR(
+		caller_heard(c),
+		q("{'error':'io.sftoken.Broker.RateLimited','parameters':{'retryAfterSeconds':1}}\n"));
 	pass(1000);
 	caller_get(c, "{}");
 	CHECK(GOT_TOKEN(c, 7));
@@ -420,18 +453,28 @@ TEST(a_oneway_call_neither_waits_nor_answers)
 
 TEST(wrong_parameters_are_named)
 {
-	static const struct { const char *method, *parameters, *answer; } rows[] = {
-		{ "GetToken", "{'reason':'\\u0007'}", "InvalidParameter','parameters':{'parameter':'reason'}" },
-		{ "GetToken", "{'reason':'caf\xc3\xa9'}", "InvalidParameter','parameters':{'parameter':'reason'}" },
-		{ "GetToken", "{'waitSeconds':301}", "InvalidParameter','parameters':{'parameter':'waitSeconds'}" },
-		{ "GetToken", "{'waitSeconds':-1}", "InvalidParameter','parameters':{'parameter':'waitSeconds'}" },
-		{ "GetToken", "{'shoeSize':43}", "InvalidParameter','parameters':{'parameter':'shoeSize'}" },
-		{ "GetToken", "{'credential':7}", "InvalidParameter','parameters':{'parameter':'credential'}" },
-		{ "ReportRejected", "{}", "InvalidParameter','parameters':{'parameter':'generation'}" },
+	static const struct {
+		const char *method, *parameters, *answer;
+	} rows[] = {
+		{ "GetToken", "{'reason':'\\u0007'}",
+		  "InvalidParameter','parameters':{'parameter':'reason'}" },
+		{ "GetToken", "{'reason':'caf\xc3\xa9'}",
+		  "InvalidParameter','parameters':{'parameter':'reason'}" },
+		{ "GetToken", "{'waitSeconds':301}",
+		  "InvalidParameter','parameters':{'parameter':'waitSeconds'}" },
+		{ "GetToken", "{'waitSeconds':-1}",
+		  "InvalidParameter','parameters':{'parameter':'waitSeconds'}" },
+		{ "GetToken", "{'shoeSize':43}",
+		  "InvalidParameter','parameters':{'parameter':'shoeSize'}" },
+		{ "GetToken", "{'credential':7}",
+		  "InvalidParameter','parameters':{'parameter':'credential'}" },
+		{ "ReportRejected", "{}",
+		  "InvalidParameter','parameters':{'parameter':'generation'}" },
 		{ "WatchToken", "{}", "org.varlink.service.ExpectedMore" },
 		{ "Refresh", "{}", "MethodNotFound" },
 		{ "io.sftoken.Manager.Refresh", "{}", "InterfaceNotFound" },
-		{ "org.varlink.service.GetInfo", "{}", "'interfaces':['org.varlink.service','io.sftoken.Broker']" },
+		{ "org.varlink.service.GetInfo", "{}",
+		  "'interfaces':['org.varlink.service','io.sftoken.Broker']" },
 	};
 	struct front *f = with_token();
 	struct connection *c = user(500);
@@ -455,8 +498,10 @@ TEST(stopping_answers_all_that_wait)
 	caller_get(get, "{}");
 	caller_call(watch, "WatchToken", "{}", ",'more':true");
 	front_stop(f);
-	CHECK_STR(caller_heard(get), q("{'error':'io.sftoken.Broker.ShuttingDown','parameters':{}}\n"));
-	CHECK_STR(caller_heard(watch), q("{'error':'io.sftoken.Broker.ShuttingDown','parameters':{}}\n"));
+	CHECK_STR(caller_heard(get),
+		  q("{'error':'io.sftoken.Broker.ShuttingDown','parameters':{}}\n"));
+	CHECK_STR(caller_heard(watch),
+		  q("{'error':'io.sftoken.Broker.ShuttingDown','parameters':{}}\n"));
 	caller_get(late, "{}");
 	CHECK(strstr(caller_heard(late), "ShuttingDown"));
 	CHECK(!listener_is_enabled());

@@ -31,14 +31,16 @@ static struct front *with_token(void)
 
 TEST(not_yours_and_no_such_are_the_same_bytes)
 {
-	static const char *const calls[] = { "GetToken", "GetCredential", "ReportRejected", "WatchToken" };
+	static const char *const calls[] = { "GetToken", "GetCredential", "ReportRejected",
+					     "WatchToken" };
 	struct front *f = with_token();
 	struct connection *c = user(501);
 	char yours[512];
 
 	mint_credential("qqqq", 500, "");
 	for (size_t i = 0; i < 4; i++) {
-		const char *generation = i == 2 ? ",'generation':7" : "", *more = i == 3 ? ",'more':true" : "";
+		const char *generation = i == 2 ? ",'generation':7" : "",
+			   *more = i == 3 ? ",'more':true" : "";
 		char parameters[128];
 
 		check_row(calls[i]);
@@ -48,7 +50,9 @@ TEST(not_yours_and_no_such_are_the_same_bytes)
 		mint_say("{'type':'Remove','credential':'qqqq'}");
 		caller_call(c, calls[i], parameters, more);
 		CHECK_STR(caller_heard(c), yours);
-		CHECK_STR(yours, q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'qqqq'}}\n"));
+		CHECK_STR(
+			yours,
+			q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'qqqq'}}\n"));
 		mint_credential("qqqq", 500, "");
 	}
 	fixture_end(f);
@@ -58,7 +62,8 @@ TEST(groups_count_and_the_alias_is_repeated)
 {
 	static const unsigned groups[] = { 7, 90 };
 	struct front *f = with_token();
-	struct connection *member = caller_connect(501, 501, groups, 2), *nobody = caller_connect(65534, 90, groups, 2);
+	struct connection *member = caller_connect(501, 501, groups, 2),
+			  *nobody = caller_connect(65534, 90, groups, 2);
 
 	caller_get(member, "{'credential':'p'}");
 	CHECK(GOT_TOKEN(member, 7));
@@ -75,10 +80,13 @@ TEST(null_is_the_default_the_only_one_or_nothing)
 	caller_get(c, "{'credential':null}");
 	CHECK(GOT_TOKEN(c, 7));
 	caller_get(d, "{}");
-	CHECK_STR(caller_heard(d), q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':''}}\n"));
+	CHECK_STR(
+		caller_heard(d),
+		q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':''}}\n"));
 	mint_credential("test", 500, "");
 	mint_publish("test", 3, "");
-	caller_get(c, "{'credential':null}"); /* byte-equal to the first: the answer has changed all the same */
+	/* byte-equal to the first: the answer has changed all the same */
+	caller_get(c, "{'credential':null}");
 	CHECK(strstr(caller_heard(c), q("NoSuchCredential','parameters':{'credential':''}")));
 	mint_rules(",'default_credential':'test'");
 	caller_get(c, "{'credential':null}");
@@ -91,7 +99,8 @@ TEST(a_listener_narrows)
 	struct front *f = with_token();
 	struct connection *c = user(500);
 
-	mint_rules(",'listeners':[{'name':'other','globs':['x']},{'name':'broker','globs':['te?t','q*']}]");
+	mint_rules(
+		",'listeners':[{'name':'other','globs':['x']},{'name':'broker','globs':['te?t','q*']}]");
 	caller_get(c, "{'credential':'prod'}");
 	CHECK(strstr(caller_heard(c), "NoSuchCredential"));
 	mint_credential("test", 500, "");
@@ -107,7 +116,8 @@ TEST(a_listener_narrows)
 TEST(access_is_judged_when_the_answer_is_written)
 {
 	struct front *f = with_token();
-	struct connection *get = user(500), *member = caller_connect(501, 90, NULL, 0), *looker = user(500);
+	struct connection *get = user(500), *member = caller_connect(501, 90, NULL, 0),
+			  *looker = user(500);
 
 	mint_say("{'type':'Dead','credential':'prod','generation':7}");
 	caller_get(get, "{'credential':'p'}");
@@ -115,8 +125,12 @@ TEST(access_is_judged_when_the_answer_is_written)
 	watch(looker, "{'credential':'p'}");
 	mint_credential("prod", 1, ",'aliases':['p'],'gids':[90]");
 	pass(10);
-	CHECK_STR(caller_heard(get), q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'p'}}\n"));
-	CHECK_STR(caller_heard(looker), q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'p'}}\n"));
+	CHECK_STR(
+		caller_heard(get),
+		q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'p'}}\n"));
+	CHECK_STR(
+		caller_heard(looker),
+		q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'p'}}\n"));
 	CHECK(caller_waits(member));
 	mint_publish("prod", 8, "");
 	CHECK(GOT_TOKEN(member, 8));
@@ -172,7 +186,8 @@ TEST(trouble_never_ends_a_watch)
 	mint_say("{'type':'Dead','credential':'prod','generation':7}");
 	watch(cold, "{}");
 	mint_credential("prod", 500, ",'state':'login_required'");
-	mint_say("{'type':'Problem','credential':'prod','error':'Rejected','permanent':true,'oauth_error':'x','http_status':400}");
+	mint_say(
+		"{'type':'Problem','credential':'prod','error':'Rejected','permanent':true,'oauth_error':'x','http_status':400}");
 	pass(3600 * S);
 	CHECK_STR(caller_heard(c), "");
 	CHECK_STR(caller_heard(cold), "");
@@ -182,8 +197,10 @@ TEST(trouble_never_ends_a_watch)
 	CHECK(GOT_TOKEN(c, 8) && GOT_TOKEN(cold, 8));
 	mint_credential("prod", 500, ",'state':'disabled'");
 	pass(10);
-	CHECK_STR(caller_heard(c), q("{'error':'io.sftoken.Broker.NotServed','parameters':{'credential':'','state':'disabled',"
-				     "'message':'the credential is disabled; an administrator can enable it'}}\n"));
+	CHECK_STR(
+		caller_heard(c),
+		q("{'error':'io.sftoken.Broker.NotServed','parameters':{'credential':'','state':'disabled',"
+		  "'message':'the credential is disabled; an administrator can enable it'}}\n"));
 	CHECK(!caller_waits(cold));
 	fixture_end(f);
 }
@@ -223,7 +240,8 @@ TEST(a_list_has_a_hundred_at_a_time)
 	for (const char *at = heard; (at = strstr(at, "\"name\"")); at++)
 		n++;
 	CHECK_INT(n, 100);
-	CHECK(strstr(heard, q("'name':'c099'")) && strstr(heard, q("],'next':'c099'}")) && !strstr(heard, "\"d0"));
+	CHECK(strstr(heard, q("'name':'c099'")) && strstr(heard, q("],'next':'c099'}")) &&
+	      !strstr(heard, "\"d0"));
 	caller_call(c, "ListCredentials", "{'after':'c099'}", "");
 	heard = caller_heard(c);
 	CHECK(strstr(heard, q("'credentials':[{'name':'c100'")) && strstr(heard, q("'next':null")));
@@ -260,8 +278,9 @@ TEST(a_list_stays_within_64_kib)
 	mint_say("{'type':'Remove','credential':'prod'}");
 	memset(name, 'x', sizeof(name));
 	name[120] = '\0';
-	snprintf(members, sizeof(members), ",'last_error':'%0200d','aliases':['a%s','b%s','c%s','d%s','e%s','f%s']", 0, name, name, name, name,
-		 name, name);
+	snprintf(members, sizeof(members),
+		 ",'last_error':'%0200d','aliases':['a%s','b%s','c%s','d%s','e%s','f%s']", 0, name,
+		 name, name, name, name, name);
 	for (int i = 0; i < 100; i++) {
 		char own[2200];
 
@@ -281,7 +300,8 @@ TEST(a_list_stays_within_64_kib)
 		CHECK(strlen(heard) <= 64 * 1024);
 		next = strstr(heard, q("'next':'"));
 		if (next)
-			snprintf(after, sizeof(after), "{'after':'%.113s'}", next + strlen("\"next\":\""));
+			snprintf(after, sizeof(after), "{'after':'%.113s'}",
+				 next + strlen("\"next\":\""));
 	}
 	CHECK_INT(n, 100);
 	CHECK_INT(pages, 2);
@@ -294,12 +314,15 @@ TEST(a_credential_tells_all_but_its_token)
 	struct connection *c = user(500);
 	const char *heard;
 
-	mint_credential("prod", 500, ",'aliases':['p'],'state':'renewing','last_error':'slow','username':'me'");
+	mint_credential("prod", 500,
+			",'aliases':['p'],'state':'renewing','last_error':'slow','username':'me'");
 	caller_call(c, "GetCredential", "{'credential':'p'}", "");
 	heard = caller_heard(c);
-	CHECK_STR(heard, q("{'parameters':{'credential':{'name':'prod','aliases':['p'],'grantType':'client_credentials','state':'renewing',"
-			   "'instanceUrl':'https://i.example','username':'me','generation':7,'expiresAt':8200,'expirySource':'response',"
-			   "'nextRefreshAt':null,'upstreamAttempts':3,'lastError':'slow'}}}\n"));
+	CHECK_STR(
+		heard,
+		q("{'parameters':{'credential':{'name':'prod','aliases':['p'],'grantType':'client_credentials','state':'renewing',"
+		  "'instanceUrl':'https://i.example','username':'me','generation':7,'expiresAt':8200,'expirySource':'response',"
+		  "'nextRefreshAt':null,'upstreamAttempts':3,'lastError':'slow'}}}\n"));
 	fixture_end(f);
 }
 
@@ -350,7 +373,8 @@ TEST(the_privileged_are_not_rate_limited)
 		caller_call(service, "ListCredentials", "{}", "");
 		caller_call(c, "ListCredentials", "{}", "");
 	}
-	CHECK(!strstr(caller_heard(root), "RateLimited") && !strstr(caller_heard(service), "RateLimited"));
+	CHECK(!strstr(caller_heard(root), "RateLimited") &&
+	      !strstr(caller_heard(service), "RateLimited"));
 	CHECK(strstr(caller_heard(c), "RateLimited"));
 	CHECK_INT(f->counters.value[LIMIT_CALLS], 4);
 	fixture_end(f);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What passes between front and mint: take-over, the exchange of tables, a mint that is gone, a link that is full. */
+/*
+ * What passes between front and mint: take-over, the exchange of tables, a mint that is gone, a
+ * link that is full.
+ */
 #include "base/log.h"
 #include "tests/unit/check.h"
 #include "tests/unit/front_fixture.h"
@@ -37,10 +40,11 @@ TEST(a_new_mint_is_told_what_the_front_holds)
 	mint_comes();
 	CHECK_INT(mint_heard(LINK_HAVE), 1);
 	CHECK_INT(mint_heard(LINK_HAVE_ALL), 1);
-	CHECK_STR(mint_heard_last(LINK_HAVE),
-		  q("{'type':'Have','credential':'test','origin':'o','generation':3,'token':'00D!t3','instance_url':'https://i.example',"
-		    "'life_ms':7200000,'issued_ms':1000000,'deadline_ms':8200000,'vouched_ms':5,'issued_wall':1000,"
-		    "'expiry_source':'response','unchanged':true,'scopes':['api','web'],'username':'u'}"));
+	CHECK_STR(
+		mint_heard_last(LINK_HAVE),
+		q("{'type':'Have','credential':'test','origin':'o','generation':3,'token':'00D!t3','instance_url':'https://i.example',"
+		  "'life_ms':7200000,'issued_ms':1000000,'deadline_ms':8200000,'vouched_ms':5,'issued_wall':1000,"
+		  "'expiry_source':'response','unchanged':true,'scopes':['api','web'],'username':'u'}"));
 	fixture_end(f);
 }
 
@@ -99,7 +103,10 @@ TEST(each_new_mint_is_told_all_of_it)
 	fixture_end(f);
 }
 
-/* The new table is told in the same words as the old one: what a connection remembers must not lead into the old one. */
+/*
+ * The new table is told in the same words as the old one: what a connection remembers must not lead
+ * into the old one.
+ */
 TEST(the_shortcut_finds_its_way_in_the_new_table)
 {
 	struct front *f = with_two();
@@ -137,7 +144,8 @@ TEST(a_second_synced_changes_nothing)
 TEST(who_waits_crosses_the_exchange)
 {
 	struct front *f = with_two();
-	struct connection *get = user(500), *watch = user(500), *gone = user(500), *watch_gone = user(500);
+	struct connection *get = user(500), *watch = user(500), *gone = user(500),
+			  *watch_gone = user(500);
 
 	mint_say("{'type':'Dead','credential':'prod','generation':7}");
 	mint_say("{'type':'Dead','credential':'test','generation':3}");
@@ -152,8 +160,12 @@ TEST(who_waits_crosses_the_exchange)
 	mint_credential("prod", 500, ",'state':'empty'");
 	CHECK_INT(fixture_replies(), 0);
 	mint_say("{'type':'Synced'}");
-	CHECK_STR(caller_heard(gone), q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'test'}}\n"));
-	CHECK_STR(caller_heard(watch_gone), q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'test'}}\n"));
+	CHECK_STR(
+		caller_heard(gone),
+		q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'test'}}\n"));
+	CHECK_STR(
+		caller_heard(watch_gone),
+		q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'test'}}\n"));
 	CHECK_INT(mint_heard(LINK_WANT), 1);
 	mint_publish("prod", 8, "");
 	CHECK(GOT_TOKEN(get, 8) && GOT_TOKEN(watch, 8));
@@ -175,7 +187,8 @@ TEST(without_a_mint_misses_wait_and_tokens_are_served)
 	CHECK(caller_waits(cold));
 	CHECK_INT(mint_heard(LINK_WANT), 0);
 	mint_comes();
-	CHECK_INT(mint_heard(LINK_WANT), 0); /* a mint that has not said all it knows is not asked */
+	/* a mint that has not said all it knows is not asked */
+	CHECK_INT(mint_heard(LINK_WANT), 0);
 	mint_rules("");
 	mint_credential("test", 500, ",'state':'empty'");
 	mint_say("{'type':'Synced'}");
@@ -190,7 +203,8 @@ TEST(a_claim_outlives_the_mint_that_it_was_made_to)
 	struct front *f = with_two();
 	struct connection *c = user(500), *w = user(500);
 
-	caller_call(c, "ReportRejected", "{'credential':'prod','generation':7,'httpStatus':401}", "");
+	caller_call(c, "ReportRejected", "{'credential':'prod','generation':7,'httpStatus':401}",
+		    "");
 	mint_dies();
 	caller_get(w, "{'credential':'test','rejectedGeneration':3}");
 	CHECK_INT(mint_heard(LINK_REPORT), 1);
@@ -237,8 +251,9 @@ TEST(the_first_get_is_told_later_when_the_link_is_full)
 	CHECK_INT(mint_heard(LINK_SERVED), 0);
 	mint_room();
 	CHECK_INT(mint_heard(LINK_SERVED), 1);
-	CHECK_STR(mint_heard_last(LINK_SERVED),
-		  q("{'type':'Served','credential':'prod','generation':7,'uid':500,'pid':600,'count':1}"));
+	CHECK_STR(
+		mint_heard_last(LINK_SERVED),
+		q("{'type':'Served','credential':'prod','generation':7,'uid':500,'pid':600,'count':1}"));
 	for (int i = 0; i < 9; i++)
 		caller_get(c, "{'credential':'prod'}");
 	CHECK_INT(mint_heard(LINK_SERVED), 1);
@@ -278,7 +293,8 @@ TEST(too_few_descriptors_are_said_once_and_in_status)
 	mint_rules("");
 	mint_say("{'type':'Count'}");
 	CHECK_INT(mint_heard(LINK_LOG), 1);
-	CHECK(strstr(mint_heard_last(LINK_COUNTERS), "at most 960 connections are served, not MaxConnections=10240"));
+	CHECK(strstr(mint_heard_last(LINK_COUNTERS),
+		     "at most 960 connections are served, not MaxConnections=10240"));
 	log_set_sink(NULL, NULL);
 	fixture_end(f);
 }
@@ -295,7 +311,8 @@ TEST(reached_limits_are_logged_once_a_minute)
 	CHECK_INT(mint_heard(LINK_LOG), 0);
 	pass(60 * S);
 	CHECK_INT(mint_heard(LINK_LOG), 1);
-	CHECK(strstr(mint_heard_last(LINK_LOG), q("'event':'front.limit','fields':{'limit':'max_calls_per_second','times':")));
+	CHECK(strstr(mint_heard_last(LINK_LOG),
+		     q("'event':'front.limit','fields':{'limit':'max_calls_per_second','times':")));
 	pass(60 * S);
 	CHECK_INT(mint_heard(LINK_LOG), 1);
 	log_set_sink(NULL, NULL);
@@ -322,7 +339,8 @@ TEST(news_of_an_unknown_credential_end_the_front)
 	struct front *f = with_two();
 
 	mint_publish("nobody", 1, "");
-	CHECK(fixture_fatal() && strstr(fixture_fatal(), "nobody") && !strstr(fixture_fatal(), "00D"));
+	CHECK(fixture_fatal() && strstr(fixture_fatal(), "nobody") &&
+	      !strstr(fixture_fatal(), "00D"));
 	fixture_end(f);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every sentence of io.sftoken.Broker.varlink and architecture.md 7 about what a caller gets, as a row. */
+/*
+ * Every sentence of io.sftoken.Broker.varlink and architecture.md 7 about what a caller gets, as a
+ * row.
+ */
 #include "daemon/front/judge.h"
 
 #include "tests/unit/check.h"
@@ -9,6 +12,7 @@
 
 enum { NOW = 10000000, S = 1000, HOUR = 3600 * S };
 
+/* clang-format off */
 /* A token of two hours at half of its life. */
 #define TOKEN(...)                                                                                                     \
 	.token = { .generation = 7, .life_ms = 2 * HOUR, .issued_ms = NOW - HOUR, .deadline_ms = NOW + HOUR, .vouched_ms = NOW - HOUR, \
@@ -190,6 +194,7 @@ static const struct row rows[] = {
 	  .miss = true },
 	{ "disabled gives none", TOKEN(LEFT(-HOUR)), CRED(.state = STATE_DISABLED), ASK(.allow_stale = true), FAILS(NOT_SERVED) },
 };
+/* clang-format on */
 
 TEST(every_sentence_holds)
 {
@@ -241,10 +246,12 @@ TEST(every_wait_lies_in_the_future)
 
 	limits_default(&limits);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct judgement j = judge(&rows[i].token, &rows[i].cred, &rows[i].ask, &limits, NOW);
+		struct judgement j = judge(&rows[i].token, &rows[i].cred, &rows[i].ask, &limits,
+					   NOW);
 
 		check_row(rows[i].says);
-		CHECK(j.what != JUDGE_WAIT || (j.until_ms > NOW && j.until_ms <= rows[i].ask.deadline_ms));
+		CHECK(j.what != JUDGE_WAIT ||
+		      (j.until_ms > NOW && j.until_ms <= rows[i].ask.deadline_ms));
 	}
 }
 

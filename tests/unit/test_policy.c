@@ -7,11 +7,17 @@
 struct row {
 	const char *says;
 	const char *uids, *gids; /* JSON, as the mint sends them */
-	struct { uid_t uid; gid_t gid; gid_t groups[3]; size_t n; } peer;
+	struct {
+		uid_t uid;
+		gid_t gid;
+		gid_t groups[3];
+		size_t n;
+	} peer;
 	const char *globs[2];
 	bool allowed;
 };
 
+/* clang-format off */
 static const struct row rows[] = {
 	{ "the named uid", "[500]", "[]", { 500, 500, { 0 }, 0 }, { 0 }, true },
 	{ "another uid", "[500]", "[]", { 501, 500, { 0 }, 0 }, { 0 }, false },
@@ -36,6 +42,7 @@ static const struct row rows[] = {
 	{ "through a socket that does not give it", "[500]", "[]", { 500, 500, { 0 }, 0 }, { "etl.test", "ETL.*" }, false },
 	{ "a glob narrows and never widens", "[500]", "[]", { 501, 501, { 0 }, 0 }, { "*" }, false },
 };
+/* clang-format on */
 
 /* The lists as fields_decode() gives them. */
 static struct int_list list_of(char *json)
@@ -49,8 +56,12 @@ TEST(the_matrix_holds)
 		const struct row *r = &rows[i];
 		char uids[64], gids[64];
 		gid_t groups[3];
-		struct peer peer = { .uid = r->peer.uid, .gid = r->peer.gid, .groups = groups, .n_groups = r->peer.n };
-		struct globs globs = { .glob = (char **)(void *)r->globs, .n = (size_t)(!!r->globs[0] + !!r->globs[1]) };
+		struct peer peer = { .uid = r->peer.uid,
+				     .gid = r->peer.gid,
+				     .groups = groups,
+				     .n_groups = r->peer.n };
+		struct globs globs = { .glob = (char **)(void *)r->globs,
+				       .n = (size_t)(!!r->globs[0] + !!r->globs[1]) };
 		struct int_list u, g;
 		struct access access;
 
@@ -61,7 +72,8 @@ TEST(the_matrix_holds)
 		u = list_of(uids);
 		g = list_of(gids);
 		REQUIRE(access_init(&access, &u, &g, NULL) == 0);
-		CHECK_INT(policy_allows(&access, &peer, globs.n > 0 ? &globs : NULL, "etl.prod"), r->allowed);
+		CHECK_INT(policy_allows(&access, &peer, globs.n > 0 ? &globs : NULL, "etl.prod"),
+			  r->allowed);
 		access_fini(&access);
 	}
 }

@@ -103,7 +103,13 @@ TEST(deadlines_come_in_order_of_time)
 
 /* --- audit --- */
 
-static struct { unsigned sent; int64_t count; bool full; char reason[32]; int64_t uid, pid, generation; } told;
+static struct {
+	unsigned sent;
+	int64_t count;
+	bool full;
+	char reason[32];
+	int64_t uid, pid, generation;
+} told;
 
 static bool tell(const struct link_served *m, void *arg)
 {

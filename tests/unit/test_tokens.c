@@ -14,17 +14,28 @@ static struct link_publish publish(int64_t generation, const char *text)
 
 	memcpy(copy, scopes, sizeof(scopes));
 	return (struct link_publish){
-		.credential = "prod", .origin = "o", .generation = { generation, true }, .token = text, .instance_url = "https://i.example",
-		.life_ms = { LIFE, true }, .issued_ms = { START_MS, true }, .deadline_ms = { START_MS + LIFE, true },
-		.issued_wall = { 100, true }, .expires_wall = { 7300, true }, .refresh_after_wall = { 3700, true },
-		.scopes = { .raw = json_root(copy, sizeof(copy) - 1), .n = 2 }, .username = "u\xc3\xa9@x",
+		.credential = "prod",
+		.origin = "o",
+		.generation = { generation, true },
+		.token = text,
+		.instance_url = "https://i.example",
+		.life_ms = { LIFE, true },
+		.issued_ms = { START_MS, true },
+		.deadline_ms = { START_MS + LIFE, true },
+		.issued_wall = { 100, true },
+		.expires_wall = { 7300, true },
+		.refresh_after_wall = { 3700, true },
+		.scopes = { .raw = json_root(copy, sizeof(copy) - 1), .n = 2 },
+		.username = "u\xc3\xa9@x",
 	};
 }
 
 static struct link_credential credential(const char *name, char *aliases, char *uids)
 {
 	return (struct link_credential){
-		.name = name, .aliases = { .raw = json_root(aliases, strlen(aliases)) }, .uids = { .raw = json_root(uids, strlen(uids)) },
+		.name = name,
+		.aliases = { .raw = json_root(aliases, strlen(aliases)) },
+		.uids = { .raw = json_root(uids, strlen(uids)) },
 	};
 }
 
@@ -61,10 +72,12 @@ TEST(a_reply_is_the_whole_token)
 	char out[2048];
 
 	reply(t, START_MS, false, out, sizeof(out));
-	CHECK_STR(out, q("{'parameters':{'token':{'accessToken':'00D!AQ','tokenType':'Bearer','instanceUrl':'https://i.example',"
-			 "'credential':'prod','generation':1790000000,'issuedAt':100,'expiresAt':7300,'expirySource':'response',"
-			 "'validity':'fresh','refreshAfter':3700,'scopes':['api','a\\'b'],'identityUrl':null,'organizationId':null,"
-			 "'userId':null,'username':'u\xc3\xa9@x','expiresInSeconds':7200}}}"));
+	CHECK_STR(
+		out,
+		q("{'parameters':{'token':{'accessToken':'00D!AQ','tokenType':'Bearer','instanceUrl':'https://i.example',"
+		  "'credential':'prod','generation':1790000000,'issuedAt':100,'expiresAt':7300,'expirySource':'response',"
+		  "'validity':'fresh','refreshAfter':3700,'scopes':['api','a\\'b'],'identityUrl':null,'organizationId':null,"
+		  "'userId':null,'username':'u\xc3\xa9@x','expiresInSeconds':7200}}}"));
 	token_unref(t);
 }
 
@@ -106,9 +119,19 @@ TEST(replies_of_one_generation_differ_in_the_number_alone)
 
 TEST(the_number_is_rounded_down_on_both_sides_of_the_end)
 {
-	static const struct { int64_t left_ms; const char *tail; } rows[] = {
-		{ 1999, "1}}}" }, { 1000, "1}}}" }, { 999, "0}}}" }, { 0, "0}}}" }, { -1, "-1}}}" }, { -1000, "-1}}}" }, { -1001, "-2}}}" },
-		{ -3600000, "-3600}}}" }, { INT64_C(86400000000), "86400000}}}" },
+	static const struct {
+		int64_t left_ms;
+		const char *tail;
+	} rows[] = {
+		{ 1999, "1}}}" },
+		{ 1000, "1}}}" },
+		{ 999, "0}}}" },
+		{ 0, "0}}}" },
+		{ -1, "-1}}}" },
+		{ -1000, "-1}}}" },
+		{ -1001, "-2}}}" },
+		{ -3600000, "-3600}}}" },
+		{ INT64_C(86400000000), "86400000}}}" },
 	};
 	struct link_publish p = publish(7, "t");
 	struct token *t = token_new(&p, NULL);
@@ -116,7 +139,8 @@ TEST(the_number_is_rounded_down_on_both_sides_of_the_end)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		check_row(rows[i].tail);
-		CHECK_INT(token_tail(t, START_MS + LIFE - rows[i].left_ms, false, tail), strlen(rows[i].tail) + 1);
+		CHECK_INT(token_tail(t, START_MS + LIFE - rows[i].left_ms, false, tail),
+			  strlen(rows[i].tail) + 1);
 		CHECK_STR(tail, rows[i].tail);
 	}
 	token_unref(t);
@@ -149,7 +173,8 @@ TEST(names_and_aliases_lead_to_the_credential)
 	table_init(&t);
 	a = add(&t, "alpha", "['one','two']");
 	b = add(&t, "beta", "[]");
-	CHECK(table_find(&t, "alpha") == a && table_find(&t, "one") == a && table_find(&t, "two") == a);
+	CHECK(table_find(&t, "alpha") == a && table_find(&t, "one") == a &&
+	      table_find(&t, "two") == a);
 	CHECK(table_find(&t, "beta") == b);
 	CHECK(!table_find(&t, "Alpha") && !table_find(&t, "") && !table_find(&t, "alph"));
 	table_fini(&t);
@@ -191,7 +216,8 @@ TEST(messages_go_by_name_not_by_alias)
 
 TEST(the_list_is_in_order_of_names)
 {
-	static const char *const names[] = { "m", "b", "z", "a", "b.c", "b-c", "B" }, *const sorted[] = { "B", "a", "b", "b-c", "b.c", "m", "z" };
+	static const char *const names[] = { "m", "b", "z", "a", "b.c", "b-c", "B" },
+				 *const sorted[] = { "B", "a", "b", "b-c", "b.c", "m", "z" };
 	struct table t;
 
 	table_init(&t);
@@ -287,7 +313,9 @@ TEST(ten_thousand_names_are_found_again)
 
 		snprintf(name, sizeof(name), "credential-%d", i);
 		e = table_find(&t, name);
-		missing += !e || strcmp(entry_name(e), name) != 0 || (i > 0 && strcmp(entry_name(t.sorted[i - 1]), entry_name(t.sorted[i])) >= 0);
+		missing += !e || strcmp(entry_name(e), name) != 0 ||
+			   (i > 0 &&
+			    strcmp(entry_name(t.sorted[i - 1]), entry_name(t.sorted[i])) >= 0);
 	}
 	CHECK_INT(missing, 0);
 	table_fini(&t);
