@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A configuration file of any bytes: every mistake has a file and a text, no text has control bytes, and what was accepted is within its range.
- * The first byte chooses the tables.
+ * A configuration file of any bytes: every mistake has a file and a text, no text has control
+ * bytes, and what was accepted is within its range. The first byte chooses the tables.
  */
 #include "fuzz.h"
 
@@ -26,13 +26,15 @@ static void check_ranges(const struct config_section *section, const void *struk
 		const void *at = (const char *)strukt + key->offset;
 		const int64_t *value = at;
 
-		if (key->type != CONFIG_INT && key->type != CONFIG_DURATION && key->type != CONFIG_PERCENT)
+		if (key->type != CONFIG_INT && key->type != CONFIG_DURATION &&
+		    key->type != CONFIG_PERCENT)
 			continue;
 		MUST((*value >= key->min && *value <= key->max) || (!key->fallback && *value == 0));
 	}
 }
 
-static void print(const struct config_section *sections, size_t n, const void *target, const struct config_origin *origin)
+static void print(const struct config_section *sections, size_t n, const void *target,
+		  const struct config_origin *origin)
 {
 	struct buf out;
 
@@ -44,7 +46,8 @@ static void print(const struct config_section *sections, size_t n, const void *t
 	buf_fini(&out);
 }
 
-static void parse(const char *bytes, size_t size, const struct config_section *sections, size_t n, void *target)
+static void parse(const char *bytes, size_t size, const struct config_section *sections, size_t n,
+		  void *target)
 {
 	struct config_origin *origin = config_origin_new();
 	struct config_notes notes = { 0 };
