@@ -128,6 +128,11 @@ const char *sftoken_token_user_id(const struct sftoken_token *t);
 const char *sftoken_token_username(const struct sftoken_token *t);
 /* Scopes with a space between. */
 const char *sftoken_token_scope(const struct sftoken_token *t);
+/*
+ * A field by its name on the wire ("instanceUrl", "expiresAt"): text as it is, numbers as decimal text in buffer (32 bytes are enough), scopes with a space between. NULL: there is no such
+ * field, or Salesforce did not tell.
+ */
+const char *sftoken_token_field(const struct sftoken_token *t, const char *name, char *buffer, size_t size);
 /* The Token object as received: JSON text. */
 const char *sftoken_token_json(const struct sftoken_token *t);
 int64_t sftoken_token_generation(const struct sftoken_token *t);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The calls that most programs need, and the token that they get. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,4 +249,35 @@ const char *sftoken_token_scope(const struct sftoken_token *t)
 const char *sftoken_token_json(const struct sftoken_token *t)
 {
 	return t->json.data;
+}
+
+static const char *field_text(const struct sftoken_token *t, const struct field *f, char *buffer, size_t size)
+{
+	const void *at = (const char *)&t->f + f->offset;
+	const struct opt_int *number = at;
+	int index;
+
+	switch (f->type) {
+	case FIELD_TEXT:
+		return *(const char *const *)at;
+	case FIELD_ENUM:
+		index = *(const int *)at;
+		return index >= 0 ? f->names[index] : NULL;
+	case FIELD_TEXTS:
+		return t->scope.data;
+	case FIELD_INT:
+		if (!number->set || (size_t)snprintf(buffer, size, "%lld", (long long)number->value) >= size)
+			return NULL;
+		return buffer;
+	default:
+		return NULL;
+	}
+}
+
+const char *sftoken_token_field(const struct sftoken_token *t, const char *name, char *buffer, size_t size)
+{
+	for (size_t i = 0; i < token_fields_table.n; i++)
+		if (strcmp(token_fields_table.field[i].name, name) == 0)
+			return field_text(t, &token_fields_table.field[i], buffer, size);
+	return NULL;
 }

@@ -7,9 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
 #include "client/cli/cli.h"
+#include "client/cli/json.h"
 
 enum { CALL_MS = 10000, REFRESH_WAIT_S = 30, RELOAD_MS = 60000 };
 
@@ -31,20 +30,20 @@ static int manage(struct cli *cli, const char *method, struct json_object *param
 	int r = open_manager(cli, &h);
 
 	if (r == 0) {
-		if (sftoken_call(h, method, parameters ? json_object_to_json_string(parameters) : NULL, 0, timeout_ms,
+		if (sftoken_call(h, method, parameters ? json.object_to_json_string(parameters) : NULL, 0, timeout_ms,
 				 reply, cli, &err) < 0)
 			r = complain_err(cli, &err);
 		sftoken_close(h);
 	}
-	json_object_put(parameters);
+	json.object_put(parameters);
 	return r ? r : finish_output();
 }
 
 static struct json_object *named(const struct cli *cli)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json.object_new_object();
 
-	json_object_object_add(o, "credential", json_object_new_string(cli->credential));
+	json.object_object_add(o, "credential", json.object_new_string(cli->credential));
 	return o;
 }
 
@@ -55,10 +54,10 @@ static int print_generation(const char *parameters, int continues, void *arg)
 
 	if (cli->json || cli->quiet)
 		return print_parameters(parameters, continues, arg);
-	reply = json_tokener_parse(parameters);
-	if (json_object_object_get_ex(reply, "generation", &generation))
-		printf("\"%s\" is at generation %" PRId64 "\n", cli->credential, json_object_get_int64(generation));
-	json_object_put(reply);
+	reply = json.tokener_parse(parameters);
+	if (json.object_object_get_ex(reply, "generation", &generation))
+		printf("\"%s\" is at generation %" PRId64 "\n", cli->credential, json.object_get_int64(generation));
+	json.object_put(reply);
 	return 0;
 }
 
@@ -68,10 +67,10 @@ int cmd_refresh(struct cli *cli)
 	int64_t wait_s = cli->wait_s < 0 ? REFRESH_WAIT_S : cli->wait_s;
 
 	if (wait_s > 300) {
-		json_object_put(parameters);
+		json.object_put(parameters);
 		return complain(EXIT_STATUS_USAGE, "--wait is at most 300 seconds");
 	}
-	json_object_object_add(parameters, "waitSeconds", json_object_new_int64(wait_s));
+	json.object_object_add(parameters, "waitSeconds", json.object_new_int64(wait_s));
 	return manage(cli, "io.sftoken.Manager.Refresh", parameters, (int)wait_s * 1000 + CALL_MS, print_generation);
 }
 
@@ -79,7 +78,7 @@ static int set_enabled(struct cli *cli, bool enabled)
 {
 	struct json_object *parameters = named(cli);
 
-	json_object_object_add(parameters, "enabled", json_object_new_boolean(enabled));
+	json.object_object_add(parameters, "enabled", json.object_new_boolean(enabled));
 	return manage(cli, "io.sftoken.Manager.SetEnabled", parameters, CALL_MS, print_parameters);
 }
 
@@ -96,10 +95,10 @@ int cmd_disable(struct cli *cli)
 static void print_warnings(struct json_object *reply)
 {
 	struct json_object *items;
-	size_t n = json_object_object_get_ex(reply, "warnings", &items) ? json_object_array_length(items) : 0;
+	size_t n = json.object_object_get_ex(reply, "warnings", &items) ? json.object_array_length(items) : 0;
 
 	for (size_t i = 0; i < n; i++)
-		complain(0, "warning: %s", json_object_get_string(json_object_array_get_idx(items, i)));
+		complain(0, "warning: %s", json.object_get_string(json.object_array_get_idx(items, i)));
 }
 
 static int print_reload(const char *parameters, int continues, void *arg)
@@ -109,14 +108,14 @@ static int print_reload(const char *parameters, int continues, void *arg)
 
 	if (cli->json)
 		return print_parameters(parameters, continues, arg);
-	reply = json_tokener_parse(parameters);
+	reply = json.tokener_parse(parameters);
 	if (!cli->quiet)
 		printf("%" PRId64 " added, %" PRId64 " changed, %" PRId64 " removed\n",
-		       json_object_get_int64(json_object_object_get(reply, "added")),
-		       json_object_get_int64(json_object_object_get(reply, "changed")),
-		       json_object_get_int64(json_object_object_get(reply, "removed")));
+		       json.object_get_int64(json.object_object_get(reply, "added")),
+		       json.object_get_int64(json.object_object_get(reply, "changed")),
+		       json.object_get_int64(json.object_object_get(reply, "removed")));
 	print_warnings(reply);
-	json_object_put(reply);
+	json.object_put(reply);
 	return 0;
 }
 
@@ -140,10 +139,10 @@ static int print_ping(const char *parameters, int continues, void *arg)
 		return print_parameters(parameters, continues, (void *)(uintptr_t)ping->cli);
 	if (ping->cli->quiet)
 		return 0;
-	reply = json_tokener_parse(parameters);
-	version = json_object_get_string(json_object_object_get(reply, "version"));
+	reply = json.tokener_parse(parameters);
+	version = json.object_get_string(json.object_object_get(reply, "version"));
 	printf("sftokend %s answers at %s\n", version ? version : "of an unknown version", sftoken_path(ping->handle));
-	json_object_put(reply);
+	json.object_put(reply);
 	return 0;
 }
 

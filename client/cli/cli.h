@@ -56,6 +56,7 @@ enum command_flags {
 	NEEDS_CREDENTIAL = 2, /* no default */
 	TAKES_COMMAND = 4,    /* "-- COMMAND..." */
 	TAKES_DIRECTORY = 8,
+	USES_JSON = 16, /* reads or makes JSON: json-c is loaded */
 };
 
 extern const struct command commands[];
@@ -95,14 +96,11 @@ int open_manager(const struct cli *cli, struct sftoken **out);
 
 /* Prints one token in the format of that name; 0 or an exit status. Flushes, so that a full disk is noticed. */
 typedef int print_token_fn(const struct sftoken_token *t);
-print_token_fn *format_find(const char *name);
-extern const char format_names[];
+/* The printer of a format; 0 or an exit status after a complaint. */
+int format_open(const char *name, print_token_fn **out);
 
 /* Names and values of `env` and `exec`: i-th of them; false after the last. value points into buffer or t. */
 bool token_variable(const struct sftoken_token *t, size_t i, const char **name, const char **value, char buffer[32]);
-
-/* The value of a field of the Token object by its name on the wire ("instanceUrl"); NULL if there is none. */
-const char *token_field(const struct sftoken_token *t, const char *field, char buffer[32]);
 
 /* Ends what was printed: 0, or a complaint that it could not be written. */
 int finish_output(void);

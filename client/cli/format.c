@@ -4,11 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-#include <json-c/json.h>
-
 #include "client/cli/cli.h"
-
-const char format_names[] = "token json header env curl oauth process sf";
+#include "client/cli/json.h"
 
 static int print_raw(const struct sftoken_token *t)
 {
@@ -46,7 +43,7 @@ bool token_variable(const struct sftoken_token *t, size_t i, const char **name, 
 	if (i >= sizeof variables / sizeof variables[0])
 		return false;
 	*name = variables[i][0];
-	*value = token_field(t, variables[i][1], buffer);
+	*value = sftoken_token_field(t, variables[i][1], buffer, 32);
 	return true;
 }
 
@@ -79,24 +76,24 @@ static int print_env(const struct sftoken_token *t)
 static void add_text(struct json_object *object, const char *key, const char *text)
 {
 	if (text)
-		json_object_object_add(object, key, json_object_new_string(text));
+		json.object_object_add(object, key, json.object_new_string(text));
 }
 
 static int print_object(struct json_object *object)
 {
-	const char *text = object ? json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+	const char *text = object ? json.object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 				  : NULL;
 
 	if (text)
 		puts(text);
-	json_object_put(object);
+	json.object_put(object);
 	return text ? finish_output() : complain(EXIT_STATUS_INTERNAL, "out of memory");
 }
 
 /* What Salesforce's token endpoint answered: issued_at is a text of milliseconds there. */
 static int print_oauth(const struct sftoken_token *t)
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object = json.object_new_object();
 	char issued_at[32];
 
 	(void)snprintf(issued_at, sizeof issued_at, "%" PRId64 "000", sftoken_token_issued_at(t));
@@ -111,86 +108,54 @@ static int print_oauth(const struct sftoken_token *t)
 
 static int print_process(const struct sftoken_token *t)
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object = json.object_new_object();
 	time_t expires_at = (time_t)sftoken_token_expires_at(t);
 	char expiration[40] = "";
 	struct tm tm;
 
 	if (gmtime_r(&expires_at, &tm))
 		(void)strftime(expiration, sizeof expiration, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	json_object_object_add(object, "Version", json_object_new_int(1));
+	json.object_object_add(object, "Version", json.object_new_int(1));
 	add_text(object, "AccessToken", sftoken_token_access_token(t));
 	add_text(object, "TokenType", sftoken_token_type(t));
 	add_text(object, "InstanceUrl", sftoken_token_instance_url(t));
-	json_object_object_add(object, "Generation", json_object_new_int64(sftoken_token_generation(t)));
+	json.object_object_add(object, "Generation", json.object_new_int64(sftoken_token_generation(t)));
 	add_text(object, "Expiration", expiration);
 	return print_object(object);
 }
 
 static int print_sf(const struct sftoken_token *t)
 {
-	struct json_object *object = json_object_new_object(), *result = json_object_new_object();
+	struct json_object *object = json.object_new_object(), *result = json.object_new_object();
 
 	add_text(result, "id", sftoken_token_organization_id(t));
 	add_text(result, "accessToken", sftoken_token_access_token(t));
 	add_text(result, "instanceUrl", sftoken_token_instance_url(t));
 	add_text(result, "username", sftoken_token_username(t));
 	add_text(result, "connectedStatus", "Connected");
-	json_object_object_add(object, "status", json_object_new_int(0));
-	json_object_object_add(object, "result", result);
-	json_object_object_add(object, "warnings", json_object_new_array());
+	json.object_object_add(object, "status", json.object_new_int(0));
+	json.object_object_add(object, "result", result);
+	json.object_object_add(object, "warnings", json.object_new_array());
 	return print_object(object);
 }
 
-print_token_fn *format_find(const char *name)
+int format_open(const char *name, print_token_fn **out)
 {
 	static const struct {
 		const char *name;
 		print_token_fn *print;
+		bool uses_json;
 	} formats[] = {
-		{ "token", print_raw }, { "json", print_json },   { "header", print_header },   { "env", print_env },
-		{ "curl", print_curl }, { "oauth", print_oauth }, { "process", print_process }, { "sf", print_sf },
+		{ "token", print_raw, false }, { "json", print_json, false },   { "header", print_header, false },
+		{ "env", print_env, false },   { "curl", print_curl, false },   { "oauth", print_oauth, true },
+		{ "process", print_process, true }, { "sf", print_sf, true },
 	};
 
-	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-		if (strcmp(formats[i].name, name) == 0)
-			return formats[i].print;
-	return NULL;
-}
-
-static const char *number(int64_t value, char buffer[32])
-{
-	(void)snprintf(buffer, 32, "%" PRId64, value);
-	return buffer;
-}
-
-const char *token_field(const struct sftoken_token *t, const char *field, char buffer[32])
-{
-	static const struct {
-		const char *name;
-		const char *(*text)(const struct sftoken_token *t);
-		int64_t (*number)(const struct sftoken_token *t);
-	} fields[] = {
-		{ "accessToken", sftoken_token_access_token, NULL },
-		{ "tokenType", sftoken_token_type, NULL },
-		{ "instanceUrl", sftoken_token_instance_url, NULL },
-		{ "credential", sftoken_token_credential, NULL },
-		{ "generation", NULL, sftoken_token_generation },
-		{ "issuedAt", NULL, sftoken_token_issued_at },
-		{ "expiresAt", NULL, sftoken_token_expires_at },
-		{ "expirySource", sftoken_token_expiry_source, NULL },
-		{ "validity", sftoken_token_validity, NULL },
-		{ "refreshAfter", NULL, sftoken_token_refresh_after },
-		{ "scopes", sftoken_token_scope, NULL },
-		{ "identityUrl", sftoken_token_identity_url, NULL },
-		{ "organizationId", sftoken_token_organization_id, NULL },
-		{ "userId", sftoken_token_user_id, NULL },
-		{ "username", sftoken_token_username, NULL },
-		{ "expiresInSeconds", NULL, sftoken_token_expires_in },
-	};
-
-	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-		if (strcmp(fields[i].name, field) == 0)
-			return fields[i].text ? fields[i].text(t) : number(fields[i].number(t), buffer);
-	return NULL;
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+		if (strcmp(formats[i].name, name) != 0)
+			continue;
+		*out = formats[i].print;
+		return formats[i].uses_json ? json_open() : 0;
+	}
+	return complain(EXIT_STATUS_USAGE, "unknown format \"%s\": one of token json header env curl oauth process sf", name);
 }

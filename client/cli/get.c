@@ -44,12 +44,15 @@ static int fetch(const struct cli *cli, struct sftoken **h, struct sftoken_token
 	return complain_err(cli, &err);
 }
 
-static int get_in(const struct cli *cli, print_token_fn *print)
+static int get_in(const struct cli *cli, const char *format)
 {
+	print_token_fn *print;
 	struct sftoken_token *t;
 	struct sftoken *h;
-	int r = fetch(cli, &h, &t);
+	int r = format_open(format, &print);
 
+	if (r == 0)
+		r = fetch(cli, &h, &t);
 	if (r)
 		return r;
 	r = print(t);
@@ -60,17 +63,12 @@ static int get_in(const struct cli *cli, print_token_fn *print)
 
 int cmd_get(struct cli *cli)
 {
-	const char *format = cli->format ? cli->format : cli->json ? "json" : "token";
-	print_token_fn *print = format_find(format);
-
-	if (!print)
-		return complain(EXIT_STATUS_USAGE, "unknown format \"%s\": one of %s", format, format_names);
-	return get_in(cli, print);
+	return get_in(cli, cli->format ? cli->format : cli->json ? "json" : "token");
 }
 
 int cmd_env(struct cli *cli)
 {
-	return get_in(cli, format_find(cli->json ? "json" : "env"));
+	return get_in(cli, cli->json ? "json" : "env");
 }
 
 static int set_variable(const char *name, const char *value)
@@ -85,7 +83,7 @@ static int set_named(const struct sftoken_token *t, const char *pair)
 {
 	size_t len = strcspn(pair, "=");
 	char *name = strndup(pair, len), buffer[32];
-	const char *value = token_field(t, pair + len + 1, buffer);
+	const char *value = sftoken_token_field(t, pair + len + 1, buffer, sizeof buffer);
 	int r;
 
 	if (!name)

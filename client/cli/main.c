@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sftoken: asks the local sftokend. The commands are one table; each is a function of what was said on the command line. */
 #include "client/cli/cli.h"
+#include "client/cli/json.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -23,21 +24,21 @@ const struct command commands[] = {
 	  "run a command with a token in its environment", "sftoken exec prod -- python3 load.py",
 	  GET_OPTIONS | OPT_AS | OPT_ENV | OPT_SOCKET_ONLY, TAKES_CREDENTIAL | TAKES_COMMAND, cmd_exec },
 	{ "env", "[CRED]", "print shell assignments", "eval \"$(sftoken env prod)\"", GET_OPTIONS, TAKES_CREDENTIAL, cmd_env },
-	{ "list", "", "show the credentials that you may use", "sftoken list", 0, 0, cmd_list },
-	{ "show", "[CRED]", "show one credential and what is wrong with it", "sftoken show prod", 0, TAKES_CREDENTIAL, cmd_show },
+	{ "list", "", "show the credentials that you may use", "sftoken list", 0, USES_JSON, cmd_list },
+	{ "show", "[CRED]", "show one credential and what is wrong with it", "sftoken show prod", 0, TAKES_CREDENTIAL | USES_JSON, cmd_show },
 	{ "watch", "[CRED] [--format FORMAT]", "print the token, and each new one", "sftoken watch prod --json",
-	  OPT_FORMAT, TAKES_CREDENTIAL, cmd_watch },
+	  OPT_FORMAT, TAKES_CREDENTIAL | USES_JSON, cmd_watch },
 	{ "wait", "[CRED] [--wait S]", "wait until there is a token (and a daemon)", "sftoken wait prod --wait 60",
 	  OPT_WAIT, TAKES_CREDENTIAL, cmd_wait },
 	{ "report", "CRED --generation N [--status HTTP] [--code ERROR]", "say that Salesforce refused a token",
 	  "sftoken report prod --generation 1790000000", OPT_GENERATION | OPT_STATUS | OPT_CODE, TAKES_CREDENTIAL, cmd_report },
 	{ "refresh", "CRED [--wait S]", "get a new token now", "sftoken refresh prod", OPT_WAIT,
-	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL, cmd_refresh },
-	{ "enable", "CRED", "renew and serve again", "sftoken enable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL, cmd_enable },
-	{ "disable", "CRED", "stop renewing and serving", "sftoken disable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL, cmd_disable },
-	{ "reload", "", "read the configuration again", "sftoken reload", 0, 0, cmd_reload },
-	{ "status", "", "show the daemon and its credentials", "sftoken status", 0, 0, cmd_status },
-	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, 0, cmd_ping },
+	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_refresh },
+	{ "enable", "CRED", "renew and serve again", "sftoken enable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_enable },
+	{ "disable", "CRED", "stop renewing and serving", "sftoken disable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_disable },
+	{ "reload", "", "read the configuration again", "sftoken reload", 0, USES_JSON, cmd_reload },
+	{ "status", "", "show the daemon and its credentials", "sftoken status", 0, USES_JSON, cmd_status },
+	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, USES_JSON, cmd_ping },
 	{ "check", "[DIRECTORY]", "check the configuration without using it", "sftoken check /etc/sftokend", 0, TAKES_DIRECTORY, cmd_check },
 };
 /* clang-format on */
@@ -269,5 +270,7 @@ int main(int argc, char **argv)
 			cli_help(stdout);
 		return finish_output();
 	}
-	return cli.command->run(&cli);
+	if (cli.command->flags & USES_JSON)
+		r = json_open();
+	return r ? r : cli.command->run(&cli);
 }

@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <json-c/json.h>
-
 #include "client/cli/cli.h"
+#include "client/cli/json.h"
 #include "client/cli/table.h"
 
 enum { CALL_MS = 10000, PAGES_MAX = 1000 };
@@ -16,8 +15,8 @@ static int keep_reply(const char *parameters, int continues, void *arg)
 	struct json_object **out = arg;
 
 	(void)continues;
-	json_object_put(*out);
-	*out = json_tokener_parse(parameters);
+	json.object_put(*out);
+	*out = json.tokener_parse(parameters);
 	return *out ? 0 : SFTOKEN_E_PROTOCOL;
 }
 
@@ -29,7 +28,7 @@ static struct json_object *ask(const struct cli *cli, struct sftoken *h, const c
 
 	if (sftoken_call(h, method, parameters, SFTOKEN_CALL_REPEAT, CALL_MS, keep_reply, &reply, &err) == 0 && reply)
 		return reply;
-	json_object_put(reply);
+	json.object_put(reply);
 	*status = err.code ? complain_err(cli, &err)
 			   : complain(EXIT_STATUS_INTERNAL, "the daemon sent a reply that cannot be read");
 	return NULL;
@@ -39,32 +38,32 @@ static const char *text_of(struct json_object *o, const char *key)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) && value ? json_object_get_string(value) : NULL;
+	return json.object_object_get_ex(o, key, &value) && value ? json.object_get_string(value) : NULL;
 }
 
 static int64_t int_of(struct json_object *o, const char *key)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) ? json_object_get_int64(value) : 0;
+	return json.object_object_get_ex(o, key, &value) ? json.object_get_int64(value) : 0;
 }
 
 static int print_plain(struct json_object *o)
 {
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	puts(json.object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	return finish_output();
 }
 
 /* {"after": name} */
 static char *page_parameters(const char *after)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json.object_new_object();
 	char *text;
 
 	if (after)
-		json_object_object_add(o, "after", json_object_new_string(after));
-	text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-	json_object_put(o);
+		json.object_object_add(o, "after", json.object_new_string(after));
+	text = strdup(json.object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	json.object_put(o);
 	return text;
 }
 
@@ -74,16 +73,16 @@ static char *take_page(struct json_object *page, struct json_object *all)
 	const char *next = text_of(page, "next");
 	struct json_object *items;
 
-	if (json_object_object_get_ex(page, "credentials", &items))
-		for (size_t i = 0; i < json_object_array_length(items); i++)
-			json_object_array_add(all, json_object_get(json_object_array_get_idx(items, i)));
+	if (json.object_object_get_ex(page, "credentials", &items))
+		for (size_t i = 0; i < json.object_array_length(items); i++)
+			json.object_array_add(all, json.object_get(json.object_array_get_idx(items, i)));
 	return next ? strdup(next) : NULL;
 }
 
 /* All pages as one array. */
 static struct json_object *list_all(const struct cli *cli, struct sftoken *h, int *status)
 {
-	struct json_object *all = json_object_new_array();
+	struct json_object *all = json.object_new_array();
 	char *after = NULL;
 
 	for (int i = 0; i < PAGES_MAX; i++) {
@@ -94,11 +93,11 @@ static struct json_object *list_all(const struct cli *cli, struct sftoken *h, in
 		free(parameters);
 		free(after);
 		if (!page) {
-			json_object_put(all);
+			json.object_put(all);
 			return NULL;
 		}
 		after = take_page(page, all);
-		json_object_put(page);
+		json.object_put(page);
 		if (!after)
 			break;
 	}
@@ -120,8 +119,8 @@ static int print_list(struct json_object *all)
 	bool failed;
 
 	table_init(&t, titles, sizeof titles / sizeof titles[0]);
-	for (size_t i = 0; i < json_object_array_length(all); i++) {
-		struct json_object *c = json_object_array_get_idx(all, i);
+	for (size_t i = 0; i < json.object_array_length(all); i++) {
+		struct json_object *c = json.object_array_get_idx(all, i);
 
 		table_add(&t, text_of(c, "name"), NULL);
 		table_add(&t, text_of(c, "state"), state_colour(text_of(c, "state")));
@@ -150,18 +149,18 @@ int cmd_list(struct cli *cli)
 	if (!all)
 		return r;
 	if (cli->json) {
-		struct json_object *o = json_object_new_object();
+		struct json_object *o = json.object_new_object();
 
-		json_object_object_add(o, "credentials", all);
+		json.object_object_add(o, "credentials", all);
 		r = print_plain(o);
-		json_object_put(o);
+		json.object_put(o);
 		return r;
 	}
-	if (json_object_array_length(all) == 0 && on_terminal() && !cli->quiet)
+	if (json.object_array_length(all) == 0 && on_terminal() && !cli->quiet)
 		puts("no credential that you may use: ask an administrator, or see sftokend.credential(5)");
 	else
 		r = print_list(all);
-	json_object_put(all);
+	json.object_put(all);
 	return r;
 }
 
@@ -181,10 +180,10 @@ static void print_when(const char *title, int64_t at_s)
 static void print_joined(const char *title, struct json_object *o, const char *key)
 {
 	struct json_object *items;
-	size_t n = json_object_object_get_ex(o, key, &items) ? json_object_array_length(items) : 0;
+	size_t n = json.object_object_get_ex(o, key, &items) ? json.object_array_length(items) : 0;
 
 	for (size_t i = 0; i < n; i++)
-		print_line(i ? "" : title, json_object_get_string(json_object_array_get_idx(items, i)));
+		print_line(i ? "" : title, json.object_get_string(json.object_array_get_idx(items, i)));
 }
 
 static int print_credential(struct json_object *c)
@@ -211,36 +210,36 @@ static int print_credential(struct json_object *c)
 
 int cmd_show(struct cli *cli)
 {
-	struct json_object *parameters = json_object_new_object(), *reply, *credential;
+	struct json_object *parameters = json.object_new_object(), *reply, *credential;
 	struct sftoken *h;
 	int r = open_broker(cli, &h);
 
 	if (r) {
-		json_object_put(parameters);
+		json.object_put(parameters);
 		return r;
 	}
 	if (cli->credential)
-		json_object_object_add(parameters, "credential", json_object_new_string(cli->credential));
-	reply = ask(cli, h, "io.sftoken.Broker.GetCredential", json_object_to_json_string(parameters), &r);
-	json_object_put(parameters);
+		json.object_object_add(parameters, "credential", json.object_new_string(cli->credential));
+	reply = ask(cli, h, "io.sftoken.Broker.GetCredential", json.object_to_json_string(parameters), &r);
+	json.object_put(parameters);
 	sftoken_close(h);
 	if (!reply)
 		return r;
-	if (!json_object_object_get_ex(reply, "credential", &credential))
+	if (!json.object_object_get_ex(reply, "credential", &credential))
 		r = complain(EXIT_STATUS_INTERNAL, "the daemon sent a reply that cannot be read");
 	else
 		r = cli->json ? print_plain(credential) : print_credential(credential);
-	json_object_put(reply);
+	json.object_put(reply);
 	return r;
 }
 
 static void print_listeners(struct json_object *status)
 {
 	struct json_object *items;
-	size_t n = json_object_object_get_ex(status, "listeners", &items) ? json_object_array_length(items) : 0;
+	size_t n = json.object_object_get_ex(status, "listeners", &items) ? json.object_array_length(items) : 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *l = json_object_array_get_idx(items, i);
+		struct json_object *l = json.object_array_get_idx(items, i);
 		char *text = NULL;
 
 		if (asprintf(&text, "%s (%s, %" PRId64 " connections)", text_of(l, "address"), text_of(l, "name"),
@@ -256,7 +255,7 @@ static void print_status(struct json_object *s)
 	char *text = NULL;
 
 	print_line("version", text_of(s, "version"));
-	print_line("ready", json_object_get_boolean(json_object_object_get(s, "ready")) ? "yes" : "no");
+	print_line("ready", json.object_get_boolean(json.object_object_get(s, "ready")) ? "yes" : "no");
 	print_when("started", int_of(s, "startedAt"));
 	if (asprintf(&text, "%" PRId64 " parent, %" PRId64 " mint, %" PRId64 " front", int_of(s, "parentPid"),
 		     int_of(s, "mintPid"), int_of(s, "frontPid")) < 0)
@@ -283,11 +282,11 @@ int cmd_status(struct cli *cli)
 		return r;
 	if (cli->json) {
 		r = print_plain(status);
-		json_object_put(status);
+		json.object_put(status);
 		return r;
 	}
 	print_status(status);
-	json_object_put(status);
+	json.object_put(status);
 	if (on_terminal() && open_broker(cli, &broker) == 0) {
 		all = list_all(cli, broker, &r);
 		sftoken_close(broker);
@@ -295,7 +294,7 @@ int cmd_status(struct cli *cli)
 	if (all) {
 		putchar('\n');
 		r = print_list(all);
-		json_object_put(all);
+		json.object_put(all);
 	}
 	return r ? r : finish_output();
 }

@@ -2,9 +2,8 @@
 /* watch: the token, and each new one, until the daemon ends it. */
 #include <string.h>
 
-#include <json-c/json.h>
-
 #include "client/cli/cli.h"
+#include "client/cli/json.h"
 
 struct watch {
 	print_token_fn *print;
@@ -29,25 +28,24 @@ static int print_next(const char *parameters, int continues, void *arg)
 int cmd_watch(struct cli *cli)
 {
 	const char *format = cli->format ? cli->format : cli->json ? "json" : "token";
-	struct watch w = { format_find(format), 0 };
+	struct watch w = { 0 };
 	struct json_object *parameters;
 	struct sftoken_err err = { 0 };
 	struct sftoken *h;
-	int r;
+	int r = format_open(format, &w.print);
 
-	if (!w.print)
-		return complain(EXIT_STATUS_USAGE, "unknown format \"%s\": one of %s", format, format_names);
-	r = open_broker(cli, &h);
+	if (r == 0)
+		r = open_broker(cli, &h);
 	if (r)
 		return r;
-	parameters = json_object_new_object();
+	parameters = json.object_new_object();
 	if (cli->credential)
-		json_object_object_add(parameters, "credential", json_object_new_string(cli->credential));
+		json.object_object_add(parameters, "credential", json.object_new_string(cli->credential));
 	do
-		r = sftoken_call(h, "io.sftoken.Broker.WatchToken", json_object_to_json_string(parameters),
+		r = sftoken_call(h, "io.sftoken.Broker.WatchToken", json.object_to_json_string(parameters),
 				 SFTOKEN_CALL_REPEAT | SFTOKEN_CALL_MORE, 0, print_next, &w, &err);
 	while (r == SFTOKEN_E_DISCONNECTED);
-	json_object_put(parameters);
+	json.object_put(parameters);
 	sftoken_close(h);
 	if (w.status)
 		return w.status;
