@@ -42,8 +42,6 @@ static struct json_value token_object(struct buf *text)
 	struct json_value key, value, none = { 0 };
 	struct json_iter i;
 
-	if (json_check(text->data, text->len, JSON_DEPTH_MAX, NULL) < 0)
-		return none;
 	if (json_type(json_root(text->data, text->len)) != JSON_OBJECT)
 		return none;
 	i = json_iterate(json_root(text->data, text->len));
@@ -69,13 +67,13 @@ static void join_scopes(struct sftoken_token *t)
 	}
 }
 
-int sftoken_token_parse(const char *parameters, struct sftoken_token **out, struct sftoken_err *err)
+/* parameters are checked JSON. */
+static int take_checked(const char *parameters, struct sftoken_token **out, struct sftoken_err *err)
 {
 	CLEANUP(token_freep) struct sftoken_token *t = calloc(1, sizeof *t);
 	struct json_value object;
 	const char *bad;
 
-	*out = NULL;
 	if (!t)
 		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
 	buf_init(&t->text, VARLINK_MESSAGE_MAX);
@@ -97,6 +95,14 @@ int sftoken_token_parse(const char *parameters, struct sftoken_token **out, stru
 	return 0;
 }
 
+int sftoken_token_parse(const char *parameters, struct sftoken_token **out, struct sftoken_err *err)
+{
+	*out = NULL;
+	if (json_check(parameters, strlen(parameters), JSON_DEPTH_MAX, NULL) < 0)
+		return bad_token(err);
+	return take_checked(parameters, out, err);
+}
+
 struct taken {
 	struct sftoken_token *token;
 	struct sftoken_err *err;
@@ -107,7 +113,7 @@ static int take_token(const char *parameters, int continues, void *arg)
 	struct taken *taken = arg;
 
 	(void)continues;
-	return sftoken_token_parse(parameters, &taken->token, taken->err);
+	return take_checked(parameters, &taken->token, taken->err); /* the codec has checked the whole reply */
 }
 
 static struct get_token_call get_parameters(const struct sftoken_get_options *o)

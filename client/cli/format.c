@@ -1,15 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The formats in which a token is printed. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "client/cli/cli.h"
 #include "client/cli/json.h"
 
+/* One function of the library for all texts: each symbol more is looked up at every start. */
+static const char *text(const struct sftoken_token *t, const char *field)
+{
+	char none[1];
+
+	return sftoken_token_field(t, field, none, sizeof none);
+}
+
+static int64_t number(const struct sftoken_token *t, const char *field)
+{
+	char buffer[32];
+	const char *digits = sftoken_token_field(t, field, buffer, sizeof buffer);
+
+	return digits ? strtoll(digits, NULL, 10) : 0;
+}
+
 static int print_raw(const struct sftoken_token *t)
 {
-	puts(sftoken_token_access_token(t));
+	puts(text(t, "accessToken"));
 	return finish_output();
 }
 
@@ -21,13 +38,13 @@ static int print_json(const struct sftoken_token *t)
 
 static int print_header(const struct sftoken_token *t)
 {
-	printf("Authorization: Bearer %s\n", sftoken_token_access_token(t));
+	printf("Authorization: Bearer %s\n", text(t, "accessToken"));
 	return finish_output();
 }
 
 static int print_curl(const struct sftoken_token *t)
 {
-	printf("header = \"Authorization: Bearer %s\"\n", sftoken_token_access_token(t));
+	printf("header = \"Authorization: Bearer %s\"\n", text(t, "accessToken"));
 	return finish_output();
 }
 
@@ -48,14 +65,14 @@ bool token_variable(const struct sftoken_token *t, size_t i, const char **name, 
 }
 
 /* 'text', with each ' as '\'' : safe in every shell, also in bash where "!" is special. */
-static void print_quoted(const char *text)
+static void print_quoted(const char *value)
 {
 	putchar('\'');
-	for (; *text; text++) {
-		if (*text == '\'')
+	for (; *value; value++) {
+		if (*value == '\'')
 			fputs("'\\''", stdout);
 		else
-			putchar(*text);
+			putchar(*value);
 	}
 	putchar('\'');
 }
@@ -73,21 +90,21 @@ static int print_env(const struct sftoken_token *t)
 	return finish_output();
 }
 
-static void add_text(struct json_object *object, const char *key, const char *text)
+static void add_text(struct json_object *object, const char *key, const char *value)
 {
-	if (text)
-		json.object_object_add(object, key, json.object_new_string(text));
+	if (value)
+		json.object_object_add(object, key, json.object_new_string(value));
 }
 
 static int print_object(struct json_object *object)
 {
-	const char *text = object ? json.object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+	const char *made = object ? json.object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 				  : NULL;
 
-	if (text)
-		puts(text);
+	if (made)
+		puts(made);
 	json.object_put(object);
-	return text ? finish_output() : complain(EXIT_STATUS_INTERNAL, "out of memory");
+	return made ? finish_output() : complain(EXIT_STATUS_INTERNAL, "out of memory");
 }
 
 /* What Salesforce's token endpoint answered: issued_at is a text of milliseconds there. */
@@ -96,30 +113,30 @@ static int print_oauth(const struct sftoken_token *t)
 	struct json_object *object = json.object_new_object();
 	char issued_at[32];
 
-	(void)snprintf(issued_at, sizeof issued_at, "%" PRId64 "000", sftoken_token_issued_at(t));
-	add_text(object, "access_token", sftoken_token_access_token(t));
-	add_text(object, "instance_url", sftoken_token_instance_url(t));
-	add_text(object, "id", sftoken_token_identity_url(t));
-	add_text(object, "token_type", sftoken_token_type(t));
+	(void)snprintf(issued_at, sizeof issued_at, "%" PRId64 "000", number(t, "issuedAt"));
+	add_text(object, "access_token", text(t, "accessToken"));
+	add_text(object, "instance_url", text(t, "instanceUrl"));
+	add_text(object, "id", text(t, "identityUrl"));
+	add_text(object, "token_type", text(t, "tokenType"));
 	add_text(object, "issued_at", issued_at);
-	add_text(object, "scope", sftoken_token_scope(t));
+	add_text(object, "scope", text(t, "scopes"));
 	return print_object(object);
 }
 
 static int print_process(const struct sftoken_token *t)
 {
 	struct json_object *object = json.object_new_object();
-	time_t expires_at = (time_t)sftoken_token_expires_at(t);
+	time_t expires_at = (time_t)number(t, "expiresAt");
 	char expiration[40] = "";
 	struct tm tm;
 
 	if (gmtime_r(&expires_at, &tm))
 		(void)strftime(expiration, sizeof expiration, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	json.object_object_add(object, "Version", json.object_new_int(1));
-	add_text(object, "AccessToken", sftoken_token_access_token(t));
-	add_text(object, "TokenType", sftoken_token_type(t));
-	add_text(object, "InstanceUrl", sftoken_token_instance_url(t));
-	json.object_object_add(object, "Generation", json.object_new_int64(sftoken_token_generation(t)));
+	add_text(object, "AccessToken", text(t, "accessToken"));
+	add_text(object, "TokenType", text(t, "tokenType"));
+	add_text(object, "InstanceUrl", text(t, "instanceUrl"));
+	json.object_object_add(object, "Generation", json.object_new_int64(number(t, "generation")));
 	add_text(object, "Expiration", expiration);
 	return print_object(object);
 }
@@ -128,10 +145,10 @@ static int print_sf(const struct sftoken_token *t)
 {
 	struct json_object *object = json.object_new_object(), *result = json.object_new_object();
 
-	add_text(result, "id", sftoken_token_organization_id(t));
-	add_text(result, "accessToken", sftoken_token_access_token(t));
-	add_text(result, "instanceUrl", sftoken_token_instance_url(t));
-	add_text(result, "username", sftoken_token_username(t));
+	add_text(result, "id", text(t, "organizationId"));
+	add_text(result, "accessToken", text(t, "accessToken"));
+	add_text(result, "instanceUrl", text(t, "instanceUrl"));
+	add_text(result, "username", text(t, "username"));
 	add_text(result, "connectedStatus", "Connected");
 	json.object_object_add(object, "status", json.object_new_int(0));
 	json.object_object_add(object, "result", result);

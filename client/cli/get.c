@@ -99,7 +99,8 @@ static int set_named(const struct sftoken_token *t, const char *pair)
 /* A JWT-format token has two dots and cannot stand for an org in `sf`. */
 static int set_for_sf(const struct sftoken_token *t)
 {
-	const char *token = sftoken_token_access_token(t);
+	char none[1];
+	const char *token = sftoken_token_field(t, "accessToken", none, sizeof none);
 
 	if (!strchr(token, '!'))
 		return complain(EXIT_STATUS_USAGE, "--as sf needs an opaque access token; this credential gets JWT-format tokens");
@@ -113,7 +114,7 @@ static int set_environment(const struct cli *cli, const struct sftoken *h, const
 	int r = set_variable("SFTOKEN_SOCKET", sftoken_path(h));
 
 	if (r == 0)
-		r = set_variable("SFTOKEN_CREDENTIAL", sftoken_token_credential(t));
+		r = set_variable("SFTOKEN_CREDENTIAL", sftoken_token_field(t, "credential", buffer, sizeof buffer));
 	for (size_t i = 0; r == 0 && !cli->socket_only && token_variable(t, i, &name, &value, buffer); i++)
 		r = set_variable(name, value);
 	for (size_t i = 0; r == 0 && i < cli->n_env; i++)

@@ -192,7 +192,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     os.environ["SFTOKEN_ROOT"], os.environ["SFTOKEN_VARIANT"] = str(arguments.root.resolve()), "release"
-    sys.path[:0] = [str(TESTS), str(TESTS / "system"), str(TESTS / "bench")]
+    sys.path[:0] = [str(TESTS / "system"), str(TESTS / "bench"), str(TESTS)]
     from upstream import bench_upstream
 
     chosen = set(arguments.rows) or {"P1", "P2", "P3", "P5"}
