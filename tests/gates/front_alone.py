@@ -28,15 +28,15 @@ class Timeout(Exception):
 class Front:
     """One process, with one broker socket and one link at a time."""
 
-    def __init__(self, program, build, wrapper=(), env=None):
+    def __init__(self, program, wrapper=(), env=None):
         self.dir = tempfile.TemporaryDirectory(prefix="front-")
         self.path = os.path.join(self.dir.name, "io.sftoken.Broker")
-        self.build = build
         self.control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.stderr_path = os.path.join(self.dir.name, "stderr")
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
-                ["/bin/sh", "-c", 'fd="$1"; shift; eval "exec \\"\\$@\\" 3<&$fd"', "sh", str(child.fileno()), *wrapper, program],
+                ["/bin/sh", "-c", 'fd="$1"; shift; eval "exec \\"\\$@\\" 3<&$fd"', "sh", str(child.fileno()),
+                 *wrapper, program],
                 pass_fds=[child.fileno()], stderr=stderr, stdout=subprocess.DEVNULL, env=env)
         child.close()
         self.link = None
@@ -65,7 +65,8 @@ class Front:
         if self.link:
             self.link.close()
         self.link = mine
-        self.say("Hello", build=self.build)
+        # the front speaks first here; a mint of the same build says the same
+        self.say("Hello", build=self.hear("Hello")["build"])
 
     def say(self, kind, **members):
         """What the mint says to the front."""
@@ -106,16 +107,18 @@ class Front:
 
     def credential(self, name, uids=None, gids=(), aliases=(), state="valid", attempt=False, **members):
         self.say("Credential", name=name, aliases=list(aliases), uids=[os.getuid()] if uids is None else uids,
-                 gids=list(gids), grant_type="client_credentials", state=state, upstream_attempts=1, attempt=attempt, **members)
+                 gids=list(gids), grant_type="client_credentials", state=state, upstream_attempts=1,
+                 attempt=attempt, **members)
 
     def publish(self, name, generation, token, life_s=7200, **members):
         now = boottime_ms()
         wall = int(time.time())
         fields = dict(
-            credential=name, origin="client_credentials https://login.example client", generation=generation, token=token,
-            instance_url="https://example.my.salesforce.com", life_ms=life_s * 1000, issued_ms=now, deadline_ms=now + life_s * 1000,
-            refresh_after_ms=now + life_s * 500, issued_wall=wall, expires_wall=wall + life_s, refresh_after_wall=wall + life_s // 2,
-            expiry_source="response", unchanged=False, reported=False, vouched_ms=now, scopes=["api"],
+            credential=name, origin="client_credentials https://login.example client", generation=generation,
+            token=token, instance_url="https://example.my.salesforce.com", life_ms=life_s * 1000, issued_ms=now,
+            deadline_ms=now + life_s * 1000, refresh_after_ms=now + life_s * 500, issued_wall=wall,
+            expires_wall=wall + life_s, refresh_after_wall=wall + life_s // 2, expiry_source="response",
+            unchanged=False, reported=False, vouched_ms=now, scopes=["api"],
             identity_url="https://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA",
             organization_id="00D000000000001EAA", user_id="005000000000001AAA", username="etl@example.com")
         fields.update(members)
