@@ -67,10 +67,11 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 	};
 
 	if (!same) {
-		grant_unref(k->token);
+		k->previous = TAKE(k->token);
 		k->token = grant_ref(g);
 	}
 	keeper_step(k, &e);
+	grant_unref(TAKE(k->previous));
 	log_event(LOG_LEVEL_INFO, same ? "token.unchanged" : "token.minted", F_STR("credential", k->credential->name),
 		  F_INT("generation", k->schedule.generation), F_INT("life_s", k->schedule.life_ms / 1000),
 		  F_STR("source", expiry_source_names[k->schedule.source]), F_INT("took_ms", r->took_ms));
@@ -116,6 +117,7 @@ static void cancel(struct keeper *k)
 {
 	attempt_cancel(TAKE(k->attempt));
 	keeper_drop_checks(k);
+	keeper_drop_elder(k);
 }
 
 static void mark(struct keeper *k)
@@ -130,6 +132,12 @@ static void act(struct keeper *k, const struct schedule_actions *out)
 		cancel(k);
 	if (out->drop_checks)
 		keeper_drop_checks(k);
+	if (out->drop_elder)
+		keeper_drop_elder(k);
+	if (out->keep_elder) {
+		keeper_drop_elder(k);
+		k->elder = TAKE(k->previous);
+	}
 	if (out->wake_ms)
 		timer_set(k->timer, out->wake_ms);
 	else
@@ -139,6 +147,8 @@ static void act(struct keeper *k, const struct schedule_actions *out)
 	if (out->demand && k->attempt)
 		attempt_demand(k->attempt);
 	/* each of these may fail at once and come back here */
+	if (out->ask_elder)
+		keeper_ask_elder(k);
 	if (out->check)
 		keeper_ask_userinfo(k);
 	if (out->introspect)

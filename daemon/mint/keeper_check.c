@@ -86,3 +86,38 @@ void keeper_drop_checks(struct keeper *k)
 	attempt_cancel(TAKE(k->userinfo));
 	attempt_cancel(TAKE(k->introspection));
 }
+
+/* --- the elder: is a token older than the one that died still alive? --- */
+
+static void tell_elder(struct keeper *k, enum liveness liveness)
+{
+	struct schedule_event e = { .type = SCHEDULE_ELDER, .elder = liveness };
+
+	keeper_step(k, &e);
+}
+
+static void elder_done(const struct http_response *res, void *arg)
+{
+	struct keeper *k = arg;
+
+	k->elder_call = NULL;
+	tell_elder(k, salesforce_userinfo_answer(res));
+}
+
+void keeper_ask_elder(struct keeper *k)
+{
+	struct http_request req = { 0 };
+	struct err err;
+
+	if (k->elder && !k->elder_call && salesforce_userinfo_request(k->elder, &req, &err) == 0)
+		k->elder_call = attempt_request(k->context->attempts, &req, elder_done, k);
+	http_request_fini(&req);
+	if (!k->elder_call)
+		tell_elder(k, TOKEN_UNSURE);
+}
+
+void keeper_drop_elder(struct keeper *k)
+{
+	attempt_cancel(TAKE(k->elder_call));
+	grant_unref(TAKE(k->elder));
+}

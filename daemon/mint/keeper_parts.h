@@ -13,6 +13,9 @@ struct keeper {
 	char *origin;
 	struct schedule schedule;
 	struct grant *token;           /* the newest; also when it is dead, to know it when it comes again */
+	struct grant *previous;        /* while a new one is judged: the one that it replaced */
+	struct grant *elder;           /* a replaced one that is asked about later */
+	struct attempt *elder_call;
 	struct problem problem;        /* of the last attempt whose failure counts */
 	struct attempt *attempt;       /* of the flow: at most one */
 	struct attempt *userinfo;      /* check of a claim */
@@ -30,5 +33,7 @@ void keeper_step(struct keeper *k, struct schedule_event *e);
 void keeper_ask_userinfo(struct keeper *k);
 void keeper_ask_introspection(struct keeper *k);
 void keeper_drop_checks(struct keeper *k);
+void keeper_ask_elder(struct keeper *k);
+void keeper_drop_elder(struct keeper *k);
 
 #endif

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/mint/schedule.h"
+#include "daemon/mint/schedule_parts.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* One step: what every cell of the table gets. */
-struct step {
-	const struct schedule_rules *rules;
-	struct schedule *s;
-	const struct schedule_event *e;
-	struct schedule_now now;
-	struct schedule_actions *out;
-};
 
 #define TO(state) (1u << (state))
 
@@ -36,7 +27,7 @@ bool schedule_legal(enum state from, enum state to)
 }
 
 /* The one function that changes the state. */
-static void set_state(struct step *x, enum state to)
+void step_set_state(struct step *x, enum state to)
 {
 	if (x->s->state == to)
 		return;
@@ -45,19 +36,19 @@ static void set_state(struct step *x, enum state to)
 	x->out->changed = true;
 }
 
-static bool held(const struct schedule *s)
+bool step_held(const struct schedule *s)
 {
 	return s->has_token && !s->dead;
 }
 
 bool schedule_usable(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms)
 {
-	if (!held(s) || s->state == STATE_DISABLED)
+	if (!step_held(s) || s->state == STATE_DISABLED)
 		return false;
 	return now_ms < s->deadline_ms || (s->unchanged && now_ms - s->vouched_ms < rules->limits->assumed_after_vouch_ms);
 }
 
-static void plan(struct step *x, int64_t at_ms)
+void step_plan(struct step *x, int64_t at_ms)
 {
 	if (at_ms < x->s->not_before_ms)
 		at_ms = x->s->not_before_ms;
@@ -72,11 +63,11 @@ static void enter_attempt(struct step *x)
 	struct schedule *s = x->s;
 
 	if (s->state != STATE_SUSPENDED && s->state != STATE_LOGIN_REQUIRED)
-		set_state(x, held(s) && s->state != STATE_EMPTY ? STATE_RENEWING : STATE_MINTING);
+		step_set_state(x, step_held(s) && s->state != STATE_EMPTY ? STATE_RENEWING : STATE_MINTING);
 }
 
 /* Begins an attempt if Retry-After and the budget let it; else it is planned for the moment when they do. */
-static bool start_attempt(struct step *x, bool demanded)
+bool step_start_attempt(struct step *x, bool demanded)
 {
 	struct schedule *s = x->s;
 	int64_t at = schedule_budget_ms(x->rules, s, x->now.boot_ms);
@@ -85,7 +76,7 @@ static bool start_attempt(struct step *x, bool demanded)
 		at = s->not_before_ms;
 	if (at > x->now.boot_ms) {
 		if (s->next_attempt_ms <= x->now.boot_ms || at < s->next_attempt_ms)
-			plan(x, at);
+			step_plan(x, at);
 		return false;
 	}
 	schedule_budget_take(s, x->now.boot_ms);
@@ -96,121 +87,6 @@ static bool start_attempt(struct step *x, bool demanded)
 	x->out->changed = true;
 	enter_attempt(x);
 	return true;
-}
-
-/* --- claims --- */
-
-static void settle_claim(struct step *x, bool alive)
-{
-	struct schedule *s = x->s;
-
-	s->check = CHECK_IDLE;
-	s->claim = false;
-	s->verdict = true;
-	s->verdict_alive = alive;
-	s->verdict_at_ms = x->now.boot_ms;
-	if (alive)
-		s->reported = false;
-	x->out->changed = true;
-}
-
-static void forget_claims(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	if (s->check == CHECK_USERINFO || s->check == CHECK_INTROSPECTION)
-		x->out->drop_checks = true;
-	s->check = CHECK_IDLE;
-	s->claim = s->reported = s->verdict = false;
-}
-
-static void begin_check(struct step *x)
-{
-	x->s->claim = false;
-	x->s->check = CHECK_USERINFO;
-	x->s->next_check_ms = x->now.boot_ms + x->rules->limits->check_interval_ms;
-	x->out->check = true;
-	x->out->changed = true;
-}
-
-static void report(struct step *x)
-{
-	struct schedule *s = x->s;
-	int64_t deadline = x->e->reported.deadline_ms;
-
-	x->out->changed = true;
-	if (!held(s) || x->e->reported.generation != s->generation)
-		return;
-	if (s->check != CHECK_IDLE) {
-		s->reported = true;
-		return;
-	}
-	/* within the minute: who cannot wait for the next check gets the last result, if there is one */
-	if (x->now.boot_ms < s->next_check_ms && s->verdict && deadline && deadline < s->next_check_ms)
-		return;
-	s->reported = s->claim = true;
-}
-
-/* Userinfo and introspection could not say. An assertion grant asks the token endpoint once: the same token is alive, a different one replaces it. */
-static void check_by_grant(struct step *x)
-{
-	struct schedule *s = x->s;
-	bool people = s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED;
-
-	if (x->rules->renewal != RENEW_ITSELF || (people && !s->in_flight)) {
-		settle_claim(x, false);
-		return;
-	}
-	s->check = CHECK_GRANT;
-	if (s->in_flight) {
-		s->demanded = x->out->demand = true;
-		return;
-	}
-	if (!start_attempt(x, true))
-		settle_claim(x, false);
-}
-
-static void confirm_dead(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	schedule_learn_death(s, x->now.boot_ms);
-	s->dead = true;
-	s->unchanged = false;
-	s->check = CHECK_IDLE;
-	s->claim = s->reported = s->verdict = false;
-	x->out->confirmed_dead = x->out->changed = true;
-	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED)
-		return;
-	if (s->in_flight) {
-		s->demanded = x->out->demand = true;
-		set_state(x, STATE_MINTING);
-		return;
-	}
-	if (start_attempt(x, true))
-		return;
-	if (s->trouble == TROUBLE_NONE)
-		s->trouble = TROUBLE_BUDGET;
-	set_state(x, STATE_BACKOFF);
-}
-
-static void checked(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	if (s->check != CHECK_USERINFO || x->e->checked.generation != s->generation || !held(s))
-		return;
-	if (x->e->checked.liveness == TOKEN_ALIVE) {
-		schedule_vouch(s, x->now.boot_ms);
-		settle_claim(x, true);
-	} else if (x->e->checked.liveness == TOKEN_DEAD) {
-		confirm_dead(x);
-	} else if (x->rules->introspect) {
-		s->check = CHECK_INTROSPECTION;
-		x->out->introspect = true;
-	} else {
-		check_by_grant(x);
-	}
 }
 
 /* --- answers of the token endpoint --- */
@@ -230,11 +106,33 @@ static bool worth_introspecting(const struct step *x)
 	return x->rules->introspect && x->s->source != EXPIRY_RESPONSE && x->s->source != EXPIRY_TOKEN && x->s->check != CHECK_INTROSPECTION;
 }
 
+/* While a shorter life is believed, one replaced token at a time is kept and asked about when it is old enough to tell. */
+static void keep_elder(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (!s->learned_ms || !step_held(s) || s->elder || s->outlived)
+		return;
+	s->elder = x->out->keep_elder = true;
+	s->elder_asked = false;
+	s->elder_due_ms = s->issued_ms + s->learned_death_ms + 1000;
+}
+
+static void elder(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (s->elder && s->learned_ms && x->e->elder == TOKEN_ALIVE)
+		schedule_outlived(s);
+	step_drop_elder(x);
+}
+
 static void granted_new(struct step *x)
 {
 	struct schedule *s = x->s;
 
-	forget_claims(x);
+	keep_elder(x);
+	step_forget_claims(x);
 	forget_failures(s);
 	s->has_token = true;
 	s->dead = s->unchanged = s->outlived = false;
@@ -243,8 +141,8 @@ static void granted_new(struct step *x)
 	s->vouched_ms = x->e->granted.sent_ms;
 	schedule_believe(x->rules, s, x->e, x->now);
 	schedule_renewal_point(x->rules, s, x->e->random);
-	set_state(x, STATE_VALID);
-	plan(x, s->normal_ms);
+	step_set_state(x, STATE_VALID);
+	step_plan(x, s->normal_ms);
 	x->out->introspect = worth_introspecting(x);
 }
 
@@ -256,8 +154,8 @@ static void granted_dead_again(struct step *x)
 
 	s->trouble = TROUBLE_SAME;
 	s->permanent = true;
-	set_state(x, STATE_SUSPENDED);
-	plan(x, x->now.boot_ms + schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms, s->suspensions++));
+	step_set_state(x, STATE_SUSPENDED);
+	step_plan(x, x->now.boot_ms + schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms, s->suspensions++));
 }
 
 static void granted_same(struct step *x)
@@ -268,9 +166,9 @@ static void granted_same(struct step *x)
 	s->unchanged = true;
 	schedule_vouch(s, x->e->granted.sent_ms);
 	if (s->check == CHECK_GRANT)
-		settle_claim(x, true);
-	set_state(x, STATE_VALID);
-	plan(x, schedule_next_try(x->rules, s, x->now.boot_ms));
+		step_settle_claim(x, true);
+	step_set_state(x, STATE_VALID);
+	step_plan(x, schedule_next_try(x->rules, s, x->now.boot_ms));
 	x->out->introspect = worth_introspecting(x);
 }
 
@@ -300,14 +198,14 @@ static void fail_for_now(struct step *x, const struct problem *p)
 		delay += schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms, s->failures - 1);
 	s->not_before_ms = floor > 0 ? x->now.boot_ms + floor : 0;
 	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED) {
-		plan(x, x->now.boot_ms + (delay > l->permanent_retry_ms ? delay : l->permanent_retry_ms));
+		step_plan(x, x->now.boot_ms + (delay > l->permanent_retry_ms ? delay : l->permanent_retry_ms));
 		return;
 	}
 	s->trouble = TROUBLE_PROBLEM;
 	s->permanent = false;
 	x->out->take_problem = true;
-	set_state(x, STATE_BACKOFF);
-	plan(x, x->now.boot_ms + delay);
+	step_set_state(x, STATE_BACKOFF);
+	step_plan(x, x->now.boot_ms + delay);
 }
 
 static void fail_for_good(struct step *x, const struct problem *p)
@@ -318,9 +216,9 @@ static void fail_for_good(struct step *x, const struct problem *p)
 	s->trouble = TROUBLE_PROBLEM;
 	s->permanent = true;
 	x->out->take_problem = true;
-	set_state(x, p->class == PROBLEM_LOGIN ? STATE_LOGIN_REQUIRED : STATE_SUSPENDED);
+	step_set_state(x, p->class == PROBLEM_LOGIN ? STATE_LOGIN_REQUIRED : STATE_SUSPENDED);
 	if (x->rules->renewal == RENEW_ITSELF)
-		plan(x, x->now.boot_ms + x->rules->limits->permanent_retry_ms);
+		step_plan(x, x->now.boot_ms + x->rules->limits->permanent_retry_ms);
 	else
 		s->next_attempt_ms = 0;
 }
@@ -339,7 +237,7 @@ static bool fail_by_clock(struct step *x, const struct problem *p)
 		return false;
 	s->clock_retried = true;
 	s->next_attempt_ms = 0;
-	return start_attempt(x, true);
+	return step_start_attempt(x, true);
 }
 
 static void failed(struct step *x)
@@ -352,7 +250,7 @@ static void failed(struct step *x)
 	if (fail_by_clock(x, p))
 		return;
 	if (s->check == CHECK_GRANT)
-		settle_claim(x, false);
+		step_settle_claim(x, false);
 	if (p->class == PROBLEM_LOGIN || p->class == PROBLEM_ADMIN || p->class == PROBLEM_BUG)
 		fail_for_good(x, p);
 	else
@@ -363,7 +261,7 @@ static void introspected(struct step *x)
 {
 	struct schedule *s = x->s;
 
-	if (!held(s) || x->e->introspected.generation != s->generation)
+	if (!step_held(s) || x->e->introspected.generation != s->generation)
 		return;
 	if (x->e->introspected.active == 1) {
 		schedule_vouch(s, x->now.boot_ms);
@@ -371,15 +269,15 @@ static void introspected(struct step *x)
 			schedule_renewal_point(x->rules, s, x->e->random);
 			x->out->changed = true;
 			if (s->state == STATE_VALID)
-				plan(x, s->unchanged ? schedule_next_try(x->rules, s, x->now.boot_ms) : s->normal_ms);
+				step_plan(x, s->unchanged ? schedule_next_try(x->rules, s, x->now.boot_ms) : s->normal_ms);
 		}
 	}
 	if (s->check != CHECK_INTROSPECTION)
 		return;
 	if (x->e->introspected.active == 1)
-		settle_claim(x, true);
+		step_settle_claim(x, true);
 	else
-		check_by_grant(x);
+		step_check_by_grant(x);
 }
 
 /* --- demand --- */
@@ -389,7 +287,7 @@ static bool is_miss(const struct step *x)
 	const struct schedule *s = x->s;
 	int64_t want = x->e->wanted.min_left_ms;
 
-	if (!held(s))
+	if (!step_held(s))
 		return true;
 	if (s->unchanged && schedule_usable(x->rules, s, x->now.boot_ms))
 		return false; /* the server has no better one */
@@ -430,7 +328,7 @@ static void wanted(struct step *x)
 	}
 	if (!forward)
 		return;
-	if (!start_attempt(x, true))
+	if (!step_start_attempt(x, true))
 		s->brought_forward = true;
 }
 
@@ -447,13 +345,13 @@ static void used(struct step *x)
 	s->last_use_ms = x->now.boot_ms;
 	/* a token that nobody had asked for was not going to be renewed */
 	if (s->state == STATE_VALID && !s->next_attempt_ms && !x->rules->renew_when_idle)
-		plan(x, s->normal_ms);
+		step_plan(x, s->normal_ms);
 }
 
 static void refresh(struct step *x)
 {
 	if (!x->s->in_flight) {
-		start_attempt(x, true);
+		step_start_attempt(x, true);
 		return;
 	}
 	x->out->demand = !x->s->demanded;
@@ -464,7 +362,7 @@ static void refresh(struct step *x)
 
 static void start(struct step *x)
 {
-	plan(x, x->now.boot_ms + (int64_t)((double)x->rules->start_spread_ms * ((double)x->e->random / 4294967296.0)));
+	step_plan(x, x->now.boot_ms + (int64_t)((double)x->rules->start_spread_ms * ((double)x->e->random / 4294967296.0)));
 }
 
 static void take_over(struct step *x)
@@ -480,18 +378,18 @@ static void take_over(struct step *x)
 	s->source = x->e->taken_over.source;
 	s->unchanged = x->e->taken_over.unchanged;
 	schedule_renewal_point(x->rules, s, x->e->random);
-	set_state(x, STATE_VALID);
+	step_set_state(x, STATE_VALID);
 	x->out->changed = true;
 	if (s->normal_ms > x->now.boot_ms) {
-		plan(x, s->normal_ms);
+		step_plan(x, s->normal_ms);
 	} else if (s->unchanged) {
-		plan(x, schedule_next_try(x->rules, s, x->now.boot_ms));
+		step_plan(x, schedule_next_try(x->rules, s, x->now.boot_ms));
 	} else {
 		/* overdue: soon, but not all in one moment, and not later than half of what is left */
 		int64_t left = (s->deadline_ms - x->now.boot_ms) / 2;
 		int64_t spread = left < x->rules->start_spread_ms ? left : x->rules->start_spread_ms;
 
-		plan(x, x->now.boot_ms + (spread > 0 ? (int64_t)((double)spread * ((double)x->e->random / 4294967296.0)) : 0));
+		step_plan(x, x->now.boot_ms + (spread > 0 ? (int64_t)((double)spread * ((double)x->e->random / 4294967296.0)) : 0));
 	}
 }
 
@@ -500,12 +398,12 @@ static void enable(struct step *x)
 	struct schedule *s = x->s;
 
 	s->brought_forward = false;
-	if (held(s) && x->now.boot_ms < s->deadline_ms) {
-		set_state(x, STATE_VALID);
-		plan(x, s->normal_ms);
+	if (step_held(s) && x->now.boot_ms < s->deadline_ms) {
+		step_set_state(x, STATE_VALID);
+		step_plan(x, s->normal_ms);
 	} else {
-		set_state(x, STATE_EMPTY);
-		plan(x, x->now.boot_ms);
+		step_set_state(x, STATE_EMPTY);
+		step_plan(x, x->now.boot_ms);
 	}
 }
 
@@ -514,14 +412,15 @@ static void disable(struct step *x)
 	struct schedule *s = x->s;
 
 	x->out->cancel = true;
-	forget_claims(x);
+	step_forget_claims(x);
+	step_drop_elder(x);
 	x->out->drop_checks = false;
 	s->in_flight = s->demanded = false;
 	s->next_attempt_ms = 0;
 	s->trouble = TROUBLE_NONE;
 	s->permanent = false;
 	s->failures = 0;
-	set_state(x, STATE_DISABLED);
+	step_set_state(x, STATE_DISABLED);
 }
 
 /* Does nothing by itself: what is due is done after every event. */
@@ -544,24 +443,24 @@ static void say(struct step *x)
 typedef void cell(struct step *x);
 
 /* One row a state, one column an event. An answer that comes when no attempt runs was cancelled and is not heard. */
-#define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, WANTED, USED, REPORTED, REFRESH, TAKEN_OVER, ENABLE, DISABLE)         \
+#define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, REPORTED, REFRESH, TAKEN_OVER, ENABLE, DISABLE)         \
 	{                                                                                                                              \
 		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, [SCHEDULE_FAILED] = FAILED,            \
-		[SCHEDULE_INTROSPECTED] = INTROSPECTED, [SCHEDULE_CHECKED] = CHECKED, [SCHEDULE_WANTED] = WANTED,                      \
-		[SCHEDULE_USED] = USED, [SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH,                                  \
+		[SCHEDULE_INTROSPECTED] = INTROSPECTED, [SCHEDULE_CHECKED] = CHECKED, [SCHEDULE_ELDER] = ELDER,                        \
+		[SCHEDULE_WANTED] = WANTED, [SCHEDULE_USED] = USED, [SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH,                                  \
 		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_ENABLE] = ENABLE, [SCHEDULE_DISABLE] = DISABLE                           \
 	}
 
 /* clang-format off */
 static cell *const table[N_STATES][SCHEDULE_EVENTS] = {
-	[STATE_EMPTY] =          ROW(start,   look,    nothing, nothing, nothing,      nothing, wanted,         used,    say,    refresh, take_over, nothing, disable),
-	[STATE_MINTING] =        ROW(nothing, look,    granted, failed,  nothing,      nothing, wanted,         used,    say,    refresh, nothing,   nothing, disable),
-	[STATE_VALID] =          ROW(nothing, look,    nothing, nothing, introspected, checked, wanted,         used,    report, refresh, nothing,   nothing, disable),
-	[STATE_RENEWING] =       ROW(nothing, look,    granted, failed,  introspected, checked, wanted,         used,    report, refresh, nothing,   nothing, disable),
-	[STATE_BACKOFF] =        ROW(nothing, look,    nothing, nothing, introspected, checked, wanted,         used,    report, refresh, nothing,   nothing, disable),
-	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    granted, failed,  introspected, checked, wanted_in_vain, used,    report, refresh, nothing,   nothing, disable),
-	[STATE_SUSPENDED] =      ROW(nothing, look,    granted, failed,  introspected, checked, wanted_in_vain, used,    report, refresh, nothing,   nothing, disable),
-	[STATE_DISABLED] =       ROW(nothing, nothing, nothing, nothing, nothing,      nothing, say,            nothing, say,    say,     nothing,   enable,  nothing),
+	[STATE_EMPTY] =          ROW(start,    look,     nothing,  nothing, nothing,       nothing,  nothing,  wanted,          used,     say,     refresh,  take_over,  nothing,  disable),
+	[STATE_MINTING] =        ROW(nothing,  look,     granted,  failed,  nothing,       nothing,  elder,    wanted,          used,     say,     refresh,  nothing,    nothing,  disable),
+	[STATE_VALID] =          ROW(nothing,  look,     nothing,  nothing, introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
+	[STATE_RENEWING] =       ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
+	[STATE_BACKOFF] =        ROW(nothing,  look,     nothing,  nothing, introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
+	[STATE_LOGIN_REQUIRED] = ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted_in_vain,  used,     step_report,  refresh,  nothing,    nothing,  disable),
+	[STATE_SUSPENDED] =      ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted_in_vain,  used,     step_report,  refresh,  nothing,    nothing,  disable),
+	[STATE_DISABLED] =       ROW(nothing,  nothing,  nothing,  nothing, nothing,       nothing,  nothing,  say,             nothing,  say,     say,      nothing,    enable,   nothing),
 };
 /* clang-format on */
 
@@ -573,23 +472,33 @@ static bool idle(const struct step *x)
 	return !x->rules->renew_when_idle && s->state == STATE_VALID && s->last_use_ms < s->issued_ms;
 }
 
+static void look_earlier(struct step *x, int64_t at_ms)
+{
+	if (!x->out->wake_ms || at_ms < x->out->wake_ms)
+		x->out->wake_ms = at_ms;
+}
+
 /* Does what is due, and says when to look again. */
 static void finish(struct step *x)
 {
 	struct schedule *s = x->s;
 	int64_t now = x->now.boot_ms;
 
-	if (s->claim && s->check == CHECK_IDLE && now >= s->next_check_ms && held(s) && s->state != STATE_DISABLED)
-		begin_check(x);
+	if (s->elder && !s->elder_asked && now >= s->elder_due_ms)
+		s->elder_asked = x->out->ask_elder = true;
+	if (s->claim && s->check == CHECK_IDLE && now >= s->next_check_ms && step_held(s) && s->state != STATE_DISABLED)
+		step_begin_check(x);
 	if (!s->in_flight && s->next_attempt_ms && s->next_attempt_ms <= now) {
 		if (idle(x))
 			s->next_attempt_ms = 0;
 		else
-			start_attempt(x, false);
+			step_start_attempt(x, false);
 	}
 	x->out->wake_ms = s->in_flight ? 0 : s->next_attempt_ms;
-	if (s->claim && s->check == CHECK_IDLE && (!x->out->wake_ms || s->next_check_ms < x->out->wake_ms))
-		x->out->wake_ms = s->next_check_ms;
+	if (s->claim && s->check == CHECK_IDLE)
+		look_earlier(x, s->next_check_ms);
+	if (s->elder && !s->elder_asked)
+		look_earlier(x, s->elder_due_ms);
 }
 
 void schedule_init(struct schedule *s, int64_t generation)

@@ -68,6 +68,9 @@ struct schedule {
 	/* the shorter life */
 	int64_t learned_ms, learned_death_ms;
 	unsigned n_outlived;
+	/* a replaced token that is asked about when it is older than the one that died: without this one early death would shorten all lives for ever */
+	bool elder, elder_asked;
+	int64_t elder_due_ms;
 
 	/* claims */
 	bool reported;
@@ -87,6 +90,7 @@ enum schedule_event_type {
 	SCHEDULE_FAILED,
 	SCHEDULE_INTROSPECTED,
 	SCHEDULE_CHECKED,      /* userinfo answered */
+	SCHEDULE_ELDER,        /* userinfo answered about the elder */
 	SCHEDULE_WANTED,       /* a caller misses a token */
 	SCHEDULE_USED,         /* a caller got it */
 	SCHEDULE_REPORTED,
@@ -117,6 +121,7 @@ struct schedule_event {
 			int64_t generation;
 			enum liveness liveness;
 		} checked;
+		enum liveness elder;
 		struct {
 			int64_t min_left_ms, not_generation, deadline_ms;
 		} wanted;
@@ -139,6 +144,9 @@ struct schedule_actions {
 	bool check;         /* ask userinfo */
 	bool introspect;    /* ask introspection (expiry, or the second opinion of a check) */
 	bool drop_checks;   /* what is being asked concerns an older token */
+	bool keep_elder;    /* SCHEDULE_GRANTED: the token that was replaced becomes the elder */
+	bool ask_elder;     /* ask userinfo about it */
+	bool drop_elder;    /* forget it */
 	bool take_problem;  /* SCHEDULE_FAILED: this problem is what callers shall hear */
 	bool confirmed_dead;
 	bool changed;       /* the front should hear of the state */
@@ -174,5 +182,7 @@ void schedule_renewal_point(const struct schedule_rules *rules, struct schedule 
 int64_t schedule_next_try(const struct schedule_rules *rules, struct schedule *s, int64_t now_ms);
 void schedule_learn_death(struct schedule *s, int64_t now_ms);
 void schedule_vouch(struct schedule *s, int64_t at_ms);
+/* A token was seen alive at a greater age than the one from whose death a shorter life was learned. */
+void schedule_outlived(struct schedule *s);
 
 #endif

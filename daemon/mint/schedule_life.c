@@ -138,6 +138,12 @@ void schedule_learn_death(struct schedule *s, int64_t now_ms)
 	s->n_outlived = 0;
 }
 
+void schedule_outlived(struct schedule *s)
+{
+	if (++s->n_outlived >= OUTLIVERS)
+		s->learned_ms = 0;
+}
+
 void schedule_vouch(struct schedule *s, int64_t at_ms)
 {
 	if (at_ms > s->vouched_ms)
@@ -145,6 +151,5 @@ void schedule_vouch(struct schedule *s, int64_t at_ms)
 	if (!s->learned_ms || s->outlived || at_ms - s->issued_ms <= s->learned_death_ms)
 		return;
 	s->outlived = true;
-	if (++s->n_outlived >= OUTLIVERS)
-		s->learned_ms = 0;
+	schedule_outlived(s);
 }

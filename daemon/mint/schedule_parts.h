@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between schedule.c and schedule_claims.c; nobody else includes this.
+ */
+#ifndef MINT_SCHEDULE_PARTS_H
+#define MINT_SCHEDULE_PARTS_H
+
+#include "daemon/mint/schedule.h"
+
+/* One step: what every cell of the table gets. */
+struct step {
+	const struct schedule_rules *rules;
+	struct schedule *s;
+	const struct schedule_event *e;
+	struct schedule_now now;
+	struct schedule_actions *out;
+};
+
+/* schedule.c */
+void step_set_state(struct step *x, enum state to);
+bool step_held(const struct schedule *s); /* a token that is not known to be dead */
+void step_plan(struct step *x, int64_t at_ms);
+bool step_start_attempt(struct step *x, bool demanded);
+
+/* schedule_claims.c */
+void step_settle_claim(struct step *x, bool alive);
+void step_forget_claims(struct step *x);
+void step_begin_check(struct step *x);
+void step_drop_elder(struct step *x);
+/* cells */
+void step_report(struct step *x);
+void step_checked(struct step *x);
+void step_check_by_grant(struct step *x);
+
+#endif

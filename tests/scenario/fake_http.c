@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/scenario/fake.h"
+
+enum { ENDPOINTS = 3 };
+
+struct http {
+	int unused;
+};
+
+struct http_call {
+	struct http_call *next;
+	struct http_request req;
+	void (*done)(const struct http_response *res, void *arg);
+	void *arg;
+	int64_t sent_ms;
+	bool taken;
+};
+
+static struct http_call *calls;
+static const char *const endpoint[ENDPOINTS] = { "token", "userinfo", "introspect" };
+static unsigned counts[ENDPOINTS], cancelled;
+
+struct http *http_new(struct loop *l, const struct settings *settings, struct err *err)
+{
+	struct http *h = calloc(1, sizeof *h);
+
+	(void)l;
+	(void)settings;
+	if (!h)
+		err_oom(err);
+	return h;
+}
+
+void http_configure(struct http *h, const struct settings *settings)
+{
+	(void)h;
+	(void)settings;
+}
+
+void http_free(struct http *h)
+{
+	free(h);
+}
+
+struct http_counters http_counters(const struct http *h)
+{
+	(void)h;
+	return (struct http_counters){ 0 };
+}
+
+static bool ends_in(const char *url, const char *what)
+{
+	const char *last = strrchr(url, '/');
+
+	return last && strcmp(last + 1, what) == 0;
+}
+
+struct http_call *http_submit(struct http *h, struct http_request *req, void (*done)(const struct http_response *res, void *arg), void *arg)
+{
+	struct http_call *c = calloc(1, sizeof *c), **at = &calls;
+
+	(void)h;
+	if (!c)
+		return NULL;
+	c->req = *req;
+	*req = (struct http_request){ 0 };
+	c->done = done;
+	c->arg = arg;
+	c->sent_ms = fake_now();
+	for (size_t i = 0; i < ENDPOINTS; i++)
+		counts[i] += ends_in(c->req.url, endpoint[i]);
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	return c;
+}
+
+static void call_free(struct http_call *c)
+{
+	struct http_call **at = &calls;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	http_request_fini(&c->req);
+	free(c);
+}
+
+void http_cancel(struct http_call *c)
+{
+	if (!c)
+		return;
+	cancelled++;
+	call_free(c);
+}
+
+static struct http_call *first(bool taken)
+{
+	struct http_call *c = calls;
+
+	while (c && c->taken != taken)
+		c = c->next;
+	return c;
+}
+
+bool fake_request_waits(void)
+{
+	return first(false) != NULL;
+}
+
+bool fake_request_next(struct fake_request *r)
+{
+	struct http_call *c = first(false);
+
+	if (!c)
+		return false;
+	*r = (struct fake_request){
+		.post = c->req.post,
+		.url = c->req.url,
+		.body = c->req.body ? secret_bytes(c->req.body) : "",
+		.bearer = c->req.bearer ? secret_bytes(c->req.bearer) : "",
+		.sent_ms = c->sent_ms,
+	};
+	return true;
+}
+
+void fake_request_take(void)
+{
+	struct http_call *c = first(false);
+
+	if (c)
+		c->taken = true;
+}
+
+bool fake_answer(struct http_response *res)
+{
+	struct http_call *c = first(true);
+	void (*done)(const struct http_response *res, void *arg);
+	void *arg;
+
+	if (!c)
+		return false;
+	done = c->done;
+	arg = c->arg;
+	res->sent_ms = c->sent_ms;
+	call_free(c);
+	done(res, arg);
+	return true;
+}
+
+unsigned fake_requests_to(const char *what)
+{
+	for (size_t i = 0; i < ENDPOINTS; i++)
+		if (strcmp(endpoint[i], what) == 0)
+			return counts[i];
+	return 0;
+}
+
+unsigned fake_requests_cancelled(void)
+{
+	return cancelled;
+}
+
+void fake_http_reset(void)
+{
+	while (calls)
+		call_free(calls);
+	memset(counts, 0, sizeof counts);
+	cancelled = 0;
+}

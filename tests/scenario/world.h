@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole daemon without its parent: the real mint and the real front on the fakes, with credentials that a scenario describes.
+ */
+#ifndef SCENARIO_WORLD_H
+#define SCENARIO_WORLD_H
+
+#include "daemon/front/front.h"
+#include "daemon/mint/attempt.h"
+#include "daemon/mint/manager_api.h"
+#include "daemon/mint/publish.h"
+#include "daemon/mint/registry.h"
+#include "tests/scenario/fake.h"
+
+enum { WORLD_CREDENTIALS_MAX = 64, WORLD_CALLER_UID = 1000, WORLD_OTHER_UID = 1001 };
+
+/* What a line "credential NAME key=value ..." says; the words live as long as the scenario. */
+struct world_credential {
+	const char *name;
+	bool jwt, secret, required, idle, removed;
+	int introspect;
+	int64_t session_ms, renew_at;
+	const char *client, *alias, *uid;
+};
+
+struct world {
+	struct loop *loop;
+	struct http *http;
+	struct attempts *attempts;
+	struct registry *registry;
+	struct publish *publish;
+	struct manager *manager;
+	struct front *front;
+	struct settings *settings;
+	struct world_credential credentials[WORLD_CREDENTIALS_MAX];
+	size_t n_credentials;
+	bool started, fatal;
+};
+
+void world_begin(struct world *w);
+/* Frees all; returns how many timers were left behind. */
+size_t world_end(struct world *w);
+
+/* Sets a [Limits] key; false: no such key or value. */
+bool world_limit(struct world *w, const char *name, const char *value);
+/* Adds or changes a credential (as of the next start or reload). false: a word that means nothing. */
+bool world_define(struct world *w, char **words, size_t n);
+struct world_credential *world_find(struct world *w, const char *name);
+
+/* The first start of both programs. */
+void world_start(struct world *w);
+void world_start_mint(struct world *w);
+void world_kill_mint(struct world *w);
+void world_start_front(struct world *w);
+void world_kill_front(struct world *w);
+/* What the parent does when either began: a fresh link for both. */
+void world_link(struct world *w);
+/* 0 or negative with err. */
+int world_reload(struct world *w, struct manager_reload *out, struct err *err);
+
+#endif
