@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "daemon/mint/publish_parts.h"
 
 enum { SCOPES_MAX = 64, RULES_MAX = 48 * 1024 };
@@ -84,8 +85,26 @@ static struct opt_int if_any(int64_t value)
 	return (struct opt_int){ value, value != 0 };
 }
 
+/* The Broker interface promises one line of at most so many bytes; replies that are errors have room for the whole text. */
+enum { LAST_ERROR_MAX = 200 };
+
+static const char *shortened(const char *text, char out[LAST_ERROR_MAX + 1])
+{
+	static const char more[] = "...";
+	size_t all = strlen(text), n = 0, size;
+
+	if (all <= LAST_ERROR_MAX)
+		return text;
+	while ((size = utf8_char_size(text + n, all - n)) && n + size <= LAST_ERROR_MAX - (sizeof more - 1))
+		n += size;
+	memcpy(out, text, n);
+	memcpy(out + n, more, sizeof more);
+	return out;
+}
+
 static int send_credential(struct link_end *e, struct keeper *k)
 {
+	char last_error[LAST_ERROR_MAX + 1];
 	const struct credential *c = keeper_credential(k);
 	const struct schedule *s = keeper_schedule(k);
 	struct keeper_problem problem = keeper_problem(k);
@@ -102,7 +121,7 @@ static int send_credential(struct link_end *e, struct keeper *k)
 		.upstream_attempts = some(s->attempts),
 		.attempt = { s->in_flight, true },
 		.next_attempt_ms = if_any(s->next_attempt_ms),
-		.last_error = problem.error >= 0 ? problem.message : NULL,
+		.last_error = problem.error >= 0 && problem.message ? shortened(problem.message, last_error) : NULL,
 	};
 	return link_send(e, &m);
 }
