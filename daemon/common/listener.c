@@ -8,10 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum {
-	ACCEPTS_A_TURN = 32, /* a flood of connections must not keep the others waiting */
-	PAUSE_MS = 100,
-};
+enum { PAUSE_MS = 100 };
 
 struct listener {
 	struct loop *loop;
@@ -54,18 +51,18 @@ static void take_one(struct listener *l, int take_sock)
 	l->handlers->accepted(l, take_sock, &peer, l->handlers->arg);
 }
 
-static void accept_some(struct listener *l)
+/*
+ * One a turn: the socket stays readable while more wait, a flood of connections keeps nobody from
+ * being served, and the usual single one costs no second call that finds nothing.
+ */
+static void accept_one(struct listener *l)
 {
-	for (int i = 0; i < ACCEPTS_A_TURN && l->enabled && !l->paused && !l->closed; i++) {
-		int sock = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int sock = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (sock >= 0)
-			take_one(l, sock);
-		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			listener_pause(l, errno);
-		else if (errno != EINTR && errno != ECONNABORTED)
-			return;
-	}
+	if (sock >= 0)
+		take_one(l, sock);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+		listener_pause(l, errno);
 }
 
 static void listener_free(struct listener *l)
@@ -86,7 +83,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	l->accepting = true;
-	accept_some(l);
+	accept_one(l);
 	l->accepting = false;
 	if (l->closed)
 		listener_free(l);

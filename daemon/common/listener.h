@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listening sockets of a child: accepts at most 32 a turn, pauses 100 ms when descriptors run out, and hands each new socket on with what the kernel says of the peer.
+ * Listening sockets of a child: accepts one a turn, pauses 100 ms when descriptors run out, and hands each new socket on with what the kernel says of the peer.
  */
 #ifndef COMMON_LISTENER_H
 #define COMMON_LISTENER_H
