@@ -45,7 +45,7 @@ void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j
 /* Sends e's token; more: the call goes on. false: no memory, nothing was sent. */
 bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason);
 
-/* --- broker_wait.c: calls that are not answered yet --- */
+/* --- broker_waiting.c and broker_wait.c: calls that are not answered yet --- */
 
 /*
  * A waiter for this caller's running call; it is in no list. NULL: no memory, and the error has

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/broker.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,8 +46,10 @@ static void raise_want(struct front *f, struct entry *e, const struct judge_ask 
 static bool raise_report(struct front *f, struct entry *e, int64_t deadline_ms,
 			 const struct peer *peer)
 {
-	int64_t generation = e->token->judge.generation;
+	int64_t generation;
 
+	assert(e->token); /* a claim is about the current one */
+	generation = e->token->judge.generation;
 	if (e->report_generation == generation && (e->report_deadline_ms > 0 || deadline_ms == 0))
 		return false;
 	e->report_generation = generation;
@@ -84,11 +87,13 @@ static void send_to_mint(struct front *f, struct entry *e)
 bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason)
 {
 	struct front *f = c->front;
-	const struct secret *ready = token_ready(e->token, entry_name(e), validity);
 	const struct peer *peer = connection_peer(c->connection);
+	const struct secret *ready;
 	char tail[TOKEN_TAIL_MAX];
 	size_t size;
 
+	assert(e->token); /* nothing else is ever judged to be given */
+	ready = token_ready(e->token, entry_name(e), validity);
 	if (!ready)
 		return false;
 	size = token_tail(e->token, loop_now_ms(f->loop), more, tail);

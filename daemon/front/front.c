@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/front.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,11 +178,10 @@ static void check_descriptors(struct front *f)
 
 	if (f->descriptors >= wanted || f->n_warnings > 0)
 		return;
-	snprintf(
-		f->descriptors_warning, sizeof(f->descriptors_warning),
-		"at most %lld connections are served, not MaxConnections=%lld: raise the descriptor limit (LimitNOFILE=) to %lld",
-		(long long)f->descriptors, (long long)wanted,
-		(long long)(wanted + DESCRIPTORS_RESERVE));
+	snprintf(f->descriptors_warning, sizeof(f->descriptors_warning),
+		 "at most %" PRId64 " connections are served, not MaxConnections=%" PRId64
+		 ": raise the descriptor limit (LimitNOFILE=) to %" PRId64,
+		 f->descriptors, wanted, wanted + DESCRIPTORS_RESERVE);
 	f->warnings[f->n_warnings++] = f->descriptors_warning;
 }
 

@@ -217,21 +217,14 @@ static void finish_sync(struct front_link *f)
 static int take_rules(struct front_link *f, struct link_rules *m, struct err *err)
 {
 	struct table *t = f->synced ? f->table : &f->next;
-	char *name = NULL;
 	int rc;
 
 	rules_fini(&f->rules);
 	rc = rules_read(&f->rules, m, err);
 	if (rc < 0)
 		return rc;
-	if (f->rules.default_credential) {
-		name = strdup(f->rules.default_credential);
-		if (!name)
-			return err_oom(err);
-	}
-	free(t->default_credential);
-	t->default_credential = name;
-	t->version++;
+	if (table_set_default(t, f->rules.default_credential) < 0)
+		return err_oom(err);
 	f->have_rules = !f->synced;
 	if (!f->synced)
 		return 0;

@@ -160,6 +160,9 @@ static struct judgement miss(const struct judge_credential *c, const struct judg
 		j = standing_error(c);
 		if (j.what == JUDGE_WAIT)
 			j = miss_that_may_pass(c, a, l, now_ms);
+	} else if (a->first && c->linked && !c->want_pending) {
+		/* Nobody waited for it so far: it may stand in a queue, and the mint moves it forward. */
+		j.want = c->want_ms == 0 || now_ms - c->want_ms >= WANT_AGAIN_MS;
 	}
 	j.miss = true;
 	if (j.what != JUDGE_WAIT || now_ms < a->deadline_ms)

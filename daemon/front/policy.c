@@ -5,22 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/front/text.h"
+
 static int compare_ids(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return (x > y) - (x < y);
-}
-
-static size_t count_elements(struct json_value array)
-{
-	struct json_iter i = json_iterate(array);
-	struct json_value key, value;
-	size_t n = 0;
-
-	while (json_next(&i, &key, &value))
-		n++;
-	return n;
 }
 
 static int copy_ids(const struct int_list *list, uint32_t **ids, size_t *n, struct err *err)
@@ -32,7 +23,7 @@ static int copy_ids(const struct int_list *list, uint32_t **ids, size_t *n, stru
 	*n = 0;
 	if (!list->raw.start)
 		return 0;
-	*ids = calloc(count_elements(list->raw) + 1, sizeof(**ids));
+	*ids = calloc(text_count(list->raw) + 1, sizeof(**ids));
 	if (!*ids)
 		return err_oom(err);
 	i = json_iterate(list->raw);
@@ -74,6 +65,24 @@ bool access_equal(const struct access *a, const struct access *b)
 {
 	return ids_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
 	       ids_equal(a->gids, a->n_gids, b->gids, b->n_gids);
+}
+
+int globs_init(struct globs *g, struct json_value array)
+{
+	struct json_iter i = json_iterate(array);
+	struct json_value key, value;
+
+	*g = (struct globs){ .glob = calloc(text_count(array) + 1, sizeof(*g->glob)) };
+	if (!g->glob)
+		return -1;
+	while (json_next(&i, &key, &value)) {
+		if (json_type(value) != JSON_STRING)
+			continue;
+		if (text_replace(&g->glob[g->n], json_text(value, NULL)) < 0)
+			return -1;
+		g->n++;
+	}
+	return 0;
 }
 
 bool globs_match(const struct globs *g, const char *name)

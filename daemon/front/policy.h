@@ -35,6 +35,8 @@ struct globs {
 	size_t n;
 };
 
+/* From a checked array of strings. 0, or -1 when memory is out (globs_fini() is still due). */
+int globs_init(struct globs *g, struct json_value array);
 bool globs_match(const struct globs *g, const char *name);
 void globs_fini(struct globs *g);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "daemon/common/config.h"
+#include "daemon/front/text.h"
 
 void rules_init(struct rules *r)
 {
@@ -52,36 +53,6 @@ static void read_limits(struct limits *limits, struct json_value object)
 	*limits = all.limits;
 }
 
-static size_t count_elements(struct json_value array)
-{
-	struct json_iter i = json_iterate(array);
-	struct json_value key, value;
-	size_t n = 0;
-
-	while (json_next(&i, &key, &value))
-		n++;
-	return n;
-}
-
-static int read_globs(struct globs *g, struct json_value array)
-{
-	struct json_iter i = json_iterate(array);
-	struct json_value key, value;
-
-	g->glob = calloc(count_elements(array) + 1, sizeof(*g->glob));
-	if (!g->glob)
-		return -1;
-	while (json_next(&i, &key, &value)) {
-		if (json_type(value) != JSON_STRING)
-			continue;
-		g->glob[g->n] = strdup(json_text(value, NULL));
-		if (!g->glob[g->n])
-			return -1;
-		g->n++;
-	}
-	return 0;
-}
-
 static int read_listener(struct listener_globs *l, struct json_value object)
 {
 	struct json_iter i = json_iterate(object);
@@ -89,12 +60,11 @@ static int read_listener(struct listener_globs *l, struct json_value object)
 
 	while (json_next(&i, &key, &value)) {
 		if (json_is(key, "name") && json_type(value) == JSON_STRING && !l->name) {
-			l->name = strdup(json_text(value, NULL));
-			if (!l->name)
+			if (text_replace(&l->name, json_text(value, NULL)) < 0)
 				return -1;
 		} else if (json_is(key, "globs") && json_type(value) == JSON_ARRAY &&
 			   !l->globs.glob) {
-			if (read_globs(&l->globs, value) < 0)
+			if (globs_init(&l->globs, value) < 0)
 				return -1;
 		}
 	}
@@ -106,7 +76,7 @@ static int read_listeners(struct rules *r, struct json_value array, struct err *
 	struct json_iter i = json_iterate(array);
 	struct json_value key, value;
 
-	r->listeners = calloc(count_elements(array) + 1, sizeof(*r->listeners));
+	r->listeners = calloc(text_count(array) + 1, sizeof(*r->listeners));
 	if (!r->listeners)
 		return err_oom(err);
 	while (json_next(&i, &key, &value)) {
@@ -128,8 +98,7 @@ int rules_read(struct rules *r, struct link_rules *m, struct err *err)
 	if (m->limits.start && json_type(m->limits) == JSON_OBJECT)
 		read_limits(&r->limits, m->limits);
 	if (m->default_credential && m->default_credential[0]) {
-		r->default_credential = strdup(m->default_credential);
-		if (!r->default_credential)
+		if (text_replace(&r->default_credential, m->default_credential) < 0)
 			return err_oom(err);
 	}
 	if (m->listeners.start && json_type(m->listeners) == JSON_ARRAY)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "daemon/front/text.h"
 #include "daemon/front/tokens.h"
 
 void table_init(struct table *t)
@@ -76,39 +77,12 @@ struct entry *table_default(const struct table *t, const struct peer *p, const s
 	return only;
 }
 
-static void free_names(struct entry_name *names, size_t n)
+int table_set_default(struct table *t, const char *name)
 {
-	for (size_t i = 0; i < n; i++)
-		free(names[i].text);
-	free(names);
-}
-
-static struct entry_name *copy_names(const char *name, struct json_value aliases, size_t *n)
-{
-	struct entry_name *names = calloc(1 + ALIASES_MAX, sizeof(*names)), *fitting;
-	struct json_value key, value;
-	struct json_iter i;
-
-	if (!names)
-		return NULL;
-	*n = 1;
-	names[0].text = strdup(name);
-	if (aliases.start) {
-		i = json_iterate(aliases);
-		while (*n <= ALIASES_MAX && json_next(&i, &key, &value)) {
-			if (json_type(value) == JSON_STRING)
-				names[(*n)++].text = strdup(json_text(value, NULL));
-		}
-	}
-	for (size_t k = 0; k < *n; k++) {
-		if (!names[k].text) {
-			free_names(names, *n);
-			return NULL;
-		}
-	}
-	/* Most credentials have no alias; do not keep room for eight. */
-	fitting = realloc(names, *n * sizeof(*names));
-	return fitting ? fitting : names;
+	if (text_replace(&t->default_credential, name) < 0)
+		return -1;
+	t->version++;
+	return 0;
 }
 
 static void unlink_names(struct table *t, struct entry *e)
@@ -128,41 +102,6 @@ static int link_names(struct table *t, struct entry *e)
 }
 
 /* --- credentials --- */
-
-void entry_free(struct entry *e)
-{
-	list_remove(&e->unsent);
-	list_remove(&e->unsettled);
-	free_names(e->names, e->n_names);
-	access_fini(&e->access);
-	token_unref(e->token);
-	free(e->username);
-	free(e->last_error);
-	free(e->report_code);
-	free(e->problem.message);
-	free(e->problem.oauth_error);
-	free(e->problem.description);
-	free(e);
-}
-
-static struct entry *entry_new(const char *name)
-{
-	struct entry *e = calloc(1, sizeof(*e));
-
-	if (!e)
-		return NULL;
-	list_init(&e->unsent);
-	list_init(&e->unsettled);
-	list_init(&e->waiters);
-	list_init(&e->watches);
-	e->judge.problem = -1;
-	e->names = copy_names(name, (struct json_value){ 0 }, &e->n_names);
-	if (!e->names) {
-		entry_free(e);
-		return NULL;
-	}
-	return e;
-}
 
 static int insert_sorted(struct table *t, struct entry *e)
 {
@@ -209,33 +148,14 @@ static struct entry *add_entry(struct table *t, const char *name)
 	return e;
 }
 
-static int replace_text(char **text, const char *with)
-{
-	char *copy = NULL;
-
-	if (with) {
-		copy = strdup(with);
-		if (!copy)
-			return -1;
-	}
-	free(*text);
-	*text = copy;
-	return 0;
-}
-
 /* The names keep their order in the table: [0] is the same text as before. */
 static int replace_names(struct table *t, struct entry *e, struct link_credential *m)
 {
-	size_t n;
-	struct entry_name *names = copy_names(m->name, m->aliases.raw, &n);
+	int rc;
 
-	if (!names)
-		return -1;
 	unlink_names(t, e);
-	free_names(e->names, e->n_names);
-	e->names = names;
-	e->n_names = n;
-	return link_names(t, e);
+	rc = entry_rename(e, m->name, m->aliases.raw);
+	return link_names(t, e) < 0 ? -1 : rc;
 }
 
 int table_credential(struct table *t, struct link_credential *m, struct entry **found,
@@ -248,8 +168,8 @@ int table_credential(struct table *t, struct link_credential *m, struct entry **
 		return -ERR_INTERNAL;
 	if (!e)
 		e = add_entry(t, m->name);
-	if (!e || replace_names(t, e, m) < 0 || replace_text(&e->username, m->username) < 0 ||
-	    replace_text(&e->last_error, m->last_error) < 0) {
+	if (!e || replace_names(t, e, m) < 0 || text_replace(&e->username, m->username) < 0 ||
+	    text_replace(&e->last_error, m->last_error) < 0) {
 		access_fini(&access);
 		return err_oom(err);
 	}
@@ -335,9 +255,9 @@ int table_problem(struct table *t, const struct link_problem *m, struct entry **
 
 	if (!e)
 		return -ERR_PROTOCOL;
-	if (replace_text(&e->problem.message, m->message) < 0 ||
-	    replace_text(&e->problem.oauth_error, m->oauth_error) < 0 ||
-	    replace_text(&e->problem.description, m->description) < 0)
+	if (text_replace(&e->problem.message, m->message) < 0 ||
+	    text_replace(&e->problem.oauth_error, m->oauth_error) < 0 ||
+	    text_replace(&e->problem.description, m->description) < 0)
 		return err_oom(err);
 	e->problem.http_status = m->http_status.value;
 	e->judge.problem = m->error;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "daemon/front/text.h"
 #include "proto/varlink.h"
 
 /* --- one token --- */
@@ -26,27 +27,13 @@ static const char *put_text(char **at, const char *text)
 	return copy;
 }
 
-static size_t count_scopes(struct json_value array)
-{
-	struct json_value key, value;
-	struct json_iter i;
-	size_t n = 0;
-
-	if (!array.start)
-		return 0;
-	i = json_iterate(array);
-	while (json_next(&i, &key, &value))
-		n++;
-	return n;
-}
-
 /*
  * All texts of a token in one block: ten thousand tokens are ten thousand small blocks, not a
  * hundred thousand.
  */
 static int copy_texts(struct token *t, struct link_publish *p)
 {
-	size_t n = count_scopes(p->scopes.raw),
+	size_t n = text_count(p->scopes.raw),
 	       raw_size = n ? (size_t)(p->scopes.raw.end - p->scopes.raw.start) : 0;
 	struct json_value key, value;
 	struct json_iter i;
@@ -78,7 +65,7 @@ static int copy_texts(struct token *t, struct link_publish *p)
 
 struct token *token_new(struct link_publish *p, struct err *err)
 {
-	CLEANUP(token_unrefp) struct token *t = calloc(1, sizeof(*t));
+	struct token *t = calloc(1, sizeof(*t));
 
 	if (!t) {
 		err_oom(err);
@@ -102,10 +89,11 @@ struct token *token_new(struct link_publish *p, struct err *err)
 	t->expiry_source = p->expiry_source;
 	t->access = secret_new(p->token, strlen(p->token));
 	if (!t->access || copy_texts(t, p) < 0) {
+		token_unref(t);
 		err_oom(err);
 		return NULL;
 	}
-	return TAKE(t);
+	return t;
 }
 
 struct token *token_ref(struct token *t)

@@ -54,12 +54,12 @@ struct entry;
 struct entry_name {
 	struct map_node node;
 	struct entry *entry;
-	char *text;
+	const char *text;
 };
 
 /* One credential. */
 struct entry {
-	struct entry_name *names; /* [0] is its name, the rest are aliases */
+	struct entry_name *names; /* [0] is its name, the rest are aliases; one block with texts */
 	size_t n_names;
 	struct access access;
 	struct token *token; /* NULL: none, or confirmed dead */
@@ -84,6 +84,12 @@ struct entry {
 	struct list waiters, watches; /* of struct waiting */
 };
 
+/* Without aliases and access. NULL when memory is out. */
+struct entry *entry_new(const char *name);
+/* e must be in no table's names. aliases: start NULL for none. 0, or -1 and e is as before. */
+int entry_rename(struct entry *e, const char *name, struct json_value aliases);
+void entry_free(struct entry *e); /* its lists must be empty */
+
 struct table {
 	struct map names;
 	struct entry **sorted; /* by name, strcmp() order */
@@ -95,6 +101,9 @@ struct table {
 
 void table_init(struct table *t);
 void table_fini(struct table *t);
+
+/* name NULL: none. 0, or -1 when memory is out. */
+int table_set_default(struct table *t, const char *name);
 
 /* By name or alias; NULL if there is none. */
 struct entry *table_find(const struct table *t, const char *name);
@@ -120,7 +129,6 @@ int table_problem(struct table *t, const struct link_problem *m, struct entry **
  * not there.
  */
 struct entry *table_remove(struct table *t, const char *name);
-void entry_free(struct entry *e); /* its lists must be empty */
 
 /* The index of the first credential whose name is greater than after (NULL: 0). */
 size_t table_after(const struct table *t, const char *after);
