@@ -57,10 +57,10 @@ def test_watch() -> None:
     with subprocess.Popen(command("-j", "call", "--more", Shared.daemon.broker_path, BROKER + ".WatchToken", '{"credential":"crm"}'),
                           stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as watch:
         assert watch.stdout
-        first = json.loads(watch.stdout.readline())["token"]
+        first = json.loads(watch.stdout.readline().lstrip("\x1e"))["token"]
         with Shared.daemon.manager() as c:
             generation = c.call(MANAGER + ".Refresh", {"credential": "crm"})["generation"]
-        second = json.loads(watch.stdout.readline())["token"]
+        second = json.loads(watch.stdout.readline().lstrip("\x1e"))["token"]
         same(second["generation"], generation)
         assert first["generation"] < generation
         watch.terminate()
