@@ -39,6 +39,7 @@ def environment(top: Path, program: Program, scratch: str) -> dict[str, str]:
             "detect_stack_use_after_return=1:handle_abort=0"
         )
         env["UBSAN_OPTIONS"] = "halt_on_error=1:abort_on_error=1:print_stacktrace=1"
+    env.update(program.env)
     return env
 
 
@@ -122,7 +123,7 @@ def run(top: Path, program: Program, log: Path) -> tuple[tap.Result, float]:
     started = time.monotonic()
     try:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-            child = subprocess.Popen(program.command, cwd=top, env=environment(top, program, scratch), stdin=subprocess.DEVNULL,
+            child = subprocess.Popen(program.command, cwd=program.workdir or top, env=environment(top, program, scratch), stdin=subprocess.DEVNULL,
                                      stdout=out, stderr=errors, start_new_session=True)
             try:
                 ended = how_it_ended(child.wait(program.timeout))

@@ -27,6 +27,8 @@ class Program:
     command: tuple[str, ...]
     build: str
     timeout: int
+    env: tuple[tuple[str, str], ...] = ()
+    workdir: str = ""
 
     @property
     def full_name(self) -> str:
@@ -53,7 +55,7 @@ SUITES = (
 )
 
 # Modules that stand beside the programs of a suite and are none themselves.
-NOT_PROGRAMS = {"lint/source.py", "lint/report.py"}
+NOT_PROGRAMS = {"lint/analysis.py", "lint/idl.py", "lint/report.py", "lint/source.py"}
 
 
 def by_name(name: str) -> Suite | None:
@@ -69,7 +71,8 @@ def meson_programs(top: Path, suite: Suite) -> list[Program]:
         for test in json.loads(known.read_text()):
             if any(s.split(":")[-1] == suite.meson for s in test["suite"]):
                 name = test["name"] if build == suite.builds[0] else f"{build}-{test['name']}"
-                programs.append(Program(suite, name, tuple(test["cmd"]), build, max(suite.timeout, test["timeout"])))
+                programs.append(Program(suite, name, tuple(test["cmd"]), build, max(suite.timeout, test["timeout"]),
+                                        tuple(test["env"].items()), test["workdir"] or ""))
     return programs
 
 
