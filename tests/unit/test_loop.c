@@ -335,7 +335,8 @@ static void send_two_descriptors(int sock, int fd)
 {
 	int both[2] = { fd, fd };
 	char room[CMSG_SPACE(sizeof both)] __attribute__((aligned(8))) = { 0 };
-	struct iovec piece = { "x", 1 };
+	char byte = 'x';
+	struct iovec piece = { &byte, 1 };
 	struct msghdr m = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
