@@ -90,6 +90,7 @@ static void refused(struct keeper *k, const struct problem *p)
 static void attempt_done(const struct attempt_result *r, void *arg)
 {
 	struct keeper *k = arg;
+	CLEANUP(credential_unrefp) struct credential *running = TAKE(k->running);
 
 	k->attempt = NULL;
 	if (r->grant)
@@ -105,10 +106,13 @@ static void start_attempt(struct keeper *k)
 	static const struct problem no_memory = { .class = PROBLEM_RETRY, .outcome = HTTP_REFUSED, .message = "out of memory" };
 
 	assert(!k->attempt);
-	k->attempt = attempt_start(k->context->attempts, k->credential, k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
+	k->running = credential_ref(k->credential);
+	k->attempt = attempt_start(k->context->attempts, k->running, k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
 				   k->schedule.skew_ms, attempt_done, k);
-	if (!k->attempt)
-		refused(k, &no_memory);
+	if (k->attempt)
+		return;
+	k->running = credential_unref(k->running);
+	refused(k, &no_memory);
 }
 
 /* --- acting out the schedule --- */
@@ -116,6 +120,7 @@ static void start_attempt(struct keeper *k)
 static void cancel(struct keeper *k)
 {
 	attempt_cancel(TAKE(k->attempt));
+	k->running = credential_unref(k->running);
 	keeper_drop_checks(k);
 	keeper_drop_elder(k);
 }

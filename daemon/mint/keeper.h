@@ -61,6 +61,8 @@ const char *keeper_origin(const struct keeper *k);
 const struct schedule *keeper_schedule(const struct keeper *k);
 const struct grant *keeper_token(const struct keeper *k); /* NULL: none, or confirmed dead */
 int64_t keeper_generation(const struct keeper *k);
+/* The generation that nobody may be given any more: confirmed dead, or of other settings. 0: none. */
+int64_t keeper_withdrawn(const struct keeper *k);
 bool keeper_usable(const struct keeper *k);
 
 /* Required= is satisfied: a usable token, or a state that only people can end. */

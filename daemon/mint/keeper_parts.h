@@ -18,9 +18,11 @@ struct keeper {
 	struct attempt *elder_call;
 	struct problem problem;        /* of the last attempt whose failure counts */
 	struct attempt *attempt;       /* of the flow: at most one */
+	struct credential *running;    /* with which it was started: a reload may replace the other one meanwhile */
 	struct attempt *userinfo;      /* check of a claim */
 	struct attempt *introspection;
 	struct timer *timer;
+	int64_t withdrawn;             /* generation of another client or user: nobody may have it any more */
 	bool begun, dirty;
 	struct keeper_wall wall;
 	struct keeper_sent sent;

@@ -38,6 +38,13 @@ int64_t keeper_generation(const struct keeper *k)
 	return k->schedule.generation;
 }
 
+int64_t keeper_withdrawn(const struct keeper *k)
+{
+	if (keeper_token(k))
+		return 0;
+	return k->schedule.dead ? k->schedule.generation : k->withdrawn;
+}
+
 bool keeper_usable(const struct keeper *k)
 {
 	struct schedule_rules rules = { .limits = &k->context->settings->limits };
@@ -288,7 +295,10 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	s->not_before_ms = o->not_before_ms;
 	s->last_use_ms = o->last_use_ms;
 	k->sent = old->sent;
-	if (keeper_token(old) && strcmp(k->origin, old->origin) == 0) {
+	k->withdrawn = keeper_withdrawn(old);
+	if (keeper_token(old) && strcmp(k->origin, old->origin) != 0) {
+		k->withdrawn = o->generation;
+	} else if (keeper_token(old)) {
 		s->learned_ms = o->learned_ms;
 		s->learned_death_ms = o->learned_death_ms;
 		s->next_check_ms = o->next_check_ms;

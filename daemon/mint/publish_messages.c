@@ -199,10 +199,10 @@ static int send_dead(struct link_end *e, struct keeper *k)
 	struct link_message m = { .type = LINK_DEAD };
 	int r;
 
-	m.dead = (struct link_dead){ .credential = keeper_name(k), .generation = some(keeper_generation(k)) };
+	m.dead = (struct link_dead){ .credential = keeper_name(k), .generation = some(keeper_withdrawn(k)) };
 	r = link_send(e, &m);
 	if (r > 0)
-		keeper_sent(k)->dead = keeper_generation(k);
+		keeper_sent(k)->dead = keeper_withdrawn(k);
 	return r;
 }
 
@@ -258,7 +258,7 @@ static int send_news(struct link_end *e, struct keeper *k)
 	if (keeper_token(k)) {
 		if (token_is_news(k))
 			r = send_token(e, k);
-	} else if (s->dead && sent->dead != s->generation) {
+	} else if (keeper_withdrawn(k) && sent->dead != keeper_withdrawn(k)) {
 		r = send_dead(e, k);
 	}
 	if (r > 0 && (keeper_problem(k).error >= 0 || sent->problem))

@@ -75,6 +75,8 @@ bool step_start_attempt(struct step *x, bool demanded)
 	if (at < s->not_before_ms)
 		at = s->not_before_ms;
 	if (at > x->now.boot_ms) {
+		if (s->trouble == TROUBLE_NONE)
+			s->trouble = TROUBLE_BUDGET;
 		if (s->next_attempt_ms <= x->now.boot_ms || at < s->next_attempt_ms)
 			step_plan(x, at);
 		return false;

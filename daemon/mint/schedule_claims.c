@@ -100,8 +100,6 @@ static void step_confirm_dead(struct step *x)
 	}
 	if (step_start_attempt(x, true))
 		return;
-	if (s->trouble == TROUBLE_NONE)
-		s->trouble = TROUBLE_BUDGET;
 	step_set_state(x, STATE_BACKOFF);
 }
 

@@ -186,6 +186,14 @@ static void on_changed(struct keeper *k, void *arg)
 	publish_changed(w->publish, k);
 }
 
+static void on_clock_set(void *arg)
+{
+	struct world *w = arg;
+
+	for (size_t i = 0; w->registry && i < registry_count(w->registry); i++)
+		keeper_clock_set(registry_at(w->registry, i));
+}
+
 static void on_settled(struct keeper *k, void *arg)
 {
 	struct world *w = arg;
@@ -359,6 +367,7 @@ void world_begin(struct world *w)
 	w->loop = loop_new(&err);
 	w->settings = calloc(1, sizeof *w->settings);
 	must(w->loop && w->settings, "begin");
+	loop_on_clock_set(w->loop, on_clock_set, w);
 	w->settings->refs = 1;
 	limits_default(&w->settings->limits);
 	w->settings->limits.renew_jitter_percent = 0; /* scenarios name moments; "limit RenewJitter=5" brings it back */
