@@ -84,11 +84,24 @@ static void become(const struct child *c, int control, pid_t parent, char *const
 	sigemptyset(&none);
 	if (c->dies_with_us && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
 		_exit(CANNOT_START);
+	/* Both are above what they become (keep_high()): dup2() onto itself would leave FD_CLOEXEC on. */
 	if (dup2(control, CONTROL_FD) < 0 || (c->lock >= 0 && dup2(c->lock, STATE_LOCK_FD) < 0))
 		_exit(CANNOT_START);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execveat(c->program, "", c->arguments, environment, AT_EMPTY_PATH);
 	_exit(CANNOT_START);
+}
+
+/* A copy that is out of the way of CONTROL_FD and STATE_LOCK_FD, or -1. */
+static int keep_high(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+}
+
+int child_lock(struct child *c, int lock, struct err *err)
+{
+	c->lock = keep_high(lock);
+	return c->lock >= 0 ? 0 : err_errno(err, ERR_INTERNAL, errno, "cannot keep the lock of the state directory");
 }
 
 int child_start(struct child *c, char *const *environment, struct err *err)
@@ -103,7 +116,7 @@ int child_start(struct child *c, char *const *environment, struct err *err)
 		return r;
 	ours = ends[0];
 	theirs = ends[1];
-	high = fcntl(theirs, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	high = keep_high(theirs);
 	if (high < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot start %s", c->name);
 	c->pid = fork();

@@ -27,6 +27,9 @@ struct child {
 /* Opens name beside us: ../libexec/sftokend/, else the build folder's layout. 0 or -ERR_ADMIN. */
 int child_open(struct child *c, const char *name, struct err *err);
 
+/* The child inherits a copy of this lock as STATE_LOCK_FD. 0 or -ERR_INTERNAL. */
+int child_lock(struct child *c, int lock, struct err *err);
+
 /* Starts it with a clean environment, the control channel as descriptor 3 and the lock as 4. 0 or -ERR_INTERNAL. */
 int child_start(struct child *c, char *const *environment, struct err *err);
 

@@ -228,10 +228,9 @@ static int serve(struct parent *p)
 
 	s->settings = p->settings;
 	s->sockets = &p->sockets;
-	s->mint.lock = p->locks[1];
 	s->mint.watchdog_ms = p->settings->limits.mint_watchdog_ms;
 	s->front.watchdog_ms = p->settings->limits.front_watchdog_ms;
-	if (identity_become(&p->identity, &err) < 0 || harden_process(&err) < 0 || supervisor_init(s, &err) < 0)
+	if (child_lock(&s->mint, p->locks[1], &err) < 0 || identity_become(&p->identity, &err) < 0 || harden_process(&err) < 0 || supervisor_init(s, &err) < 0)
 		return fail(EX_SOFTWARE, &err);
 	log_event(LOG_LEVEL_NOTICE, "parent.started", F_STR("version", SFTOKEN_VERSION), F_INT("pid", getpid()), F_INT("uid", geteuid()));
 	for (size_t i = 0; i < p->sockets.n_warnings; i++)
