@@ -43,7 +43,6 @@ SUITES = (
     Suite("harness", "the programs that run the tests", files="harness/test_*.py", together=True),
     Suite("standin", "the stand-in for Salesforce keeps to what is known of the real one", files="standin/test_*.py",
           together=True),
-    Suite("examples", "the examples of the documentation compile and run", files="examples/test_*.py", builds=("release",)),
     Suite("system", "the real programs with sanitizers, against the stand-in over TLS", files="system/test_*.py",
           builds=("asan",)),
     Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",)),
@@ -55,7 +54,7 @@ SUITES = (
 )
 
 # Modules that stand beside the programs of a suite and are none themselves.
-NOT_PROGRAMS = {"lint/analysis.py", "lint/idl.py", "lint/report.py", "lint/source.py"}
+NOT_PROGRAMS = {"lint/analysis.py", "lint/idl.py", "lint/report.py", "lint/source.py", "standin/test_faults.py"}
 
 
 def by_name(name: str) -> Suite | None:
@@ -72,7 +71,7 @@ def meson_programs(top: Path, suite: Suite) -> list[Program]:
             if any(s.split(":")[-1] == suite.meson for s in test["suite"]):
                 name = test["name"] if build == suite.builds[0] else f"{build}-{test['name']}"
                 programs.append(Program(suite, name, tuple(test["cmd"]), build, max(suite.timeout, test["timeout"]),
-                                        tuple(test["env"].items()), test["workdir"] or ""))
+                                        tuple(test["env"].items()), test["workdir"] or str(top / "build" / build)))
     return programs
 
 
