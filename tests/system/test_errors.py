@@ -84,12 +84,12 @@ def test_none_forgotten() -> None:
 
 
 def test_one_request_each() -> None:
-    """No refusal was asked for again and again: one request each, two where the clock may be to blame"""
+    """No refusal was asked for again and again: two requests at most, for what the first demand may bring forward"""
     counts: dict[str, int] = {}
     for request in Shared.salesforce.token_requests():
         counts[request["client_id"]] = counts.get(request["client_id"], 0) + 1
-    too_many = {client: n for client, n in counts.items() if n > (2 if client == "jwt-expired_assertion" else 1)}
-    same(too_many, {})
+    same({client: n for client, n in counts.items() if n > 2}, {})
+    assert sum(counts.values()) < 1.2 * len(counts), counts
 
 
 def test_unknown_error() -> None:

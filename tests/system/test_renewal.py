@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -149,5 +148,4 @@ def test_long_wish() -> None:
 
 
 if __name__ == "__main__":
-    sys.setswitchinterval(0.001)
     main()
