@@ -206,9 +206,10 @@ int64_t child_watch(struct child *c, int64_t now_ms)
 {
 	if (c->pid == 0)
 		return INT64_MAX;
-	if (c->pong_ms && !c->hung && now_ms - c->pong_ms >= c->watchdog_ms) {
+	/* Silence counts from a Ping without a Pong: when we were stopped ourselves there was nothing to answer. */
+	if (c->pong_ms && !c->hung && c->pinged_ms > c->pong_ms && now_ms - c->pinged_ms >= c->watchdog_ms) {
 		log_event(LOG_LEVEL_ERR, "child.hung", F_STR("name", c->name), F_INT("pid", c->pid),
-			  F_INT("silent_ms", now_ms - c->pong_ms));
+			  F_INT("silent_ms", now_ms - c->pinged_ms));
 		c->hung = true;
 		child_kill(c);
 	}
@@ -217,6 +218,13 @@ int64_t child_watch(struct child *c, int64_t now_ms)
 		child_send_type(c, CONTROL_PING);
 	}
 	return c->pinged_ms + PING_MS > now_ms ? c->pinged_ms + PING_MS : now_ms + PING_MS;
+}
+
+void child_hung_up(struct child *c, int64_t now_ms)
+{
+	cleanup_close(&c->control);
+	c->pinged_ms = now_ms;
+	c->pong_ms = now_ms - 1;
 }
 
 void child_pong(struct child *c)

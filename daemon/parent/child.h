@@ -44,6 +44,9 @@ void child_died(struct child *c, int status, const struct limits *limits);
 int64_t child_watch(struct child *c, int64_t now_ms);
 void child_pong(struct child *c);
 
+/* Its channel has ended, so it is about to end itself: it gets as long for that as for a Pong, so that its exit status is not lost. */
+void child_hung_up(struct child *c, int64_t now_ms);
+
 /* SIGKILL; it is reaped like any other death. */
 void child_kill(struct child *c);
 

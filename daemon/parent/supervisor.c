@@ -217,11 +217,8 @@ static void read_control(struct supervisor *s, struct child *c)
 		else
 			log_event(LOG_LEVEL_ERR, "child.message", F_STR("name", c->name), F_STR("why", err.text));
 	}
-	if (c->control >= 0 && n != -ERR_RETRY) {
-		close(c->control);
-		c->control = -1;
-		child_kill(c); /* a child without its channel is of no use */
-	}
+	if (c->control >= 0 && n != -ERR_RETRY)
+		child_hung_up(c, clock_mono_ms());
 }
 
 static void on_death(struct supervisor *s, struct child *c, int status)
