@@ -85,9 +85,26 @@ static int write_pid(int fd, const char *path, struct err *err)
 	return 0;
 }
 
+/* A process that has ended but was not waited for yet is dead, too. */
+static bool is_zombie(pid_t pid)
+{
+	char path[40], text[512] = "";
+	const char *behind;
+	CLEANUP(cleanup_close) int fd = -1;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
+		return false;
+	behind = strrchr(text, ')'); /* of the name, which may hold anything */
+	return behind && strncmp(behind, ") Z", 3) == 0;
+}
+
 static bool is_dead(pid_t pid)
 {
-	return pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+	if (pid <= 0)
+		return false;
+	return (kill(pid, 0) < 0 && errno == ESRCH) || is_zombie(pid);
 }
 
 /* A daemon that was killed may leave a mint behind that is about to end; a daemon that lives is not waited for. */
@@ -97,10 +114,11 @@ static int wait_for_lock(int fd, const char *path, struct err *err)
 	int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS;
 
 	while (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+		int why = errno;
 		pid_t pid = read_pid(fd);
 
-		if (errno != EAGAIN && errno != EACCES && errno != EINTR && errno != ESRCH && errno != EPERM)
-			return err_errno(err, ERR_ADMIN, errno, "cannot lock %s", path);
+		if (why != EAGAIN && why != EACCES && why != EINTR)
+			return err_errno(err, ERR_ADMIN, why, "cannot lock %s", path);
 		if (!is_dead(pid) || clock_mono_ms() >= until_ms)
 			return err_set(err, ERR_EXISTS, "another sftokend is running: pid %d holds %s", (int)pid, path);
 		(void)poll(NULL, 0, LOCK_PAUSE_MS);
