@@ -2,6 +2,7 @@
 #include "daemon/parent/sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -95,7 +96,8 @@ static void set_group(struct sockets *s, const char *path, const struct listener
 {
 	uid_t uid = geteuid() == 0 ? id->uid : (uid_t)-1;
 
-	if (chown(path, uid, a->has_gid ? a->gid : (gid_t)-1) == 0)
+	/* Never through a symlink: as root we work in a directory of the service user. */
+	if (lchown(path, uid, a->has_gid ? a->gid : (gid_t)-1) == 0)
 		return;
 	a->mode = 0600;
 	warn(s, "%s cannot be given to group %u, so only the daemon's user and root may connect: make the daemon's user a member of it, or start as root",
@@ -138,6 +140,16 @@ static char *temporary_name(const char *path)
 	return name;
 }
 
+/* A name is only taken over from a socket. */
+static int check_old(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_set(err, ERR_ADMIN, "%s exists and is not a socket: remove it", path);
+	return 0;
+}
+
 static int open_one(struct sockets *s, const struct listener_settings *l, const struct settings *settings, bool user_mode,
 		    const struct identity *id, struct err *err)
 {
@@ -149,11 +161,13 @@ static int open_one(struct sockets *s, const struct listener_settings *l, const 
 		return err_oom(err);
 	if (strlen(l->path) >= sizeof((struct sockaddr_un *)0)->sun_path)
 		return err_set(err, ERR_ADMIN, "the path of a socket is at most 107 bytes long: %s", l->path);
+	if (check_old(l->path, err) < 0)
+		return -ERR_ADMIN;
 	fd = bind_at(name, err);
 	if (fd < 0)
 		return fd;
 	set_group(s, name, l, id, &a);
-	if (chmod(name, a.mode) < 0 || listen(fd, (int)settings->limits.backlog) < 0 || rename(name, l->path) < 0) {
+	if (fchmodat(AT_FDCWD, name, a.mode, AT_SYMLINK_NOFOLLOW) < 0 || listen(fd, (int)settings->limits.backlog) < 0 || rename(name, l->path) < 0) {
 		int error = errno;
 
 		unlink(name);
