@@ -20,6 +20,18 @@ static int check_overflow(const struct identity *id, struct err *err)
 		       PEER_OVERFLOW_UID);
 }
 
+/* User= may be a number, also one without an entry (containers). */
+static bool number(const char *name, uid_t *uid)
+{
+	char *end;
+	unsigned long value = strtoul(name, &end, 10);
+
+	if (*name < '0' || *name > '9' || *end || value >= UINT32_MAX)
+		return false;
+	*uid = (uid_t)value;
+	return true;
+}
+
 int identity_resolve(const struct settings *settings, bool user_mode, struct identity *id, struct err *err)
 {
 	const char *name = settings->daemon.user ? settings->daemon.user : DEFAULT_USER;
@@ -28,7 +40,12 @@ int identity_resolve(const struct settings *settings, bool user_mode, struct ide
 	*id = (struct identity){ .uid = geteuid(), .gid = getegid() };
 	if (user_mode || geteuid() != 0)
 		return check_overflow(id, err);
-	errno = 0;
+	if (number(name, &id->uid)) {
+		pw = getpwuid(id->uid);
+		id->gid = pw ? pw->pw_gid : (gid_t)id->uid;
+		id->name = strdup(pw ? pw->pw_name : name);
+		return id->name ? check_overflow(id, err) : err_oom(err);
+	}
 	pw = getpwnam(name);
 	if (!pw)
 		return err_set(err, ERR_ADMIN,
