@@ -38,19 +38,18 @@ int fail(struct sftoken_err *err, int code, const char *format, ...)
 char *connect_default_path(void)
 {
 	const char *named = getenv("SFTOKEN_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
-	CLEANUP(cleanup_free) char *path = NULL;
+	char *path = NULL;
 	struct stat st;
 
 	if (named && *named)
 		return strdup(named);
-	if (runtime && *runtime == '/') {
-		if (asprintf(&path, "%s/sftokend/io.sftoken.Broker", runtime) < 0) {
-			path = NULL;
-			return NULL;
-		}
-		if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-			return TAKE(path);
-	}
+	if (!runtime || *runtime != '/')
+		return strdup(SYSTEM_SOCKET);
+	if (asprintf(&path, "%s/sftokend/io.sftoken.Broker", runtime) < 0)
+		return NULL;
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		return path;
+	free(path);
 	return strdup(SYSTEM_SOCKET);
 }
 
@@ -76,8 +75,8 @@ struct trust connect_trust_from_environment(void)
 static int directory_owner(const char *path, uid_t *owner, struct sftoken_err *err)
 {
 	const char *slash = strrchr(path, '/');
-	CLEANUP(cleanup_free) char *dir =
-		slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	CLEANUP(cleanup_free)
+	char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
 	struct stat st;
 
 	if (!dir)
@@ -85,27 +84,31 @@ static int directory_owner(const char *path, uid_t *owner, struct sftoken_err *e
 	if (stat(dir, &st) < 0)
 		return fail(err, SFTOKEN_E_REFUSED, "cannot look at %s: %s", dir, strerror(errno));
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return fail(err, SFTOKEN_E_REFUSED,
-			    "%s can be written by others, so its socket cannot be trusted; chmod go-w it, or set "
-			    "SFTOKEN_SERVER_UID to the daemon's uid",
-			    dir);
+		return fail(
+			err, SFTOKEN_E_REFUSED,
+			"%s can be written by others, so its socket cannot be trusted; chmod go-w it, or set "
+			"SFTOKEN_SERVER_UID to the daemon's uid",
+			dir);
 	*owner = st.st_uid;
 	return 0;
 }
 
-static int check_server(int sock, const char *path, const struct trust *trust, struct sftoken_err *err)
+static int check_server(int sock, const char *path, const struct trust *trust,
+			struct sftoken_err *err)
 {
 	struct ucred peer;
 	socklen_t size = sizeof peer;
-	uid_t owner;
+	uid_t owner = (uid_t)-1;
 	int r;
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return fail(err, SFTOKEN_E_REFUSED, "cannot tell who serves %s: %s", path, strerror(errno));
+		return fail(err, SFTOKEN_E_REFUSED, "cannot tell who serves %s: %s", path,
+			    strerror(errno));
 	if (trust->named) {
 		if (peer.uid == trust->uid)
 			return 0;
-		return fail(err, SFTOKEN_E_REFUSED, "%s is served by uid %u, not by uid %u as you asked", path,
+		return fail(err, SFTOKEN_E_REFUSED,
+			    "%s is served by uid %u, not by uid %u as you asked", path,
 			    (unsigned)peer.uid, (unsigned)trust->uid);
 	}
 	r = directory_owner(path, &owner, err);
@@ -113,10 +116,11 @@ static int check_server(int sock, const char *path, const struct trust *trust, s
 		return r;
 	if (peer.uid == 0 || peer.uid == geteuid() || peer.uid == owner)
 		return 0;
-	return fail(err, SFTOKEN_E_REFUSED,
-		    "%s is served by uid %u, who is neither root, nor you, nor the owner of its directory; set "
-		    "SFTOKEN_SERVER_UID=%u if that is right",
-		    path, (unsigned)peer.uid, (unsigned)peer.uid);
+	return fail(
+		err, SFTOKEN_E_REFUSED,
+		"%s is served by uid %u, who is neither root, nor you, nor the owner of its directory; set "
+		"SFTOKEN_SERVER_UID=%u if that is right",
+		path, (unsigned)peer.uid, (unsigned)peer.uid);
 }
 
 /* One try; 0, or an errno value. connect() on AF_UNIX waits for room in the backlog, so that it gets a time limit. */
@@ -135,10 +139,13 @@ static int try_connect(int sock, const struct sockaddr_un *address, int64_t left
 static int connect_error(int error, const char *path, struct sftoken_err *err)
 {
 	if (error == EACCES || error == EPERM)
-		return fail(err, SFTOKEN_E_REFUSED,
-			    "you may not use %s: ask an administrator to put you into the group that owns it", path);
+		return fail(
+			err, SFTOKEN_E_REFUSED,
+			"you may not use %s: ask an administrator to put you into the group that owns it",
+			path);
 	if (error == ENOENT || error == ECONNREFUSED)
-		return fail(err, SFTOKEN_E_UNREACHABLE, "no daemon at %s: is sftokend running?", path);
+		return fail(err, SFTOKEN_E_UNREACHABLE, "no daemon at %s: is sftokend running?",
+			    path);
 	return fail(err, SFTOKEN_E_UNREACHABLE, "cannot connect to %s: %s", path, strerror(error));
 }
 
@@ -168,14 +175,16 @@ static int connect_until(const struct sockaddr_un *address, int64_t wait_until_m
 	}
 }
 
-int connect_to(const char *path, const struct trust *trust, int64_t wait_until_ms, struct sftoken_err *err)
+int connect_to(const char *path, const struct trust *trust, int64_t wait_until_ms,
+	       struct sftoken_err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	CLEANUP(cleanup_close) int sock = -1;
 	int error, r;
 
 	if (strlen(path) >= sizeof address.sun_path)
-		return fail(err, SFTOKEN_E_INVALID, "the socket's path is longer than %zu bytes: %s",
+		return fail(err, SFTOKEN_E_INVALID,
+			    "the socket's path is longer than %zu bytes: %s",
 			    sizeof address.sun_path - 1, path);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	error = connect_until(&address, wait_until_ms, &sock);

@@ -12,7 +12,8 @@
 #include "client/sftoken.h"
 
 /* Sets *err (may be NULL) and returns code. */
-int fail(struct sftoken_err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int fail(struct sftoken_err *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The path of interfaces.md 2 "Which daemon". Caller frees; NULL: out of memory. */
 char *connect_default_path(void);
@@ -29,6 +30,7 @@ struct trust connect_trust_from_environment(void);
  * Connects to path (ECONNREFUSED, ENOENT, EAGAIN: tried again until wait_until_ms; CLOCK_MONOTONIC) and checks the server's uid. Returns a close-on-exec,
  * non-blocking descriptor or SFTOKEN_E_*.
  */
-int connect_to(const char *path, const struct trust *trust, int64_t wait_until_ms, struct sftoken_err *err);
+int connect_to(const char *path, const struct trust *trust, int64_t wait_until_ms,
+	       struct sftoken_err *err);
 
 #endif

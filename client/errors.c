@@ -26,17 +26,21 @@ static const char *or_text(const char *text, const char *fallback)
 static int say_rejected(const struct broker_error_fields *f, struct sftoken_err *err, int code)
 {
 	if (strcmp(or_text(f->oauth_error, ""), "token_accepted_by_server") == 0)
-		return fail(err, code,
-			    "Salesforce accepts this token of \"%s\": the refusal that you saw has another cause (permissions, "
-			    "IP range, API limits); do not report it again",
-			    or_text(f->credential, "the default"));
-	return fail(err, code, "Salesforce refused a token for \"%s\": %s%s%s; `sftoken show` says what to change",
-		    or_text(f->credential, "the default"), or_text(f->oauth_error, "error"),
-		    f->description && *f->description ? ": " : "", or_text(f->description, ""));
+		return fail(
+			err, code,
+			"Salesforce accepts this token of \"%s\": the refusal that you saw has another cause (permissions, "
+			"IP range, API limits); do not report it again",
+			or_text(f->credential, "the default"));
+	return fail(
+		err, code,
+		"Salesforce refused a token for \"%s\": %s%s%s; `sftoken show` says what to change",
+		or_text(f->credential, "the default"), or_text(f->oauth_error, "error"),
+		f->description && *f->description ? ": " : "", or_text(f->description, ""));
 }
 
 /* One sentence each: what happened, what to do. */
-static int say(enum broker_error error, const struct broker_error_fields *f, struct sftoken_err *err)
+static int say(enum broker_error error, const struct broker_error_fields *f,
+	       struct sftoken_err *err)
 {
 	const char *credential = or_text(f->credential, "");
 	int code = broker_codes[error];
@@ -44,24 +48,36 @@ static int say(enum broker_error error, const struct broker_error_fields *f, str
 	switch (error) {
 	case BROKER_NO_SUCH_CREDENTIAL:
 		if (!*credential)
-			return fail(err, code, "no default credential for you: name one (`sftoken list` shows them)");
-		return fail(err, code, "no credential \"%s\", or you may not use it (`sftoken list` shows yours)", credential);
+			return fail(
+				err, code,
+				"no default credential for you: name one (`sftoken list` shows them)");
+		return fail(
+			err, code,
+			"no credential \"%s\", or you may not use it (`sftoken list` shows yours)",
+			credential);
 	case BROKER_LOGIN_REQUIRED:
 	case BROKER_NOT_SERVED:
-		return fail(err, code, "\"%s\" is not served: %s", credential, or_text(f->message, "an administrator must act"));
+		return fail(err, code, "\"%s\" is not served: %s", credential,
+			    or_text(f->message, "an administrator must act"));
 	case BROKER_REJECTED:
 		return say_rejected(f, err, code);
 	case BROKER_UNAVAILABLE:
-		return fail(err, code, "no token for \"%s\" now: %s; try again in %lld s", credential,
-			    or_text(f->message, "Salesforce cannot be reached"), (long long)f->retry_after_s.value);
+		return fail(err, code, "no token for \"%s\" now: %s; try again in %lld s",
+			    credential, or_text(f->message, "Salesforce cannot be reached"),
+			    (long long)f->retry_after_s.value);
 	case BROKER_TIMED_OUT:
-		return fail(err, code, "no token for \"%s\" within %lld s: wait longer, or see `sftoken show`", credential,
-			    (long long)f->wait_s.value);
+		return fail(err, code,
+			    "no token for \"%s\" within %lld s: wait longer, or see `sftoken show`",
+			    credential, (long long)f->wait_s.value);
 	case BROKER_LIFETIME_TOO_SHORT:
-		return fail(err, code, "tokens of \"%s\" live %lld s at most now, you asked for %lld s: ask for less", credential,
-			    (long long)f->max_valid_s.value, (long long)f->min_valid_s.value);
+		return fail(
+			err, code,
+			"tokens of \"%s\" live %lld s at most now, you asked for %lld s: ask for less",
+			credential, (long long)f->max_valid_s.value,
+			(long long)f->min_valid_s.value);
 	case BROKER_RATE_LIMITED:
-		return fail(err, code, "too many calls: try again in %lld s", (long long)f->retry_after_s.value);
+		return fail(err, code, "too many calls: try again in %lld s",
+			    (long long)f->retry_after_s.value);
 	default:
 		return fail(err, code, "the daemon is stopping: try again in a moment");
 	}
@@ -72,24 +88,30 @@ static int other_error(const struct varlink_reply *reply, struct sftoken_err *er
 	const char *name = reply->error;
 
 	if (strcmp(name, "org.varlink.service.PermissionDenied") == 0)
-		return fail(err, SFTOKEN_E_REFUSED, "you may not do this: it takes root, the service user or the admin group");
+		return fail(
+			err, SFTOKEN_E_REFUSED,
+			"you may not do this: it takes root, the service user or the admin group");
 	if (strcmp(name, "org.varlink.service.InvalidParameter") == 0) {
 		struct json_iter i = json_iterate(reply->parameters);
 		struct json_value key, value;
 
 		while (reply->parameters.start && json_next(&i, &key, &value))
 			if (json_is(key, "parameter") && json_type(value) == JSON_STRING)
-				return fail(err, SFTOKEN_E_INVALID, "the parameter %.100s is unknown, missing or out of range",
-					    json_text(value, NULL));
+				return fail(
+					err, SFTOKEN_E_INVALID,
+					"the parameter %.100s is unknown, missing or out of range",
+					json_text(value, NULL));
 	}
 	if (strcmp(name, MANAGER_INTERFACE ".ConfigurationInvalid") == 0) {
 		struct configuration_invalid_error f = { 0 };
 		const char *bad;
 
-		if (fields_decode(&configuration_invalid_table, reply->parameters, UNKNOWN_NEWER, &f, &bad, NULL) == 0)
-			return fail(err, SFTOKEN_E_OTHER,
-				    "the configuration has a mistake, nothing was changed: %s:%lld: %s (`sftoken check` shows all)",
-				    f.file, (long long)f.line.value, f.message);
+		if (fields_decode(&configuration_invalid_table, reply->parameters, UNKNOWN_NEWER,
+				  &f, &bad, NULL) == 0)
+			return fail(
+				err, SFTOKEN_E_OTHER,
+				"the configuration has a mistake, nothing was changed: %s:%lld: %s (`sftoken check` shows all)",
+				f.file, (long long)f.line.value, f.message);
 	}
 	if (strcmp(name, "org.varlink.service.MethodNotImplemented") == 0)
 		return fail(err, SFTOKEN_E_OTHER, "this version of the daemon cannot do that yet");
@@ -107,7 +129,8 @@ int error_from_reply(const struct varlink_reply *reply, struct sftoken_err *err)
 		error = fields_enum(broker_error_names, reply->error + prefix);
 	if (strcmp(reply->error, MANAGER_INTERFACE ".NoSuchCredential") == 0)
 		error = BROKER_NO_SUCH_CREDENTIAL;
-	if (error < 0 || fields_decode(&broker_error_tables[error], reply->parameters, UNKNOWN_NEWER, &f, &bad, NULL) < 0) {
+	if (error < 0 || fields_decode(&broker_error_tables[error], reply->parameters,
+				       UNKNOWN_NEWER, &f, &bad, NULL) < 0) {
 		code = other_error(reply, err);
 	} else {
 		code = say((enum broker_error)error, &f, err);

@@ -40,8 +40,8 @@ struct sftoken {
 int error_from_reply(const struct varlink_reply *reply, struct sftoken_err *err);
 
 /* sftoken_call() without taking the lock. */
-int call_locked(struct sftoken *h, const char *method, const char *parameters, int flags, int timeout_ms, sftoken_reply_fn *reply,
-		void *arg, struct sftoken_err *err);
+int call_locked(struct sftoken *h, const char *method, const char *parameters, int flags,
+		int timeout_ms, sftoken_reply_fn *reply, void *arg, struct sftoken_err *err);
 void handle_lock(struct sftoken *h);
 void handle_unlock(struct sftoken *h);
 

@@ -165,7 +165,8 @@ static int abort_call(struct sftoken *h, int code)
 static int flush(struct sftoken *h)
 {
 	while (h->sent < h->out.len) {
-		ssize_t n = send(h->wire.fd, h->out.data + h->sent, h->out.len - h->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(h->wire.fd, h->out.data + h->sent, h->out.len - h->sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n > 0)
 			h->sent += (size_t)n;
@@ -185,7 +186,8 @@ static int fill(struct sftoken *h)
 	if (buf_reserve(&h->in, READ_SIZE) < 0)
 		return -1;
 	do
-		n = recv(h->wire.fd, h->in.data + h->in.len, h->in.cap - h->in.len - 1, MSG_DONTWAIT);
+		n = recv(h->wire.fd, h->in.data + h->in.len, h->in.cap - h->in.len - 1,
+			 MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		h->in.len += (size_t)n;
@@ -203,7 +205,8 @@ static int deliver(struct sftoken *h, char *message, size_t len, struct sftoken_
 	int r = 0;
 
 	if (varlink_parse_reply(message, len, &reply, &problem) < 0)
-		return abort_call(h, fail(err, SFTOKEN_E_PROTOCOL, "the daemon at %s sent something that is not Varlink: %s",
+		return abort_call(h, fail(err, SFTOKEN_E_PROTOCOL,
+					  "the daemon at %s sent something that is not Varlink: %s",
 					  h->path, problem.text));
 	h->answered = true;
 	if (reply.error) {
@@ -234,8 +237,10 @@ static int take_replies(struct sftoken *h, struct sftoken_err *err)
 		if (len == -1)
 			return 1;
 		if (len < 0)
-			return abort_call(h, fail(err, SFTOKEN_E_PROTOCOL, "the daemon at %s sent a message that is too long",
-						  h->path));
+			return abort_call(h,
+					  fail(err, SFTOKEN_E_PROTOCOL,
+					       "the daemon at %s sent a message that is too long",
+					       h->path));
 		r = deliver(h, h->in.data, (size_t)len, err);
 		if (h->wire.fd >= 0)
 			buf_drop(&h->in, (size_t)len + 1);
@@ -255,7 +260,8 @@ static int lost(struct sftoken *h, struct sftoken_err *err)
 
 	wire_drop(h);
 	if (!may)
-		return abort_call(h, fail(err, SFTOKEN_E_DISCONNECTED, "the daemon at %s closed the connection", h->path));
+		return abort_call(h, fail(err, SFTOKEN_E_DISCONNECTED,
+					  "the daemon at %s closed the connection", h->path));
 	left_ms = h->deadline_ms - clock_mono_ms();
 	if (left_ms > repeat_pause_ms[h->losses])
 		(void)poll(NULL, 0, repeat_pause_ms[h->losses]);
@@ -296,8 +302,8 @@ int sftoken_events(const struct sftoken *h)
 	return h->sent < h->out.len ? POLLIN | POLLOUT : POLLIN;
 }
 
-int sftoken_start(struct sftoken *h, const char *method, const char *parameters, int flags, sftoken_reply_fn *reply,
-		  void *arg, struct sftoken_err *err)
+int sftoken_start(struct sftoken *h, const char *method, const char *parameters, int flags,
+		  sftoken_reply_fn *reply, void *arg, struct sftoken_err *err)
 {
 	int r;
 
@@ -314,8 +320,8 @@ int sftoken_start(struct sftoken *h, const char *method, const char *parameters,
 		return r;
 	buf_clear(&h->out);
 	h->sent = 0;
-	varlink_add_call(&h->out, method, parameters, parameters ? strlen(parameters) : 0, flags & SFTOKEN_CALL_MORE,
-			 flags & SFTOKEN_CALL_ONEWAY);
+	varlink_add_call(&h->out, method, parameters, parameters ? strlen(parameters) : 0,
+			 flags & SFTOKEN_CALL_MORE, flags & SFTOKEN_CALL_ONEWAY);
 	if (buf_failed(&h->out)) {
 		buf_clear(&h->out);
 		return fail(err, SFTOKEN_E_INVALID, "the call is longer than 64 KiB");
@@ -338,12 +344,14 @@ static int wait_ready(struct sftoken *h, struct sftoken_err *err)
 	if (n < 0 && errno != EINTR)
 		return abort_call(h, fail(err, SFTOKEN_E_MEMORY, "poll: %s", strerror(errno)));
 	if (n == 0)
-		return abort_call(h, fail(err, SFTOKEN_E_DEADLINE, "no answer from %s in time: see `sftoken ping`", h->path));
+		return abort_call(h,
+				  fail(err, SFTOKEN_E_DEADLINE,
+				       "no answer from %s in time: see `sftoken ping`", h->path));
 	return 0;
 }
 
-int call_locked(struct sftoken *h, const char *method, const char *parameters, int flags, int timeout_ms, sftoken_reply_fn *reply,
-		void *arg, struct sftoken_err *err)
+int call_locked(struct sftoken *h, const char *method, const char *parameters, int flags,
+		int timeout_ms, sftoken_reply_fn *reply, void *arg, struct sftoken_err *err)
 {
 	int64_t deadline_ms = timeout_ms > 0 ? clock_mono_ms() + timeout_ms : INT64_MAX;
 	int connect_wait_ms = h->connect_wait_ms, r;
@@ -366,8 +374,8 @@ int call_locked(struct sftoken *h, const char *method, const char *parameters, i
 	return r;
 }
 
-int sftoken_call(struct sftoken *h, const char *method, const char *parameters, int flags, int timeout_ms, sftoken_reply_fn *reply,
-		 void *arg, struct sftoken_err *err)
+int sftoken_call(struct sftoken *h, const char *method, const char *parameters, int flags,
+		 int timeout_ms, sftoken_reply_fn *reply, void *arg, struct sftoken_err *err)
 {
 	int r;
 

@@ -29,30 +29,33 @@ extern "C" {
 /* What went wrong, in terms of who has to act. The numbers never change. */
 enum sftoken_error {
 	SFTOKEN_OK = 0,
-	SFTOKEN_E_INVALID = -1,            /* an argument makes no sense, or InvalidParameter */
-	SFTOKEN_E_MEMORY = -2,             /* out of memory or descriptors */
-	SFTOKEN_E_UNREACHABLE = -3,        /* no daemon at the socket */
-	SFTOKEN_E_REFUSED = -4,            /* the socket refuses you, or its server is not to be trusted */
-	SFTOKEN_E_DEADLINE = -5,           /* the call's own deadline passed */
-	SFTOKEN_E_PROTOCOL = -6,           /* the server sent something that is not Varlink */
-	SFTOKEN_E_DISCONNECTED = -7,       /* the connection was lost and the call could not be repeated */
+	SFTOKEN_E_INVALID = -1,     /* an argument makes no sense, or InvalidParameter */
+	SFTOKEN_E_MEMORY = -2,      /* out of memory or descriptors */
+	SFTOKEN_E_UNREACHABLE = -3, /* no daemon at the socket */
+	SFTOKEN_E_REFUSED = -4,     /* the socket refuses you, or its server is not to be trusted */
+	SFTOKEN_E_DEADLINE = -5,    /* the call's own deadline passed */
+	SFTOKEN_E_PROTOCOL = -6,    /* the server sent something that is not Varlink */
+	SFTOKEN_E_DISCONNECTED =
+		-7, /* the connection was lost and the call could not be repeated */
 	SFTOKEN_E_NO_SUCH_CREDENTIAL = -8, /* no credential of that name, or not yours */
 	SFTOKEN_E_LOGIN_REQUIRED = -9,     /* a person must log in */
 	SFTOKEN_E_NOT_SERVED = -10,        /* an administrator must act */
 	SFTOKEN_E_REJECTED = -11,          /* Salesforce answered with an OAuth error */
-	SFTOKEN_E_UNAVAILABLE = -12,       /* Salesforce cannot be reached; try again after retry_after_s */
-	SFTOKEN_E_TIMED_OUT = -13,         /* no token in the time that the daemon was given */
-	SFTOKEN_E_LIFETIME_TOO_SHORT = -14,/* tokens of this credential never live so long */
-	SFTOKEN_E_RATE_LIMITED = -15,      /* too many calls; try again after retry_after_s */
-	SFTOKEN_E_SHUTTING_DOWN = -16,     /* the daemon is stopping */
-	SFTOKEN_E_OTHER = -17              /* another Varlink error: its name is in err->name */
+	SFTOKEN_E_UNAVAILABLE =
+		-12,               /* Salesforce cannot be reached; try again after retry_after_s */
+	SFTOKEN_E_TIMED_OUT = -13, /* no token in the time that the daemon was given */
+	SFTOKEN_E_LIFETIME_TOO_SHORT = -14, /* tokens of this credential never live so long */
+	SFTOKEN_E_RATE_LIMITED = -15,       /* too many calls; try again after retry_after_s */
+	SFTOKEN_E_SHUTTING_DOWN = -16,      /* the daemon is stopping */
+	SFTOKEN_E_OTHER = -17               /* another Varlink error: its name is in err->name */
 };
 
 struct sftoken_err {
 	int code;              /* enum sftoken_error */
 	int64_t retry_after_s; /* 0: not known */
-	char name[128];        /* of the Varlink error, e.g. "io.sftoken.Broker.Rejected"; "" if there was none */
-	char text[512];        /* one line for a person: what happened, what to do; never holds a token */
+	char name
+		[128]; /* of the Varlink error, e.g. "io.sftoken.Broker.Rejected"; "" if there was none */
+	char text[512]; /* one line for a person: what happened, what to do; never holds a token */
 };
 
 struct sftoken;
@@ -84,24 +87,29 @@ void sftoken_set_server_uid(struct sftoken *h, uid_t uid);
 
 /* What to ask for. Fill with SFTOKEN_GET_OPTIONS_INIT; zero or NULL is the default of each member. */
 struct sftoken_get_options {
-	size_t size;                 /* sizeof(struct sftoken_get_options), for later versions */
-	const char *credential;      /* name or alias; NULL: $SFTOKEN_CREDENTIAL is NOT read here; the daemon's default for you */
+	size_t size; /* sizeof(struct sftoken_get_options), for later versions */
+	const char *
+		credential; /* name or alias; NULL: $SFTOKEN_CREDENTIAL is NOT read here; the daemon's default for you */
 	int64_t rejected_generation; /* Salesforce refused this generation; 0: none */
 	int min_valid_s;             /* the token must live so long; -1: default */
 	int wait_s;                  /* how long the daemon may wait, 0..300; -1: default (30) */
-	int allow_stale;             /* a token whose believed life is over is better than an error */
-	int timeout_ms;              /* deadline of the whole call, connecting and repeats included; 0: wait_s + 5 s */
-	const char *reason;          /* for the audit log; at most 256 bytes */
+	int allow_stale; /* a token whose believed life is over is better than an error */
+	int timeout_ms; /* deadline of the whole call, connecting and repeats included; 0: wait_s + 5 s */
+	const char *reason; /* for the audit log; at most 256 bytes */
 };
-#define SFTOKEN_GET_OPTIONS_INIT { sizeof(struct sftoken_get_options), NULL, 0, -1, -1, 0, 0, NULL }
+#define SFTOKEN_GET_OPTIONS_INIT \
+	{ \
+		sizeof(struct sftoken_get_options), NULL, 0, -1, -1, 0, 0, NULL \
+	}
 
 /* Gets a token; options NULL: all defaults. *out is to be freed by sftoken_token_free(). */
-int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options, struct sftoken_token **out,
-		struct sftoken_err *err);
+int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options,
+		struct sftoken_token **out, struct sftoken_err *err);
 
 /* Says that Salesforce refused a generation; does not wait for the check. accepted and current may be NULL. http_status 0, error_code NULL: not known. */
-int sftoken_report(struct sftoken *h, const char *credential, int64_t generation, int http_status, const char *error_code,
-		   int *accepted, int64_t *current, struct sftoken_err *err);
+int sftoken_report(struct sftoken *h, const char *credential, int64_t generation, int http_status,
+		   const char *error_code, int *accepted, int64_t *current,
+		   struct sftoken_err *err);
 
 /* Whether the daemon answers. */
 int sftoken_ping(struct sftoken *h, struct sftoken_err *err);
@@ -110,7 +118,8 @@ int sftoken_ping(struct sftoken *h, struct sftoken_err *err);
  * The token in the parameters of a reply of GetToken or WatchToken, for programs that use sftoken_call() or sftoken_start(). *out is to be freed by
  * sftoken_token_free().
  */
-int sftoken_token_parse(const char *parameters_json, struct sftoken_token **out, struct sftoken_err *err);
+int sftoken_token_parse(const char *parameters_json, struct sftoken_token **out,
+			struct sftoken_err *err);
 
 /* Erases the token and frees it. Takes NULL. */
 void sftoken_token_free(struct sftoken_token *t);
@@ -132,7 +141,8 @@ const char *sftoken_token_scope(const struct sftoken_token *t);
  * A field by its name on the wire ("instanceUrl", "expiresAt"): text as it is, numbers as decimal text in buffer (32 bytes are enough), scopes with a space between. NULL: there is no such
  * field, or Salesforce did not tell.
  */
-const char *sftoken_token_field(const struct sftoken_token *t, const char *name, char *buffer, size_t size);
+const char *sftoken_token_field(const struct sftoken_token *t, const char *name, char *buffer,
+				size_t size);
 /* The Token object as received: JSON text. */
 const char *sftoken_token_json(const struct sftoken_token *t);
 int64_t sftoken_token_generation(const struct sftoken_token *t);
@@ -147,7 +157,8 @@ int64_t sftoken_token_expires_in(const struct sftoken_token *t);
 enum sftoken_call_flags {
 	SFTOKEN_CALL_MORE = 1,   /* several replies */
 	SFTOKEN_CALL_ONEWAY = 2, /* no reply at all */
-	SFTOKEN_CALL_REPEAT = 4  /* may be sent again after a lost connection (all Broker methods may) */
+	SFTOKEN_CALL_REPEAT =
+		4 /* may be sent again after a lost connection (all Broker methods may) */
 };
 
 /*
@@ -160,14 +171,14 @@ typedef int sftoken_reply_fn(const char *parameters_json, int continues, void *a
  * Calls method with parameters_json (NULL: none) and gives each reply to reply (may be NULL). timeout_ms: deadline of the whole call; 0: none.
  * An error reply returns its SFTOKEN_E_* with err->name and err->text; its parameters are given to nobody.
  */
-int sftoken_call(struct sftoken *h, const char *method, const char *parameters_json, int flags, int timeout_ms,
-		 sftoken_reply_fn *reply, void *arg, struct sftoken_err *err);
+int sftoken_call(struct sftoken *h, const char *method, const char *parameters_json, int flags,
+		 int timeout_ms, sftoken_reply_fn *reply, void *arg, struct sftoken_err *err);
 
 /* --- event loops: start, then sftoken_process() whenever sftoken_fd() is ready --- */
 
 /* Connects (this may block for connect_wait) and sends the call. One call at a time on a handle. */
-int sftoken_start(struct sftoken *h, const char *method, const char *parameters_json, int flags, sftoken_reply_fn *reply,
-		  void *arg, struct sftoken_err *err);
+int sftoken_start(struct sftoken *h, const char *method, const char *parameters_json, int flags,
+		  sftoken_reply_fn *reply, void *arg, struct sftoken_err *err);
 
 /* The descriptor to poll, or -1 when no call runs; it may change after sftoken_process(). */
 int sftoken_fd(const struct sftoken *h);

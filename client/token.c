@@ -11,8 +11,8 @@ enum { WAIT_DEFAULT_S = 30, ANSWER_SLACK_MS = 5000, SHORT_CALL_MS = 10000 };
 
 struct sftoken_token {
 	struct token_fields f;
-	struct buf text;  /* the reply, decoded in place: f points into it */
-	struct buf json;  /* the Token object as received */
+	struct buf text; /* the reply, decoded in place: f points into it */
+	struct buf json; /* the Token object as received */
 	struct buf scope;
 };
 
@@ -33,7 +33,8 @@ static void token_freep(struct sftoken_token **t)
 
 static int bad_token(struct sftoken_err *err)
 {
-	return fail(err, SFTOKEN_E_PROTOCOL, "the daemon sent a token that this library does not understand");
+	return fail(err, SFTOKEN_E_PROTOCOL,
+		    "the daemon sent a token that this library does not understand");
 }
 
 /* {"token": {...}} */
@@ -113,7 +114,8 @@ static int take_token(const char *parameters, int continues, void *arg)
 	struct taken *taken = arg;
 
 	(void)continues;
-	return take_checked(parameters, &taken->token, taken->err); /* the codec has checked the whole reply */
+	return take_checked(parameters, &taken->token,
+			    taken->err); /* the codec has checked the whole reply */
 }
 
 static struct get_token_call get_parameters(const struct sftoken_get_options *o)
@@ -131,8 +133,8 @@ static struct get_token_call get_parameters(const struct sftoken_get_options *o)
 	return call;
 }
 
-int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options, struct sftoken_token **out,
-		struct sftoken_err *err)
+int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options,
+		struct sftoken_token **out, struct sftoken_err *err)
 {
 	struct sftoken_get_options o = SFTOKEN_GET_OPTIONS_INIT;
 	CLEANUP(buf_finip) struct buf parameters;
@@ -149,11 +151,14 @@ int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options, st
 	call = get_parameters(&o);
 	fields_encode(&get_token_table, &call, &parameters);
 	if (buf_failed(&parameters))
-		return fail(err, SFTOKEN_E_INVALID, "sftoken_get: the options are longer than 64 KiB");
-	timeout_ms = o.timeout_ms > 0 ? o.timeout_ms : (o.wait_s >= 0 ? o.wait_s : WAIT_DEFAULT_S) * 1000 + ANSWER_SLACK_MS;
+		return fail(err, SFTOKEN_E_INVALID,
+			    "sftoken_get: the options are longer than 64 KiB");
+	timeout_ms = o.timeout_ms > 0
+			     ? o.timeout_ms
+			     : (o.wait_s >= 0 ? o.wait_s : WAIT_DEFAULT_S) * 1000 + ANSWER_SLACK_MS;
 	handle_lock(h);
-	r = call_locked(h, BROKER_INTERFACE ".GetToken", parameters.data, SFTOKEN_CALL_REPEAT, timeout_ms, take_token, &taken,
-			err);
+	r = call_locked(h, BROKER_INTERFACE ".GetToken", parameters.data, SFTOKEN_CALL_REPEAT,
+			timeout_ms, take_token, &taken, err);
 	handle_unlock(h);
 	if (r < 0) {
 		sftoken_token_free(taken.token);
@@ -173,15 +178,18 @@ static int take_report(const char *parameters, int continues, void *arg)
 	buf_init(&text, VARLINK_MESSAGE_MAX);
 	buf_add_text(&text, parameters);
 	if (buf_failed(&text) || json_check(text.data, text.len, JSON_DEPTH_MAX, NULL) < 0 ||
-	    fields_decode(&report_rejected_reply_table, json_root(text.data, text.len), UNKNOWN_NEWER, reply, &bad, NULL) < 0)
+	    fields_decode(&report_rejected_reply_table, json_root(text.data, text.len),
+			  UNKNOWN_NEWER, reply, &bad, NULL) < 0)
 		return SFTOKEN_E_PROTOCOL;
 	return 0;
 }
 
-int sftoken_report(struct sftoken *h, const char *credential, int64_t generation, int http_status, const char *error_code,
-		   int *accepted, int64_t *current, struct sftoken_err *err)
+int sftoken_report(struct sftoken *h, const char *credential, int64_t generation, int http_status,
+		   const char *error_code, int *accepted, int64_t *current, struct sftoken_err *err)
 {
-	struct report_rejected_call call = { .credential = credential, .generation = { generation, true }, .error_code = error_code };
+	struct report_rejected_call call = { .credential = credential,
+					     .generation = { generation, true },
+					     .error_code = error_code };
 	struct report_rejected_reply reply = { 0 };
 	CLEANUP(buf_finip) struct buf parameters;
 	int r;
@@ -193,11 +201,13 @@ int sftoken_report(struct sftoken *h, const char *credential, int64_t generation
 		call.http_status = (struct opt_int){ http_status, true };
 	fields_encode(&report_rejected_table, &call, &parameters);
 	if (buf_failed(&parameters))
-		return fail(err, SFTOKEN_E_INVALID, "sftoken_report: the arguments are longer than 64 KiB");
-	r = sftoken_call(h, BROKER_INTERFACE ".ReportRejected", parameters.data, SFTOKEN_CALL_REPEAT, SHORT_CALL_MS, take_report,
-			 &reply, err);
+		return fail(err, SFTOKEN_E_INVALID,
+			    "sftoken_report: the arguments are longer than 64 KiB");
+	r = sftoken_call(h, BROKER_INTERFACE ".ReportRejected", parameters.data,
+			 SFTOKEN_CALL_REPEAT, SHORT_CALL_MS, take_report, &reply, err);
 	if (r == SFTOKEN_E_PROTOCOL && err && !err->code)
-		return fail(err, r, "the daemon sent a reply that this library does not understand");
+		return fail(err, r,
+			    "the daemon sent a reply that this library does not understand");
 	if (r < 0)
 		return r;
 	if (accepted)
@@ -209,18 +219,19 @@ int sftoken_report(struct sftoken *h, const char *credential, int64_t generation
 
 int sftoken_ping(struct sftoken *h, struct sftoken_err *err)
 {
-	return sftoken_call(h, "org.varlink.service.GetInfo", NULL, SFTOKEN_CALL_REPEAT, SHORT_CALL_MS, NULL, NULL, err);
+	return sftoken_call(h, "org.varlink.service.GetInfo", NULL, SFTOKEN_CALL_REPEAT,
+			    SHORT_CALL_MS, NULL, NULL, err);
 }
 
-#define TEXT(name, member)                                                  \
-	const char *sftoken_token_##name(const struct sftoken_token *t)     \
-	{                                                                   \
-		return t->f.member;                                         \
+#define TEXT(name, member) \
+	const char *sftoken_token_##name(const struct sftoken_token *t) \
+	{ \
+		return t->f.member; \
 	}
-#define NUMBER(name, member)                                                \
-	int64_t sftoken_token_##name(const struct sftoken_token *t)         \
-	{                                                                   \
-		return t->f.member.value;                                   \
+#define NUMBER(name, member) \
+	int64_t sftoken_token_##name(const struct sftoken_token *t) \
+	{ \
+		return t->f.member.value; \
 	}
 
 TEXT(access_token, access_token)
@@ -257,7 +268,8 @@ const char *sftoken_token_json(const struct sftoken_token *t)
 	return t->json.data;
 }
 
-static const char *field_text(const struct sftoken_token *t, const struct field *f, char *buffer, size_t size)
+static const char *field_text(const struct sftoken_token *t, const struct field *f, char *buffer,
+			      size_t size)
 {
 	const void *at = (const char *)&t->f + f->offset;
 	const struct opt_int *number = at;
@@ -272,7 +284,8 @@ static const char *field_text(const struct sftoken_token *t, const struct field 
 	case FIELD_TEXTS:
 		return t->scope.data;
 	case FIELD_INT:
-		if (!number->set || (size_t)snprintf(buffer, size, "%lld", (long long)number->value) >= size)
+		if (!number->set ||
+		    (size_t)snprintf(buffer, size, "%lld", (long long)number->value) >= size)
 			return NULL;
 		return buffer;
 	default:
@@ -280,7 +293,8 @@ static const char *field_text(const struct sftoken_token *t, const struct field 
 	}
 }
 
-const char *sftoken_token_field(const struct sftoken_token *t, const char *name, char *buffer, size_t size)
+const char *sftoken_token_field(const struct sftoken_token *t, const char *name, char *buffer,
+				size_t size)
 {
 	for (size_t i = 0; i < token_fields_table.n; i++)
 		if (strcmp(token_fields_table.field[i].name, name) == 0)

@@ -23,15 +23,17 @@ static int print_parameters(const char *parameters, int continues, void *arg)
 }
 
 /* One call to the Manager; with --json its reply is printed as it came. */
-static int manage(struct cli *cli, const char *method, struct json_object *parameters, int timeout_ms, sftoken_reply_fn *reply)
+static int manage(struct cli *cli, const char *method, struct json_object *parameters,
+		  int timeout_ms, sftoken_reply_fn *reply)
 {
 	struct sftoken_err err = { 0 };
 	struct sftoken *h;
 	int r = open_manager(cli, &h);
 
 	if (r == 0) {
-		if (sftoken_call(h, method, parameters ? json.object_to_json_string(parameters) : NULL, 0, timeout_ms,
-				 reply, cli, &err) < 0)
+		if (sftoken_call(h, method,
+				 parameters ? json.object_to_json_string(parameters) : NULL, 0,
+				 timeout_ms, reply, cli, &err) < 0)
 			r = complain_err(cli, &err);
 		sftoken_close(h);
 	}
@@ -56,7 +58,8 @@ static int print_generation(const char *parameters, int continues, void *arg)
 		return print_parameters(parameters, continues, arg);
 	reply = json.tokener_parse(parameters);
 	if (json.object_object_get_ex(reply, "generation", &generation))
-		printf("\"%s\" is at generation %" PRId64 "\n", cli->credential, json.object_get_int64(generation));
+		printf("\"%s\" is at generation %" PRId64 "\n", cli->credential,
+		       json.object_get_int64(generation));
 	json.object_put(reply);
 	return 0;
 }
@@ -71,7 +74,8 @@ int cmd_refresh(struct cli *cli)
 		return complain(EXIT_STATUS_USAGE, "--wait is at most 300 seconds");
 	}
 	json.object_object_add(parameters, "waitSeconds", json.object_new_int64(wait_s));
-	return manage(cli, "io.sftoken.Manager.Refresh", parameters, (int)wait_s * 1000 + CALL_MS, print_generation);
+	return manage(cli, "io.sftoken.Manager.Refresh", parameters, (int)wait_s * 1000 + CALL_MS,
+		      print_generation);
 }
 
 static int set_enabled(struct cli *cli, bool enabled)
@@ -95,10 +99,13 @@ int cmd_disable(struct cli *cli)
 static void print_warnings(struct json_object *reply)
 {
 	struct json_object *items;
-	size_t n = json.object_object_get_ex(reply, "warnings", &items) ? json.object_array_length(items) : 0;
+	size_t n = json.object_object_get_ex(reply, "warnings", &items)
+			   ? json.object_array_length(items)
+			   : 0;
 
 	for (size_t i = 0; i < n; i++)
-		complain(0, "warning: %s", json.object_get_string(json.object_array_get_idx(items, i)));
+		complain(0, "warning: %s",
+			 json.object_get_string(json.object_array_get_idx(items, i)));
 }
 
 static int print_reload(const char *parameters, int continues, void *arg)
@@ -141,7 +148,8 @@ static int print_ping(const char *parameters, int continues, void *arg)
 		return 0;
 	reply = json.tokener_parse(parameters);
 	version = json.object_get_string(json.object_object_get(reply, "version"));
-	printf("sftokend %s answers at %s\n", version ? version : "of an unknown version", sftoken_path(ping->handle));
+	printf("sftokend %s answers at %s\n", version ? version : "of an unknown version",
+	       sftoken_path(ping->handle));
 	json.object_put(reply);
 	return 0;
 }
@@ -156,7 +164,8 @@ int cmd_ping(struct cli *cli)
 	if (r)
 		return r;
 	ping.handle = h;
-	if (sftoken_call(h, "org.varlink.service.GetInfo", NULL, SFTOKEN_CALL_REPEAT, CALL_MS, print_ping, &ping, &err) < 0)
+	if (sftoken_call(h, "org.varlink.service.GetInfo", NULL, SFTOKEN_CALL_REPEAT, CALL_MS,
+			 print_ping, &ping, &err) < 0)
 		r = complain_err(cli, &err);
 	sftoken_close(h);
 	return r ? r : finish_output();
@@ -192,5 +201,6 @@ int cmd_check(struct cli *cli)
 		args[n++] = cli->rest[0];
 	}
 	execv(program, (char **)(uintptr_t)args);
-	return complain(EXIT_STATUS_NO_DAEMON, "cannot run %s: %s: is sftokend installed?", program, strerror(errno));
+	return complain(EXIT_STATUS_NO_DAEMON, "cannot run %s: %s: is sftokend installed?", program,
+			strerror(errno));
 }

@@ -46,7 +46,7 @@ struct command {
 	const char *synopsis; /* arguments and options */
 	const char *help;     /* one line */
 	const char *example;
-	unsigned options;     /* bits of enum option_id that it takes beside the global ones */
+	unsigned options; /* bits of enum option_id that it takes beside the global ones */
 	unsigned flags;
 	int (*run)(struct cli *cli);
 };
@@ -100,7 +100,8 @@ typedef int print_token_fn(const struct sftoken_token *t);
 int format_open(const char *name, print_token_fn **out);
 
 /* Names and values of `env` and `exec`: i-th of them; false after the last. value points into buffer or t. */
-bool token_variable(const struct sftoken_token *t, size_t i, const char **name, const char **value, char buffer[32]);
+bool token_variable(const struct sftoken_token *t, size_t i, const char **name, const char **value,
+		    char buffer[32]);
 
 /* Ends what was printed: 0, or a complaint that it could not be written. */
 int finish_output(void);

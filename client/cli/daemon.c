@@ -66,7 +66,8 @@ static char *daemon_path(const struct cli *cli, const char *name)
 	if (cli->system)
 		runtime = "/run";
 	if (!runtime || !*runtime) {
-		complain(EXIT_STATUS_USAGE, "--user needs XDG_RUNTIME_DIR, which is not set: give --socket PATH");
+		complain(EXIT_STATUS_USAGE,
+			 "--user needs XDG_RUNTIME_DIR, which is not set: give --socket PATH");
 		return NULL;
 	}
 	if (asprintf(&path, "%s/sftokend/%s", runtime, name) < 0)
@@ -110,8 +111,8 @@ static int open_sibling(const struct cli *cli, struct sftoken **out)
 	if (r)
 		return r;
 	slash = strrchr(sftoken_path(broker), '/');
-	if (asprintf(&path, "%.*s%s", slash ? (int)(slash - sftoken_path(broker)) + 1 : 0, sftoken_path(broker),
-		     MANAGER_NAME) < 0)
+	if (asprintf(&path, "%.*s%s", slash ? (int)(slash - sftoken_path(broker)) + 1 : 0,
+		     sftoken_path(broker), MANAGER_NAME) < 0)
 		path = NULL;
 	sftoken_close(broker);
 	r = path ? open_path(cli, path, out) : complain(EXIT_STATUS_INTERNAL, "out of memory");

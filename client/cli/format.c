@@ -48,7 +48,8 @@ static int print_curl(const struct sftoken_token *t)
 	return finish_output();
 }
 
-bool token_variable(const struct sftoken_token *t, size_t i, const char **name, const char **value, char buffer[32])
+bool token_variable(const struct sftoken_token *t, size_t i, const char **name, const char **value,
+		    char buffer[32])
 {
 	static const char *const variables[][2] = {
 		{ "SF_ACCESS_TOKEN", "accessToken" },
@@ -98,7 +99,9 @@ static void add_text(struct json_object *object, const char *key, const char *va
 
 static int print_object(struct json_object *object)
 {
-	const char *made = object ? json.object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+	const char *made = object ? json.object_to_json_string_ext(
+					    object,
+					    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 				  : NULL;
 
 	if (made)
@@ -136,7 +139,8 @@ static int print_process(const struct sftoken_token *t)
 	add_text(object, "AccessToken", text(t, "accessToken"));
 	add_text(object, "TokenType", text(t, "tokenType"));
 	add_text(object, "InstanceUrl", text(t, "instanceUrl"));
-	json.object_object_add(object, "Generation", json.object_new_int64(number(t, "generation")));
+	json.object_object_add(object, "Generation",
+			       json.object_new_int64(number(t, "generation")));
 	add_text(object, "Expiration", expiration);
 	return print_object(object);
 }
@@ -163,8 +167,9 @@ int format_open(const char *name, print_token_fn **out)
 		print_token_fn *print;
 		bool uses_json;
 	} formats[] = {
-		{ "token", print_raw, false }, { "json", print_json, false },   { "header", print_header, false },
-		{ "env", print_env, false },   { "curl", print_curl, false },   { "oauth", print_oauth, true },
+		{ "token", print_raw, false },      { "json", print_json, false },
+		{ "header", print_header, false },  { "env", print_env, false },
+		{ "curl", print_curl, false },      { "oauth", print_oauth, true },
 		{ "process", print_process, true }, { "sf", print_sf, true },
 	};
 
@@ -174,5 +179,7 @@ int format_open(const char *name, print_token_fn **out)
 		*out = formats[i].print;
 		return formats[i].uses_json ? json_open() : 0;
 	}
-	return complain(EXIT_STATUS_USAGE, "unknown format \"%s\": one of token json header env curl oauth process sf", name);
+	return complain(EXIT_STATUS_USAGE,
+			"unknown format \"%s\": one of token json header env curl oauth process sf",
+			name);
 }

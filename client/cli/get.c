@@ -91,7 +91,9 @@ static int set_named(const struct sftoken_token *t, const char *pair)
 	if (value)
 		r = set_variable(name, value);
 	else
-		r = complain(EXIT_STATUS_USAGE, "the token has no %s: see `sftoken get --format json`", pair + len + 1);
+		r = complain(EXIT_STATUS_USAGE,
+			     "the token has no %s: see `sftoken get --format json`",
+			     pair + len + 1);
 	free(name);
 	return r;
 }
@@ -103,19 +105,24 @@ static int set_for_sf(const struct sftoken_token *t)
 	const char *token = sftoken_token_field(t, "accessToken", none, sizeof none);
 
 	if (!strchr(token, '!'))
-		return complain(EXIT_STATUS_USAGE, "--as sf needs an opaque access token; this credential gets JWT-format tokens");
+		return complain(
+			EXIT_STATUS_USAGE,
+			"--as sf needs an opaque access token; this credential gets JWT-format tokens");
 	return set_variable("SF_TARGET_ORG", token);
 }
 
-static int set_environment(const struct cli *cli, const struct sftoken *h, const struct sftoken_token *t)
+static int set_environment(const struct cli *cli, const struct sftoken *h,
+			   const struct sftoken_token *t)
 {
 	const char *name, *value;
 	char buffer[32];
 	int r = set_variable("SFTOKEN_SOCKET", sftoken_path(h));
 
 	if (r == 0)
-		r = set_variable("SFTOKEN_CREDENTIAL", sftoken_token_field(t, "credential", buffer, sizeof buffer));
-	for (size_t i = 0; r == 0 && !cli->socket_only && token_variable(t, i, &name, &value, buffer); i++)
+		r = set_variable("SFTOKEN_CREDENTIAL",
+				 sftoken_token_field(t, "credential", buffer, sizeof buffer));
+	for (size_t i = 0;
+	     r == 0 && !cli->socket_only && token_variable(t, i, &name, &value, buffer); i++)
 		r = set_variable(name, value);
 	for (size_t i = 0; r == 0 && i < cli->n_env; i++)
 		r = set_named(t, cli->env[i]);
@@ -143,8 +150,8 @@ int cmd_exec(struct cli *cli)
 	if (r)
 		return r;
 	execvp(cli->rest[0], cli->rest);
-	return complain(errno == ENOENT ? EXEC_NOT_FOUND : EXEC_CANNOT_RUN, "cannot run %s: %s", cli->rest[0],
-			strerror(errno));
+	return complain(errno == ENOENT ? EXEC_NOT_FOUND : EXEC_CANNOT_RUN, "cannot run %s: %s",
+			cli->rest[0], strerror(errno));
 }
 
 static int64_t now_s(void)
@@ -158,7 +165,8 @@ static int64_t now_s(void)
 /* Whether waiting can help. A name that does not exist will not appear by itself; a missing login may be made meanwhile. */
 static bool may_pass(const struct sftoken_err *err)
 {
-	return err->code != SFTOKEN_E_INVALID && err->code != SFTOKEN_E_NO_SUCH_CREDENTIAL && err->code != SFTOKEN_E_REFUSED;
+	return err->code != SFTOKEN_E_INVALID && err->code != SFTOKEN_E_NO_SUCH_CREDENTIAL &&
+	       err->code != SFTOKEN_E_REFUSED;
 }
 
 /* Says each new reason once, so that a person sees why it takes long. */
@@ -207,18 +215,21 @@ int cmd_report(struct cli *cli)
 	int accepted, r;
 
 	if (cli->generation < 0)
-		return complain(EXIT_STATUS_USAGE, "report needs --generation N: the one that Salesforce refused "
-						   "(`sftoken get --format json` shows it)");
+		return complain(EXIT_STATUS_USAGE,
+				"report needs --generation N: the one that Salesforce refused "
+				"(`sftoken get --format json` shows it)");
 	r = open_broker(cli, &h);
 	if (r)
 		return r;
-	r = sftoken_report(h, cli->credential, cli->generation, cli->http_status < 0 ? 0 : clamp(cli->http_status),
-			   cli->error_code, &accepted, &current, &err);
+	r = sftoken_report(h, cli->credential, cli->generation,
+			   cli->http_status < 0 ? 0 : clamp(cli->http_status), cli->error_code,
+			   &accepted, &current, &err);
 	sftoken_close(h);
 	if (r < 0)
 		return complain_err(cli, &err);
 	if (cli->json)
-		printf("{\"accepted\":%s,\"generation\":%" PRId64 "}\n", accepted ? "true" : "false", current);
+		printf("{\"accepted\":%s,\"generation\":%" PRId64 "}\n",
+		       accepted ? "true" : "false", current);
 	else if (!cli->quiet)
 		printf(accepted ? "generation %" PRId64 " will be checked with Salesforce\n"
 				: "nothing to do: the current generation is %" PRId64 "\n",

@@ -27,5 +27,7 @@ int json_open(void)
 #define JSON_FIND(name) found = found && find(library, "json_" #name, &json.name);
 	JSON_FUNCTIONS(JSON_FIND)
 #undef JSON_FIND
-	return found ? 0 : complain(EXIT_STATUS_INTERNAL, "this command needs %s: apt install libjson-c5", JSON_LIBRARY);
+	return found ? 0
+		     : complain(EXIT_STATUS_INTERNAL,
+				"this command needs %s: apt install libjson-c5", JSON_LIBRARY);
 }

@@ -8,25 +8,25 @@
 #include <json-c/json.h>
 
 /* Every function of json-c that the commands use. */
-#define JSON_FUNCTIONS(F)       \
-	F(object_new_object)       \
-	F(object_new_array)        \
-	F(object_new_string)       \
-	F(object_new_int)          \
-	F(object_new_int64)        \
-	F(object_new_boolean)      \
-	F(object_object_add)       \
-	F(object_object_get)       \
-	F(object_object_get_ex)    \
-	F(object_array_length)     \
-	F(object_array_get_idx)    \
-	F(object_array_add)        \
-	F(object_get)              \
-	F(object_put)              \
-	F(object_get_string)       \
-	F(object_get_int64)        \
-	F(object_get_boolean)      \
-	F(object_to_json_string)   \
+#define JSON_FUNCTIONS(F) \
+	F(object_new_object) \
+	F(object_new_array) \
+	F(object_new_string) \
+	F(object_new_int) \
+	F(object_new_int64) \
+	F(object_new_boolean) \
+	F(object_object_add) \
+	F(object_object_get) \
+	F(object_object_get_ex) \
+	F(object_array_length) \
+	F(object_array_get_idx) \
+	F(object_array_add) \
+	F(object_get) \
+	F(object_put) \
+	F(object_get_string) \
+	F(object_get_int64) \
+	F(object_get_boolean) \
+	F(object_to_json_string) \
 	F(object_to_json_string_ext) \
 	F(tokener_parse)
 

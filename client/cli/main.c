@@ -9,8 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option_id { OPT_FORMAT = 1, OPT_MIN_VALID = 2, OPT_WAIT = 4, OPT_REJECTED = 8, OPT_STALE = 16, OPT_AS = 32, OPT_ENV = 64,
-	OPT_SOCKET_ONLY = 128, OPT_GENERATION = 256, OPT_REASON = 512, OPT_STATUS = 1024, OPT_CODE = 2048 };
+enum option_id {
+	OPT_FORMAT = 1,
+	OPT_MIN_VALID = 2,
+	OPT_WAIT = 4,
+	OPT_REJECTED = 8,
+	OPT_STALE = 16,
+	OPT_AS = 32,
+	OPT_ENV = 64,
+	OPT_SOCKET_ONLY = 128,
+	OPT_GENERATION = 256,
+	OPT_REASON = 512,
+	OPT_STATUS = 1024,
+	OPT_CODE = 2048
+};
 
 #define GET_OPTIONS (OPT_MIN_VALID | OPT_WAIT | OPT_REJECTED | OPT_STALE | OPT_REASON)
 
@@ -96,7 +108,8 @@ static const struct option *find_option(const char *word, size_t len, const stru
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
 		const struct option *o = &options[i];
 
-		if (strlen(o->name) == len && memcmp(o->name, word, len) == 0 && (!o->id || (c && (c->options & o->id))))
+		if (strlen(o->name) == len && memcmp(o->name, word, len) == 0 &&
+		    (!o->id || (c && (c->options & o->id))))
 			return o;
 	}
 	return NULL;
@@ -115,7 +128,8 @@ static int set_number(struct cli *cli, const struct option *o, const char *text)
 	errno = 0;
 	value = strtoll(text, &end, 10);
 	if (errno || *end || end == text || value < 0)
-		return complain(EXIT_STATUS_USAGE, "%s takes a whole number from 0 on, not \"%s\"", o->name, text);
+		return complain(EXIT_STATUS_USAGE, "%s takes a whole number from 0 on, not \"%s\"",
+				o->name, text);
 	*(int64_t *)member(cli, o) = value;
 	return 0;
 }
@@ -130,7 +144,8 @@ static int set_option(struct cli *cli, const struct option *o, const char *value
 		return set_number(cli, o, value);
 	case OPTION_ENV:
 		if (!strchr(value, '=') || *value == '=')
-			return complain(EXIT_STATUS_USAGE, "--env takes NAME=FIELD, for example SF_URL=instanceUrl");
+			return complain(EXIT_STATUS_USAGE,
+					"--env takes NAME=FIELD, for example SF_URL=instanceUrl");
 		if (cli->n_env == ENV_MAX)
 			return complain(EXIT_STATUS_USAGE, "at most %d --env options", ENV_MAX);
 		cli->env[cli->n_env++] = value;
@@ -150,8 +165,9 @@ static int parse_option(struct cli *cli, char **argv, int *i)
 	const char *value = equals ? equals + 1 : NULL;
 
 	if (!o)
-		return complain(EXIT_STATUS_USAGE, "unknown option %.*s: see `sftoken %s%s--help`", (int)len, word,
-				cli->command ? cli->command->name : "", cli->command ? " " : "");
+		return complain(EXIT_STATUS_USAGE, "unknown option %.*s: see `sftoken %s%s--help`",
+				(int)len, word, cli->command ? cli->command->name : "",
+				cli->command ? " " : "");
 	if (o->type == OPTION_FLAG) {
 		if (equals)
 			return complain(EXIT_STATUS_USAGE, "%s takes no value", o->name);
@@ -161,7 +177,7 @@ static int parse_option(struct cli *cli, char **argv, int *i)
 			return complain(EXIT_STATUS_USAGE, "%s needs a value", o->name);
 		(*i)++;
 	}
-	return set_option(cli, o, value);
+	return set_option(cli, o, value ? value : "");
 }
 
 static int parse_word(struct cli *cli, char **argv, int i)
@@ -173,7 +189,8 @@ static int parse_word(struct cli *cli, char **argv, int i)
 			if (strcmp(commands[k].name, argv[i]) == 0)
 				cli->command = &commands[k];
 		if (!cli->command)
-			return complain(EXIT_STATUS_USAGE, "unknown command \"%s\": see `sftoken --help`", argv[i]);
+			return complain(EXIT_STATUS_USAGE,
+					"unknown command \"%s\": see `sftoken --help`", argv[i]);
 		return 0;
 	}
 	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential) {
@@ -184,7 +201,8 @@ static int parse_word(struct cli *cli, char **argv, int i)
 		cli->rest = argv + i;
 		return 0;
 	}
-	return complain(EXIT_STATUS_USAGE, "too many arguments at \"%s\": see `sftoken %s --help`", argv[i], c->name);
+	return complain(EXIT_STATUS_USAGE, "too many arguments at \"%s\": see `sftoken %s --help`",
+			argv[i], c->name);
 }
 
 static int check_parsed(struct cli *cli)
@@ -203,7 +221,8 @@ static int check_parsed(struct cli *cli)
 	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential && named && *named)
 		cli->credential = named;
 	if ((c->flags & NEEDS_CREDENTIAL) && !cli->credential)
-		return complain(EXIT_STATUS_USAGE, "%s needs the name of a credential: see `sftoken list`", c->name);
+		return complain(EXIT_STATUS_USAGE,
+				"%s needs the name of a credential: see `sftoken list`", c->name);
 	if ((c->flags & TAKES_COMMAND) && (!cli->rest || !*cli->rest))
 		return complain(EXIT_STATUS_USAGE, "%s needs a command after --", c->name);
 	return 0;
@@ -213,15 +232,19 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 {
 	int r;
 
-	*cli = (struct cli){ .min_valid_s = -1, .wait_s = -1, .rejected = -1, .generation = -1, .http_status = -1 };
+	*cli = (struct cli){
+		.min_valid_s = -1, .wait_s = -1, .rejected = -1, .generation = -1, .http_status = -1
+	};
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--") == 0) {
 			if (!cli->command || !(cli->command->flags & TAKES_COMMAND))
-				return complain(EXIT_STATUS_USAGE, "-- belongs to exec: see `sftoken exec --help`");
+				return complain(EXIT_STATUS_USAGE,
+						"-- belongs to exec: see `sftoken exec --help`");
 			cli->rest = argv + i + 1;
 			break;
 		}
-		r = argv[i][0] == '-' && argv[i][1] ? parse_option(cli, argv, &i) : parse_word(cli, argv, i);
+		r = argv[i][0] == '-' && argv[i][1] ? parse_option(cli, argv, &i)
+						    : parse_word(cli, argv, i);
 		if (r)
 			return r;
 	}
@@ -230,7 +253,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 
 void cli_help_command(FILE *out, const struct command *c)
 {
-	fprintf(out, "sftoken %s %s\n\n%s\n\nexample:\n  %s\n", c->name, c->synopsis, c->help, c->example);
+	fprintf(out, "sftoken %s %s\n\n%s\n\nexample:\n  %s\n", c->name, c->synopsis, c->help,
+		c->example);
 }
 
 void cli_help(FILE *out)
@@ -248,7 +272,8 @@ int finish_output(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	return complain(EXIT_STATUS_INTERNAL, "cannot write to standard output: %s", strerror(errno));
+	return complain(EXIT_STATUS_INTERNAL, "cannot write to standard output: %s",
+			strerror(errno));
 }
 
 int main(int argc, char **argv)
@@ -263,7 +288,7 @@ int main(int argc, char **argv)
 	r = cli_parse(&cli, argc, argv);
 	if (r)
 		return r;
-	if (cli.help) {
+	if (cli.help || !cli.command) {
 		if (cli.command)
 			cli_help_command(stdout, cli.command);
 		else

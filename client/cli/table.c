@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/table.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 void table_init(struct table *t, const char *const *titles, size_t columns)
 {
+	assert(columns > 0 && columns <= TABLE_COLUMNS);
 	*t = (struct table){ .titles = titles, .columns = columns };
 }
 
@@ -56,6 +58,7 @@ static void measure(const struct table *t, size_t widths[TABLE_COLUMNS])
 {
 	for (size_t c = 0; c < t->columns; c++)
 		widths[c] = strlen(t->titles[c]);
+	assert(t->columns > 0);
 	for (size_t i = 0; i < t->rows; i++) {
 		size_t len = strlen(t->cells[i].text);
 
@@ -85,8 +88,8 @@ static void print_aligned(const struct table *t)
 	for (size_t c = 0; c < t->columns; c++)
 		print_cell(t->titles[c], colours ? "1" : NULL, widths[c], c + 1 == t->columns);
 	for (size_t i = 0; i < t->rows; i++)
-		print_cell(t->cells[i].text, colours ? t->cells[i].colour : NULL, widths[i % t->columns],
-			   i % t->columns + 1 == t->columns);
+		print_cell(t->cells[i].text, colours ? t->cells[i].colour : NULL,
+			   widths[i % t->columns], i % t->columns + 1 == t->columns);
 }
 
 void table_print(const struct table *t)
@@ -95,6 +98,7 @@ void table_print(const struct table *t)
 		print_aligned(t);
 		return;
 	}
+	assert(t->columns > 0);
 	for (size_t i = 0; i < t->rows; i++)
 		printf("%s%c", t->cells[i].text, i % t->columns + 1 == t->columns ? '\n' : '\t');
 }
@@ -104,8 +108,9 @@ const char *state_colour(const char *state)
 	static const struct {
 		const char *state, *colour;
 	} colours[] = {
-		{ "valid", "32" },   { "renewing", "32" },       { "minting", "33" },   { "empty", "33" },
-		{ "backoff", "33" }, { "login_required", "31" }, { "suspended", "31" }, { "disabled", "2" },
+		{ "valid", "32" },     { "renewing", "32" }, { "minting", "33" },
+		{ "empty", "33" },     { "backoff", "33" },  { "login_required", "31" },
+		{ "suspended", "31" }, { "disabled", "2" },
 	};
 
 	for (size_t i = 0; state && i < sizeof colours / sizeof colours[0]; i++)

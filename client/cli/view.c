@@ -21,16 +21,20 @@ static int keep_reply(const char *parameters, int continues, void *arg)
 }
 
 /* One call, its reply as an object that the caller puts; NULL and *status after a complaint. */
-static struct json_object *ask(const struct cli *cli, struct sftoken *h, const char *method, const char *parameters, int *status)
+static struct json_object *ask(const struct cli *cli, struct sftoken *h, const char *method,
+			       const char *parameters, int *status)
 {
 	struct sftoken_err err = { 0 };
 	struct json_object *reply = NULL;
 
-	if (sftoken_call(h, method, parameters, SFTOKEN_CALL_REPEAT, CALL_MS, keep_reply, &reply, &err) == 0 && reply)
+	if (sftoken_call(h, method, parameters, SFTOKEN_CALL_REPEAT, CALL_MS, keep_reply, &reply,
+			 &err) == 0 &&
+	    reply)
 		return reply;
 	json.object_put(reply);
 	*status = err.code ? complain_err(cli, &err)
-			   : complain(EXIT_STATUS_INTERNAL, "the daemon sent a reply that cannot be read");
+			   : complain(EXIT_STATUS_INTERNAL,
+				      "the daemon sent a reply that cannot be read");
 	return NULL;
 }
 
@@ -38,7 +42,8 @@ static const char *text_of(struct json_object *o, const char *key)
 {
 	struct json_object *value;
 
-	return json.object_object_get_ex(o, key, &value) && value ? json.object_get_string(value) : NULL;
+	return json.object_object_get_ex(o, key, &value) && value ? json.object_get_string(value)
+								  : NULL;
 }
 
 static int64_t int_of(struct json_object *o, const char *key)
@@ -50,7 +55,8 @@ static int64_t int_of(struct json_object *o, const char *key)
 
 static int print_plain(struct json_object *o)
 {
-	puts(json.object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	puts(json.object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
 	return finish_output();
 }
 
@@ -75,7 +81,8 @@ static char *take_page(struct json_object *page, struct json_object *all)
 
 	if (json.object_object_get_ex(page, "credentials", &items))
 		for (size_t i = 0; i < json.object_array_length(items); i++)
-			json.object_array_add(all, json.object_get(json.object_array_get_idx(items, i)));
+			json.object_array_add(all,
+					      json.object_get(json.object_array_get_idx(items, i)));
 	return next ? strdup(next) : NULL;
 }
 
@@ -87,8 +94,10 @@ static struct json_object *list_all(const struct cli *cli, struct sftoken *h, in
 
 	for (int i = 0; i < PAGES_MAX; i++) {
 		char *parameters = page_parameters(after);
-		struct json_object *page =
-			parameters ? ask(cli, h, "io.sftoken.Broker.ListCredentials", parameters, status) : NULL;
+		struct json_object *page = parameters ? ask(cli, h,
+							    "io.sftoken.Broker.ListCredentials",
+							    parameters, status)
+						      : NULL;
 
 		free(parameters);
 		free(after);
@@ -114,7 +123,8 @@ static void add_when(struct table *t, int64_t at_s)
 
 static int print_list(struct json_object *all)
 {
-	static const char *const titles[] = { "CREDENTIAL", "STATE", "GRANT", "EXPIRES", "NEXT", "USER", "PROBLEM" };
+	static const char *const titles[] = { "CREDENTIAL", "STATE", "GRANT",  "EXPIRES",
+					      "NEXT",       "USER",  "PROBLEM" };
 	struct table t;
 	bool failed;
 
@@ -183,7 +193,8 @@ static void print_joined(const char *title, struct json_object *o, const char *k
 	size_t n = json.object_object_get_ex(o, key, &items) ? json.object_array_length(items) : 0;
 
 	for (size_t i = 0; i < n; i++)
-		print_line(i ? "" : title, json.object_get_string(json.object_array_get_idx(items, i)));
+		print_line(i ? "" : title,
+			   json.object_get_string(json.object_array_get_idx(items, i)));
 }
 
 static int print_credential(struct json_object *c)
@@ -219,8 +230,10 @@ int cmd_show(struct cli *cli)
 		return r;
 	}
 	if (cli->credential)
-		json.object_object_add(parameters, "credential", json.object_new_string(cli->credential));
-	reply = ask(cli, h, "io.sftoken.Broker.GetCredential", json.object_to_json_string(parameters), &r);
+		json.object_object_add(parameters, "credential",
+				       json.object_new_string(cli->credential));
+	reply = ask(cli, h, "io.sftoken.Broker.GetCredential",
+		    json.object_to_json_string(parameters), &r);
 	json.object_put(parameters);
 	sftoken_close(h);
 	if (!reply)
@@ -236,14 +249,16 @@ int cmd_show(struct cli *cli)
 static void print_listeners(struct json_object *status)
 {
 	struct json_object *items;
-	size_t n = json.object_object_get_ex(status, "listeners", &items) ? json.object_array_length(items) : 0;
+	size_t n = json.object_object_get_ex(status, "listeners", &items)
+			   ? json.object_array_length(items)
+			   : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *l = json.object_array_get_idx(items, i);
 		char *text = NULL;
 
-		if (asprintf(&text, "%s (%s, %" PRId64 " connections)", text_of(l, "address"), text_of(l, "name"),
-			     int_of(l, "connections")) < 0)
+		if (asprintf(&text, "%s (%s, %" PRId64 " connections)", text_of(l, "address"),
+			     text_of(l, "name"), int_of(l, "connections")) < 0)
 			text = NULL;
 		print_line(i ? "" : "sockets", text);
 		free(text);
@@ -255,10 +270,11 @@ static void print_status(struct json_object *s)
 	char *text = NULL;
 
 	print_line("version", text_of(s, "version"));
-	print_line("ready", json.object_get_boolean(json.object_object_get(s, "ready")) ? "yes" : "no");
+	print_line("ready",
+		   json.object_get_boolean(json.object_object_get(s, "ready")) ? "yes" : "no");
 	print_when("started", int_of(s, "startedAt"));
-	if (asprintf(&text, "%" PRId64 " parent, %" PRId64 " mint, %" PRId64 " front", int_of(s, "parentPid"),
-		     int_of(s, "mintPid"), int_of(s, "frontPid")) < 0)
+	if (asprintf(&text, "%" PRId64 " parent, %" PRId64 " mint, %" PRId64 " front",
+		     int_of(s, "parentPid"), int_of(s, "mintPid"), int_of(s, "frontPid")) < 0)
 		text = NULL;
 	print_line("processes", text);
 	free(text);

@@ -40,9 +40,11 @@ int cmd_watch(struct cli *cli)
 		return r;
 	parameters = json.object_new_object();
 	if (cli->credential)
-		json.object_object_add(parameters, "credential", json.object_new_string(cli->credential));
+		json.object_object_add(parameters, "credential",
+				       json.object_new_string(cli->credential));
 	do
-		r = sftoken_call(h, "io.sftoken.Broker.WatchToken", json.object_to_json_string(parameters),
+		r = sftoken_call(h, "io.sftoken.Broker.WatchToken",
+				 json.object_to_json_string(parameters),
 				 SFTOKEN_CALL_REPEAT | SFTOKEN_CALL_MORE, 0, print_next, &w, &err);
 	while (r == SFTOKEN_E_DISCONNECTED);
 	json.object_put(parameters);

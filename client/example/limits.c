@@ -32,7 +32,8 @@ int main(int argc, char **argv)
 		sftoken_close(broker);
 		return fail(&err);
 	}
-	printf("GET %s/services/data/v60.0/limits as %s, generation %" PRId64 ", %" PRId64 " s left\n",
+	printf("GET %s/services/data/v60.0/limits as %s, generation %" PRId64 ", %" PRId64
+	       " s left\n",
 	       sftoken_token_instance_url(token),
 	       sftoken_token_username(token) ? sftoken_token_username(token) : "the app's user",
 	       sftoken_token_generation(token), sftoken_token_expires_in(token));

@@ -105,7 +105,7 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 			value = argv[++i];
 		if (option->value && (!value || !*value))
 			return err_set(err, ERR_INPUT, "%s needs a value: %s", option->name, option->value);
-		r = set_value(o, option, value, err);
+		r = set_value(o, option, value ? value : "", err);
 		if (r < 0)
 			return r;
 	}

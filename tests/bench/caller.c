@@ -76,8 +76,8 @@ static int compare(const void *a, const void *b)
 static void print(int64_t *took, long n)
 {
 	qsort(took, (size_t)n, sizeof *took, compare);
-	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2], took[n * 9 / 10], took[n * 99 / 100],
-	       took[n - 1]);
+	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2],
+	       took[n * 9 / 10], took[n * 99 / 100], took[n - 1]);
 }
 
 static void run(const struct plan *p)

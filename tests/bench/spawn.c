@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-
-
 static int64_t now_ns(void)
 {
 	struct timespec ts;
@@ -54,13 +52,14 @@ int main(int argc, char **argv)
 		errx(64, "usage: spawn RUNS COMMAND...");
 	took = calloc((size_t)n, sizeof *took);
 	if (!took || posix_spawn_file_actions_init(&actions) != 0 ||
-	    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) != 0)
+	    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) !=
+		    0)
 		err(1, "spawn");
 	for (long i = 0; i < n; i++)
 		took[i] = run(argv + 2, &actions);
 	qsort(took, (size_t)n, sizeof *took, compare);
-	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2], took[n * 9 / 10], took[n * 99 / 100],
-	       took[n - 1]);
+	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2],
+	       took[n * 9 / 10], took[n * 99 / 100], took[n - 1]);
 	free(took);
 	return 0;
 }

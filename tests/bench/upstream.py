@@ -16,7 +16,7 @@ from bench import BUILD, CORE, REQUEST, Row, Took, took, us
 from harness import Daemon, wait_for
 
 NGINX = "/usr/sbin/nginx"
-LIMITS = ("MaxCallsPerSecond=10000000\nMinRenewDelay=1s\nMaxRequestsPerHour=1000000\nMaxScheduledInFlight=64\n")
+LIMITS = ("MaxCallsPerSecond=10000000\nMinRenewDelay=1s\nMaxRequestsPerHour=100000\nMaxScheduledInFlight=64\n")
 
 CONFIG = """
 daemon off; master_process off; worker_processes 1; error_log stderr crit; pid {dir}/nginx.pid;

@@ -51,7 +51,8 @@ static void answer(struct fake_broker *b, struct serving *s, size_t i)
 		reply = b->replies[s->answered[i]];
 		if (b->replies[s->answered[i] + 1])
 			s->answered[i]++;
-		send_all(s->fds[i].fd, reply, strlen(reply) + 1, b->behaviour == BYTE_BY_BYTE ? 1 : 65536);
+		send_all(s->fds[i].fd, reply, strlen(reply) + 1,
+			 b->behaviour == BYTE_BY_BYTE ? 1 : 65536);
 	} while (strstr(reply, "\"continues\":true"));
 }
 

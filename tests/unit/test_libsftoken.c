@@ -15,15 +15,17 @@
 #include "tests/unit/check.h"
 #include "tests/unit/fake_broker.h"
 
-#define TOKEN(generation, extra)                                                                                           \
-	"{\"parameters\":{\"token\":{\"accessToken\":\"00Dx!abc\",\"tokenType\":\"Bearer\",\"instanceUrl\":"                \
-	"\"https://example.my.salesforce.com\",\"credential\":\"prod\",\"generation\":" generation                          \
-	",\"issuedAt\":1790000000,\"expiresAt\":1790007200,\"expirySource\":\"configured\",\"validity\":\"fresh\","          \
-	"\"scopes\":[\"api\",\"id\"],\"username\":\"u\\u0040x\",\"expiresInSeconds\":7100}}" extra "}"
+#define TOKEN(generation, extra) \
+	"{\"parameters\":{\"token\":{\"accessToken\":\"00Dx!abc\",\"tokenType\":\"Bearer\",\"instanceUrl\":" \
+	"\"https://example.my.salesforce.com\",\"credential\":\"prod\",\"generation\":" generation \
+	",\"issuedAt\":1790000000,\"expiresAt\":1790007200,\"expirySource\":\"configured\",\"validity\":\"fresh\"," \
+	"\"scopes\":[\"api\",\"id\"],\"username\":\"u\\u0040x\",\"expiresInSeconds\":7100}}" extra \
+	"}"
 
 static const char *const one_token[] = { TOKEN("7", ""), NULL };
 
-static struct fake_broker start(enum behaviour behaviour, const char *const *replies, struct sftoken **h)
+static struct fake_broker start(enum behaviour behaviour, const char *const *replies,
+				struct sftoken **h)
 {
 	struct fake_broker b = { .behaviour = behaviour, .replies = replies };
 
@@ -33,10 +35,10 @@ static struct fake_broker start(enum behaviour behaviour, const char *const *rep
 }
 
 /* The broker must not move once its thread runs, so that it is started where it stays. */
-#define BROKER(b, h, how, what)                               \
-	struct sftoken *h;                                    \
-	struct fake_broker b = start(how, what, &h);          \
-	CHECK(fake_broker_start(&b));                         \
+#define BROKER(b, h, how, what) \
+	struct sftoken *h; \
+	struct fake_broker b = start(how, what, &h); \
+	CHECK(fake_broker_start(&b)); \
 	CHECK_INT(sftoken_open(&h, b.path, NULL), 0)
 
 static void end(struct fake_broker *b, struct sftoken *h)
@@ -76,7 +78,8 @@ TEST(get_gives_every_field)
 	CHECK_INT(sftoken_token_expires_in(t), 7100);
 	CHECK_INT(sftoken_token_refresh_after(t), 0);
 	CHECK(strncmp(sftoken_token_json(t), "{\"accessToken\"", 14) == 0);
-	CHECK(strstr(b.last_call, "\"minValidSeconds\":90") && strstr(b.last_call, "\"rejectedGeneration\":6"));
+	CHECK(strstr(b.last_call, "\"minValidSeconds\":90") &&
+	      strstr(b.last_call, "\"rejectedGeneration\":6"));
 	CHECK(!strstr(b.last_call, "allowStale")); /* null parameters are left out */
 	sftoken_token_free(t);
 	end(&b, h);
@@ -119,7 +122,8 @@ TEST(a_call_that_may_not_be_repeated_is_not)
 	BROKER(b, h, DROP_FIRST, one_token);
 
 	b.drops = 1;
-	CHECK_INT(sftoken_call(h, "io.sftoken.Manager.Refresh", "{}", 0, 1000, NULL, NULL, NULL), SFTOKEN_E_DISCONNECTED);
+	CHECK_INT(sftoken_call(h, "io.sftoken.Manager.Refresh", "{}", 0, 1000, NULL, NULL, NULL),
+		  SFTOKEN_E_DISCONNECTED);
 	CHECK_INT(b.calls, 1);
 	end(&b, h);
 }
@@ -141,7 +145,8 @@ TEST(the_deadline_ends_a_call_that_nobody_answers)
 
 TEST(what_is_not_varlink_ends_the_connection)
 {
-	static const char *const bad[] = { "{\"parameters\":{}", "[]", "{\"error\":7}", "{\"parameters\":{\"token\":{\"accessToken\":5}}}",
+	static const char *const bad[] = { "{\"parameters\":{}", "[]", "{\"error\":7}",
+					   "{\"parameters\":{\"token\":{\"accessToken\":5}}}",
 					   "{\"parameters\":{}}" };
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -168,7 +173,8 @@ TEST(every_error_has_its_code_and_says_what_to_do)
 		int code;
 		const char *says;
 	} rows[] = {
-		{ "NoSuchCredential\",\"parameters\":{\"credential\":\"x\"}}", SFTOKEN_E_NO_SUCH_CREDENTIAL, "sftoken list" },
+		{ "NoSuchCredential\",\"parameters\":{\"credential\":\"x\"}}",
+		  SFTOKEN_E_NO_SUCH_CREDENTIAL, "sftoken list" },
 		{ "LoginRequired\",\"parameters\":{\"credential\":\"x\",\"grantType\":\"device\",\"message\":\"log in\"}}",
 		  SFTOKEN_E_LOGIN_REQUIRED, "log in" },
 		{ "NotServed\",\"parameters\":{\"credential\":\"x\",\"state\":\"disabled\",\"message\":\"disabled by hand\"}}",
@@ -177,10 +183,12 @@ TEST(every_error_has_its_code_and_says_what_to_do)
 		  SFTOKEN_E_REJECTED, "invalid_grant" },
 		{ "Unavailable\",\"parameters\":{\"credential\":\"x\",\"message\":\"timeout\",\"retryAfterSeconds\":17}}",
 		  SFTOKEN_E_UNAVAILABLE, "17 s" },
-		{ "TimedOut\",\"parameters\":{\"credential\":\"x\",\"waitSeconds\":30}}", SFTOKEN_E_TIMED_OUT, "30 s" },
+		{ "TimedOut\",\"parameters\":{\"credential\":\"x\",\"waitSeconds\":30}}",
+		  SFTOKEN_E_TIMED_OUT, "30 s" },
 		{ "LifetimeTooShort\",\"parameters\":{\"credential\":\"x\",\"minValidSeconds\":900,\"maxValidSeconds\":60}}",
 		  SFTOKEN_E_LIFETIME_TOO_SHORT, "60 s" },
-		{ "RateLimited\",\"parameters\":{\"retryAfterSeconds\":1}}", SFTOKEN_E_RATE_LIMITED, "1 s" },
+		{ "RateLimited\",\"parameters\":{\"retryAfterSeconds\":1}}", SFTOKEN_E_RATE_LIMITED,
+		  "1 s" },
 		{ "ShuttingDown\"}", SFTOKEN_E_SHUTTING_DOWN, "stopping" },
 	};
 
@@ -190,7 +198,8 @@ TEST(every_error_has_its_code_and_says_what_to_do)
 		const char *replies[] = { reply, NULL };
 		BROKER(b, h, ANSWER, replies);
 
-		(void)snprintf(reply, sizeof reply, "{\"error\":\"io.sftoken.Broker.%s", rows[i].reply);
+		(void)snprintf(reply, sizeof reply, "{\"error\":\"io.sftoken.Broker.%s",
+			       rows[i].reply);
 		CHECK_INT(get(h, &err), rows[i].code);
 		CHECK_INT(err.code, rows[i].code);
 		CHECK(strstr(err.text, rows[i].says) != NULL);
@@ -245,7 +254,8 @@ TEST(after_setuid_the_daemon_sees_the_new_user)
 	}
 	child = fork();
 	if (child == 0) {
-		bool ok = get(h, NULL) == 0 && setresuid(12345, 12345, 12345) == 0 && get(h, NULL) == 0;
+		bool ok = get(h, NULL) == 0 && setresuid(12345, 12345, 12345) == 0 &&
+			  get(h, NULL) == 0;
 
 		_exit(ok ? 0 : 1);
 	}
@@ -333,14 +343,18 @@ static int count_reply(const char *parameters, int continues, void *arg)
 	return ++r->n == r->stop_after ? r->result : 0;
 }
 
-static const char *const three_tokens[] = { TOKEN("1", ",\"continues\":true"), TOKEN("2", ",\"continues\":true"), TOKEN("3", ""), NULL };
+static const char *const three_tokens[] = { TOKEN("1", ",\"continues\":true"),
+					    TOKEN("2", ",\"continues\":true"), TOKEN("3", ""),
+					    NULL };
 
 TEST(more_gives_every_reply)
 {
 	struct replies r = { 0 };
 	BROKER(b, h, ANSWER, three_tokens);
 
-	CHECK_INT(sftoken_call(h, "io.sftoken.Broker.WatchToken", NULL, SFTOKEN_CALL_MORE, 2000, count_reply, &r, NULL), 0);
+	CHECK_INT(sftoken_call(h, "io.sftoken.Broker.WatchToken", NULL, SFTOKEN_CALL_MORE, 2000,
+			       count_reply, &r, NULL),
+		  0);
 	CHECK_INT(r.n, 3);
 	end(&b, h);
 }
@@ -350,7 +364,9 @@ TEST(a_callback_can_end_the_call)
 	struct replies r = { 0, 2, -99 };
 	BROKER(b, h, ANSWER, three_tokens);
 
-	CHECK_INT(sftoken_call(h, "io.sftoken.Broker.WatchToken", NULL, SFTOKEN_CALL_MORE, 2000, count_reply, &r, NULL), -99);
+	CHECK_INT(sftoken_call(h, "io.sftoken.Broker.WatchToken", NULL, SFTOKEN_CALL_MORE, 2000,
+			       count_reply, &r, NULL),
+		  -99);
 	CHECK_INT(r.n, 2);
 	end(&b, h);
 }
@@ -361,7 +377,8 @@ TEST(an_event_loop_can_run_a_call)
 	int r, turns = 0;
 	BROKER(b, h, BYTE_BY_BYTE, three_tokens);
 
-	r = sftoken_start(h, "io.sftoken.Broker.WatchToken", NULL, SFTOKEN_CALL_MORE, count_reply, &got, NULL);
+	r = sftoken_start(h, "io.sftoken.Broker.WatchToken", NULL, SFTOKEN_CALL_MORE, count_reply,
+			  &got, NULL);
 	CHECK_INT(r, 1);
 	CHECK_INT(sftoken_start(h, "a.B", NULL, 0, NULL, NULL, NULL), SFTOKEN_E_INVALID);
 	while (r > 0) {
@@ -381,7 +398,8 @@ TEST(oneway_sends_and_returns)
 {
 	BROKER(b, h, ANSWER, one_token);
 
-	CHECK_INT(sftoken_call(h, "io.sftoken.Broker.ReportRejected", "{\"generation\":1}", SFTOKEN_CALL_ONEWAY, 1000, NULL, NULL, NULL),
+	CHECK_INT(sftoken_call(h, "io.sftoken.Broker.ReportRejected", "{\"generation\":1}",
+			       SFTOKEN_CALL_ONEWAY, 1000, NULL, NULL, NULL),
 		  0);
 	CHECK_INT(get(h, NULL), 0); /* on the same connection: the call before it was taken */
 	CHECK_INT(b.calls, 2);
