@@ -84,6 +84,7 @@ static void print_aligned(const struct table *t)
 	size_t widths[TABLE_COLUMNS] = { 0 };
 	bool colours = colours_wanted();
 
+	assert(t->columns > 0);
 	measure(t, widths);
 	for (size_t c = 0; c < t->columns; c++)
 		print_cell(t->titles[c], colours ? "1" : NULL, widths[c], c + 1 == t->columns);

@@ -555,12 +555,11 @@ struct connection *connection_open(struct loop *l, int sock, struct peer *peer, 
 				   const struct connection_handlers *handlers, void *arg, void *data, struct err *err)
 {
 	struct group *g = group_use(l, limits, handlers, arg, err);
-	struct connection *c = calloc(1, sizeof *c);
+	struct connection *c = g ? calloc(1, sizeof *c) : NULL;
 
-	if (!c || !g) {
+	if (!c) {
 		if (g)
 			group_unuse(g);
-		free(c);
 		peer_fini(peer);
 		close(sock);
 		err_oom(err);

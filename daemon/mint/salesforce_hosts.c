@@ -45,7 +45,7 @@ int salesforce_check_url(const char *url, const struct config_list *allowed_host
 
 char *salesforce_instance_url(const char *url, const struct config_list *allowed_hosts, struct err *err)
 {
-	struct url parts;
+	struct url parts = { 0 };
 	CLEANUP(buf_finip) struct buf b;
 
 	buf_init(&b, URL_MAX);
