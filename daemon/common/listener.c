@@ -57,6 +57,7 @@ static void take_one(struct listener *l, int take_sock)
  */
 static void accept_one(struct listener *l)
 {
+	/* cppcheck-suppress nullPointer ; nobody wants the address */
 	int sock = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (sock >= 0)

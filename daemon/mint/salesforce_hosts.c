@@ -51,7 +51,7 @@ char *salesforce_instance_url(const char *url, const struct config_list *allowed
 	buf_init(&b, URL_MAX);
 	if (salesforce_parse_url(url, &parts, err) < 0 || check_parsed(&parts, allowed_hosts, err) < 0)
 		return NULL;
-	if (parts.path[0] && strcmp(parts.path, "/") != 0) {
+	if (parts.path && parts.path[0] && strcmp(parts.path, "/") != 0) {
 		err_set(err, ERR_PROTOCOL, "the instance URL has a path");
 		return NULL;
 	}
