@@ -181,10 +181,14 @@ static int apply(struct mint *m, struct load *l, struct manager_reload *out, str
 	CLEANUP(settings_unrefp) struct settings *running = settings_ref((struct settings *)registry_settings(m->registry));
 
 	load_warn_restart(running, l->settings, &l->warnings);
-	if (copy_notes(&out->warnings, &l->warnings) < 0 || registry_swap(m->registry, l->settings, l->set, &out->diff, err) < 0)
+	if (copy_notes(&out->warnings, &l->warnings) < 0)
 		return err_oom(err);
+	/* first, because the swap may start attempts */
 	http_configure(m->http, l->settings);
-	attempts_configure(m->attempts, l->settings);
+	if (registry_swap(m->registry, l->settings, l->set, &out->diff, err) < 0) {
+		http_configure(m->http, running);
+		return err_oom(err);
+	}
 	use_log_settings(m, l->settings);
 	config_notes_fini(&m->warnings);
 	m->warnings = l->warnings;

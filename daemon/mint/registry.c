@@ -175,19 +175,20 @@ static void remove_keeper(struct registry *r, struct keeper *k)
 	keeper_free(k);
 }
 
-/* From here on nothing can fail. */
+/* From here on nothing can fail. The new array is whole before anybody is told: who is told may look at all keepers. */
 static void commit(struct registry *r, struct plan *plan, struct keeper **keepers, struct credential_set *set)
 {
 	struct keeper **old = r->keepers;
 	size_t n_old = r->n;
 
+	for (size_t i = 0; i < set->n; i++)
+		keepers[i] = plan[i].fresh ? plan[i].fresh : plan[i].old;
+	r->keepers = keepers;
+	r->n = set->n;
 	for (size_t i = 0; i < n_old; i++)
 		if (!in_set(set, keeper_name(old[i])))
 			remove_keeper(r, old[i]);
-	r->keepers = keepers;
-	r->n = set->n;
 	for (size_t i = 0; i < set->n; i++) {
-		keepers[i] = plan[i].fresh ? plan[i].fresh : plan[i].old;
 		if (plan[i].fresh && plan[i].old) {
 			keeper_inherit(plan[i].fresh, plan[i].old);
 			r->handlers.replaced(plan[i].old, plan[i].fresh, r->handlers.arg);
@@ -200,6 +201,7 @@ static void commit(struct registry *r, struct plan *plan, struct keeper **keeper
 	free(plan);
 }
 
+/* Before the first attempt of the new set: it must not be judged by the old AllowedHosts=. */
 static void use_settings(struct registry *r, struct settings *settings, size_t n)
 {
 	int64_t spread = (int64_t)n * START_SPREAD_EACH_MS;
@@ -208,6 +210,7 @@ static void use_settings(struct registry *r, struct settings *settings, size_t n
 	settings_unref(r->settings);
 	r->settings = settings;
 	r->context.settings = settings;
+	attempts_configure(r->context.attempts, settings);
 	r->context.start_spread_ms = spread < settings->limits.start_spread_ms ? spread : settings->limits.start_spread_ms;
 }
 
