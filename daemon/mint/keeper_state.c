@@ -277,6 +277,17 @@ int keeper_take_over(struct keeper *k, const struct link_have *have, struct err 
 	return 0;
 }
 
+/* Reporters go on waiting. A check that is cut short begins anew at once, though its minute is not over. */
+static void inherit_claim(struct schedule *s, const struct schedule *o)
+{
+	s->reported = o->reported;
+	s->claim = o->claim || o->check != CHECK_IDLE;
+	s->next_check_ms = o->check != CHECK_IDLE ? 0 : o->next_check_ms;
+	s->verdict = o->verdict;
+	s->verdict_alive = o->verdict_alive;
+	s->verdict_at_ms = o->verdict_at_ms;
+}
+
 void keeper_inherit(struct keeper *k, struct keeper *old)
 {
 	struct schedule *s = &k->schedule;
@@ -301,11 +312,18 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	} else if (keeper_token(old)) {
 		s->learned_ms = o->learned_ms;
 		s->learned_death_ms = o->learned_death_ms;
-		s->next_check_ms = o->next_check_ms;
+		inherit_claim(s, o);
 		k->wall = old->wall;
 		k->token = grant_ref(old->token);
 		begin_with(k, &e);
+	} else if (old->token && strcmp(k->origin, old->origin) == 0) {
+		/* dead: kept, to know it when it comes again */
+		k->token = grant_ref(old->token);
+		s->has_token = s->dead = true;
+		s->suspensions = o->suspensions;
 	}
 	if (o->state == STATE_DISABLED)
 		keeper_set_enabled(k, false);
+	else if (o->in_flight && o->demanded)
+		keeper_refresh(k); /* callers wait for the attempt that ends with the old settings */
 }
