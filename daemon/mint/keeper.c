@@ -55,6 +55,16 @@ static int64_t next_generation(const struct keeper *k)
 	return k->schedule.generation + 1 > now_s ? k->schedule.generation + 1 : now_s;
 }
 
+/* The same token, to be used elsewhere: instance_url counts anew with every grant (salesforce-oauth.md 1.7). */
+static void move_instance(struct keeper *k, struct grant *g)
+{
+	if (strcmp(k->token->instance_url, g->instance_url) == 0)
+		return;
+	grant_unref(k->token);
+	k->token = grant_ref(g);
+	memset(&k->sent.wall, 0, sizeof k->sent.wall); /* the front is to be told */
+}
+
 static void granted(struct keeper *k, const struct attempt_result *r)
 {
 	struct grant *g = r->grant;
@@ -69,6 +79,8 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 	if (!same) {
 		k->previous = TAKE(k->token);
 		k->token = grant_ref(g);
+	} else {
+		move_instance(k, g);
 	}
 	keeper_step(k, &e);
 	grant_unref(TAKE(k->previous));

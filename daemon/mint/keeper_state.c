@@ -215,6 +215,31 @@ static struct grant *grant_of(const struct link_have *have)
 	return TAKE(g);
 }
 
+/*
+ * The front parses what strangers send: what it says is believed as far as it can be true. A generation near the end of its range could not be followed by another one, and a
+ * token goes into a header of ours.
+ */
+enum { HAVE_LIFE_MAX_MS = 24 * 3600 * 1000, HAVE_TOKEN_MAX = 16 * 1024 };
+#define GENERATION_MAX ((INT64_C(1) << 53) - 1)
+
+static bool token_plausible(const char *token)
+{
+	size_t size = strnlen(token, HAVE_TOKEN_MAX + 1);
+
+	for (size_t i = 0; i < size; i++)
+		if (token[i] < '!' || token[i] > '~')
+			return false;
+	return size > 0 && size <= HAVE_TOKEN_MAX;
+}
+
+static bool have_plausible(const struct link_have *have, int64_t now_ms)
+{
+	return have->generation.value > 0 && have->generation.value < GENERATION_MAX && have->life_ms.value > 0 &&
+	       have->life_ms.value <= HAVE_LIFE_MAX_MS && have->issued_ms.value >= 0 && have->issued_ms.value <= now_ms &&
+	       have->vouched_ms.value >= 0 && have->vouched_ms.value <= now_ms && have->deadline_ms.value > 0 &&
+	       have->deadline_ms.value <= now_ms + HAVE_LIFE_MAX_MS && have->token && token_plausible(have->token);
+}
+
 static int check_have(const struct keeper *k, const struct link_have *have, struct err *err)
 {
 	struct config_list hosts = { 0 };
@@ -222,7 +247,7 @@ static int check_have(const struct keeper *k, const struct link_have *have, stru
 
 	if (!have->origin || strcmp(have->origin, k->origin) != 0)
 		return err_set(err, ERR_DENIED, "it belongs to another login URL, client or user");
-	if (!have->token || !have->token[0] || !have->instance_url || have->life_ms.value <= 0 || have->deadline_ms.value <= 0)
+	if (!have->instance_url)
 		return err_set(err, ERR_DENIED, "it is not complete");
 	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts, k->credential->login_url, err);
 	if (r == 0)
@@ -259,6 +284,9 @@ int keeper_take_over(struct keeper *k, const struct link_have *have, struct err 
 	struct grant *g;
 	int r;
 
+	/* nothing of it is remembered */
+	if (!have_plausible(have, loop_now_ms(k->context->loop)))
+		return err_set(err, ERR_DENIED, "it cannot be true");
 	if (k->schedule.state != STATE_EMPTY || generation <= k->schedule.generation) {
 		remember_generation(k, generation);
 		return err_set(err, ERR_DENIED, "there is a newer one");
