@@ -61,9 +61,11 @@ void step_plan(struct step *x, int64_t at_ms)
 static void enter_attempt(struct step *x)
 {
 	struct schedule *s = x->s;
+	/* what was held when the credential was enabled again is too old to speak of renewing */
+	bool first = s->state == STATE_EMPTY || s->state == STATE_MINTING;
 
 	if (s->state != STATE_SUSPENDED && s->state != STATE_LOGIN_REQUIRED)
-		step_set_state(x, step_held(s) && s->state != STATE_EMPTY ? STATE_RENEWING : STATE_MINTING);
+		step_set_state(x, step_held(s) && !first ? STATE_RENEWING : STATE_MINTING);
 }
 
 /* Begins an attempt if Retry-After and the budget let it; else it is planned for the moment when they do. */
@@ -135,6 +137,7 @@ static void granted_new(struct step *x)
 
 	keep_elder(x);
 	step_forget_claims(x);
+	x->out->drop_checks = true; /* an introspection that is under way speaks of the old token */
 	forget_failures(s);
 	s->has_token = true;
 	s->dead = s->unchanged = s->outlived = false;
@@ -193,7 +196,9 @@ static void fail_for_now(struct step *x, const struct problem *p)
 	struct schedule *s = x->s;
 	const struct limits *l = x->rules->limits;
 	int64_t delay = schedule_backoff_ms(l, ++s->failures, p->retry_after_ms, x->e->random);
-	int64_t floor = p->retry_after_ms < l->retry_after_max_ms ? p->retry_after_ms : l->retry_after_max_ms;
+	/* what our own breaker says concerns scheduled requests; it judges demanded ones by itself */
+	int64_t asked = p->outcome == HTTP_REFUSED ? 0 : p->retry_after_ms;
+	int64_t floor = asked < l->retry_after_max_ms ? asked : l->retry_after_max_ms;
 
 	/* a login rate that was passed comes back after minutes to an hour */
 	if (p->class == PROBLEM_RATE && p->retry_after_ms <= 0)
@@ -291,6 +296,8 @@ static bool is_miss(const struct step *x)
 
 	if (!step_held(s))
 		return true;
+	if (x->e->wanted.not_generation < s->generation && x->now.boot_ms < s->deadline_ms)
+		return false; /* a newer one is on its way to the front, which will judge it */
 	if (s->unchanged && schedule_usable(x->rules, s, x->now.boot_ms))
 		return false; /* the server has no better one */
 	return s->deadline_ms - x->now.boot_ms < (want > 1 ? want : 1);
@@ -322,7 +329,9 @@ static void wanted(struct step *x)
 	if (!is_miss(x))
 		return;
 	forward = may_bring_forward(x);
-	s->last_demand_ms = x->now.boot_ms;
+	/* the front repeats a wish that is not met: only in a back-off does each count, or the repetitions would put it off for ever */
+	if (forward || s->state == STATE_BACKOFF)
+		s->last_demand_ms = x->now.boot_ms;
 	if (s->in_flight) {
 		x->out->demand = !s->demanded;
 		s->demanded = true;

@@ -180,7 +180,7 @@ void schedule_believe(const struct schedule_rules *rules, struct schedule *s, co
 bool schedule_correct(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *introspected, struct schedule_now now);
 void schedule_renewal_point(const struct schedule_rules *rules, struct schedule *s, uint32_t random);
 int64_t schedule_next_try(const struct schedule_rules *rules, struct schedule *s, int64_t now_ms);
-void schedule_learn_death(struct schedule *s, int64_t now_ms);
+void schedule_learn_death(const struct schedule_rules *rules, struct schedule *s, int64_t now_ms);
 void schedule_vouch(struct schedule *s, int64_t at_ms);
 /* A token was seen alive at a greater age than the one from whose death a shorter life was learned. */
 void schedule_outlived(struct schedule *s);

@@ -85,7 +85,7 @@ static void step_confirm_dead(struct step *x)
 	struct schedule *s = x->s;
 
 	step_drop_elder(x);
-	schedule_learn_death(s, x->now.boot_ms);
+	schedule_learn_death(x->rules, s, x->now.boot_ms);
 	s->dead = true;
 	s->unchanged = false;
 	s->check = CHECK_IDLE;

@@ -125,13 +125,16 @@ int64_t schedule_next_try(const struct schedule_rules *rules, struct schedule *s
 	return now_ms + schedule_doubled_ms(rules->limits->unchanged_retry_first_ms, rules->limits->unchanged_retry_max_ms, s->late_tries++);
 }
 
-/* A token was confirmed dead before its believed end: believe less of the next ones, until two have been seen alive at a greater age than this one reached. */
-void schedule_learn_death(struct schedule *s, int64_t now_ms)
+/*
+ * A token was confirmed dead before its believed end: believe less of the next ones, until two have been seen alive at a greater age than this one reached. One that could not
+ * even have been renewed (MinRenewDelay=) was ended by somebody and teaches nothing: a life of seconds would open the budget, which is so many requests a life.
+ */
+void schedule_learn_death(const struct schedule_rules *rules, struct schedule *s, int64_t now_ms)
 {
 	int64_t age = now_ms - s->issued_ms;
 	int64_t life = age * LEARNED_PERCENT / 100;
 
-	if (life <= 0 || life >= s->life_ms)
+	if (life <= rules->limits->min_renew_delay_ms || life >= s->life_ms)
 		return;
 	s->learned_ms = life;
 	s->learned_death_ms = age;
