@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a keeper does when answers come in another order than the questions, and what it believes of the front. */
+#include <string.h>
+
+#include "daemon/mint/keeper.h"
+#include "tests/unit/check.h"
+#include "tests/unit/fake_http.h"
+
+#define TOKEN(text) \
+	"{\"access_token\":\"" text "\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
+
+static char name[] = "etl", login_url[] = "https://acme.my.salesforce.com", client_id[] = "CK";
+static struct settings settings;
+static struct loop *loop;
+static struct attempts *attempts;
+static struct keeper_context context;
+
+static void heard(struct keeper *k, void *arg)
+{
+	(void)k;
+	(void)arg;
+}
+
+static void start(void)
+{
+	settings = (struct settings){ .network.timeout_ms = 15000 };
+	limits_default(&settings.limits);
+	fake_http_submitted = fake_http_cancelled = 0;
+	loop = loop_new(NULL);
+	attempts = attempts_new(loop, NULL, &settings, NULL);
+	context = (struct keeper_context){ .loop = loop, .attempts = attempts, .settings = &settings, .start_spread_ms = 3600000,
+					   .random = 7, .changed = heard, .settled = heard };
+}
+
+static void stop(void)
+{
+	CHECK_INT(fake_http_in_flight(), 0);
+	attempts_free(attempts);
+	loop_free(loop);
+}
+
+static struct keeper *keeper(int64_t session_ms)
+{
+	struct credential *c = calloc(1, sizeof *c);
+	struct keeper *k;
+
+	*c = (struct credential){ .refs = 1, .name = strdup(name), .grant_type = GRANT_CLIENT_CREDENTIALS, .login_url = strdup(login_url),
+				  .client_id = strdup(client_id), .client_secret = secret_new("s", 1), .session_timeout_ms = session_ms,
+				  .introspect = INTROSPECT_AUTO, .renew_when_idle = true };
+	k = keeper_new(&context, c, NULL);
+	credential_unref(c);
+	return k;
+}
+
+static void want(struct keeper *k, int64_t min_left_ms, int64_t not_generation)
+{
+	const struct link_want w = { .credential = name, .min_left_ms = { min_left_ms, true }, .not_generation = { not_generation, true },
+				     .deadline_ms = { loop_now_ms(loop) + 30000, true } };
+
+	keeper_want(k, &w);
+}
+
+/* The request that was sent last is answered first. */
+static void answer_newest(long status, const char *body)
+{
+	struct http_call **at = &fake_http_calls, *newest;
+
+	while ((*at)->next)
+		at = &(*at)->next;
+	newest = *at;
+	*at = NULL;
+	newest->next = fake_http_calls;
+	fake_http_calls = newest;
+	fake_http_answer(HTTP_ANSWERED, status, body);
+}
+
+TEST(an_introspection_of_the_old_token_is_not_heard)
+{
+	struct keeper *k;
+
+	start();
+	k = keeper(7200000);
+	want(k, 0, 0);
+	answer_newest(200, TOKEN("00D1!a"));
+	REQUIRE(fake_http_in_flight() == 1);
+	CHECK(strstr(fake_http_calls->req.url, "introspect"));
+	CHECK(keeper_refresh(k));
+	answer_newest(200, TOKEN("00D1!b"));
+	CHECK_INT(fake_http_cancelled, 1);
+	REQUIRE(fake_http_in_flight() == 1);
+	CHECK(strstr(secret_bytes(fake_http_calls->req.body), "token=00D1%21b"));
+	keeper_free(k);
+	stop();
+}
+
+TEST(a_wish_that_names_an_older_generation_starts_nothing)
+{
+	struct keeper *k;
+	int64_t first;
+
+	start();
+	k = keeper(7200000);
+	want(k, 0, 0);
+	answer_newest(200, TOKEN("00D1!a"));
+	fake_http_answer(HTTP_ANSWERED, 200, "{\"active\":false}");
+	first = keeper_generation(k);
+	want(k, 7300000, first - 1);
+	CHECK_INT(fake_http_submitted, 2);
+	want(k, 7300000, first);
+	CHECK_INT(fake_http_submitted, 2); /* within the gap after the first demand */
+	settings.limits.demand_gap_ms = 0;
+	want(k, 7300000, first - 1);
+	CHECK_INT(fake_http_submitted, 2);
+	want(k, 7300000, first);
+	CHECK_INT(fake_http_submitted, 3);
+	keeper_free(k);
+	stop();
+}
+
+TEST(who_waits_does_not_wait_longer_because_of_a_reload)
+{
+	struct keeper *old, *new;
+
+	start();
+	old = keeper(7200000);
+	new = keeper(3600000);
+	want(old, 0, 0);
+	CHECK_INT(fake_http_in_flight(), 1);
+	keeper_inherit(new, old);
+	keeper_free(old);
+	keeper_start(new); /* which would be within the hour of the spread */
+	CHECK_INT(fake_http_cancelled, 1);
+	CHECK_INT(fake_http_in_flight(), 1);
+	answer_newest(200, TOKEN("00D1!a"));
+	CHECK(keeper_usable(new));
+	keeper_free(new);
+	stop();
+}
+
+static struct link_have good_have(const struct keeper *k)
+{
+	static char token[] = "00D1!a", instance[] = "https://a.my.salesforce.com";
+	int64_t now = loop_now_ms(loop);
+
+	return (struct link_have){ .credential = name, .origin = (char *)(uintptr_t)keeper_origin(k), .generation = { 1800000000, true },
+				   .token = token, .instance_url = instance, .life_ms = { 7200000, true }, .issued_ms = { now, true },
+				   .deadline_ms = { now + 7200000, true }, .vouched_ms = { now, true },
+				   .expiry_source = EXPIRY_CONFIGURED };
+}
+
+/* A front that has been taken over must not use up the generations, put lines into our headers, or make a token live for ever. */
+TEST(what_cannot_be_true_is_not_taken_over)
+{
+	static char lines[] = "00D1!a\r\nX-Evil: 1", empty[] = "";
+	struct keeper *k;
+	struct link_have bad[8], good;
+	struct err err;
+
+	start();
+	k = keeper(7200000);
+	for (size_t i = 0; i < 8; i++)
+		bad[i] = good_have(k);
+	bad[0].generation.value = INT64_C(1) << 53;
+	bad[1].generation.value = -5;
+	bad[2].life_ms.value = INT64_MAX;
+	bad[3].deadline_ms.value = INT64_MAX;
+	bad[4].issued_ms.value += 60000;
+	bad[5].vouched_ms.value = INT64_MAX;
+	bad[6].token = lines;
+	bad[7].token = empty;
+	for (size_t i = 0; i < 8; i++)
+		CHECK_INT(keeper_take_over(k, &bad[i], &err), -ERR_DENIED);
+	CHECK_INT(keeper_generation(k), 0);
+	CHECK(!keeper_token(k));
+	good = good_have(k);
+	CHECK_INT(keeper_take_over(k, &good, &err), 0);
+	CHECK_INT(keeper_generation(k), 1800000000);
+	keeper_free(k);
+	stop();
+}
+
+CHECK_MAIN()
