@@ -34,7 +34,7 @@ static void enter(void)
 
 static const char *in_folder(const char *name)
 {
-	static char path[4][200];
+	static char path[4][320];
 	static unsigned next;
 	char *p = path[next++ % 4];
 

@@ -116,16 +116,16 @@ static void run_daemon(const struct daemon *d, const char *mint, const char *fro
 	static struct settings settings;
 	static struct sockets sockets;
 	struct supervisor s = { .settings = &settings, .sockets = &sockets, .environment = environment };
-	char *mint_args[] = { "fake", "mint", (char *)mint, (char *)d->file, NULL };
-	char *front_args[] = { "fake", "front", (char *)front, (char *)d->file, NULL };
+	const char *mint_args[] = { "fake", "mint", mint, d->file, NULL };
+	const char *front_args[] = { "fake", "front", front, d->file, NULL };
 	int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC), lock = open(d->folder, O_RDONLY | O_CLOEXEC);
 	int self = fcntl(exe, F_DUPFD_CLOEXEC, HIGH_FD); /* as child_open() does */
 
 	limits_default(&settings.limits);
 	settings.limits.stop_timeout_ms = 300;
-	s.mint = (struct child){ .name = "sftokend-mint", .program = self, .control = -1, .arguments = mint_args, .watchdog_ms = watchdog_ms };
+	s.mint = (struct child){ .name = "sftokend-mint", .program = self, .control = -1, .arguments = (char *const *)mint_args, .watchdog_ms = watchdog_ms };
 	s.front = (struct child){ .name = "sftokend-front", .program = self, .control = -1, .lock = -1, .dies_with_us = true,
-				  .arguments = front_args, .watchdog_ms = watchdog_ms };
+				  .arguments = (char *const *)front_args, .watchdog_ms = watchdog_ms };
 	if (child_lock(&s.mint, lock, NULL) < 0 || supervisor_init(&s, NULL) < 0)
 		_exit(98);
 	_exit(supervisor_run(&s));
