@@ -43,18 +43,24 @@ static bool model_before(const struct row *a, const struct row *b)
 	return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
 }
 
-static void shuffle(unsigned seed, int64_t from_ms, int64_t span_ms)
+/* Numerical Recipes' generator: the same order in every run. */
+static uint32_t next_number(uint32_t *state)
 {
-	srandom(seed);
-	for (unsigned step = 1; step <= STEPS; step++) {
-		struct row *r = &rows[random() % MANY];
+	*state = *state * 1664525U + 1013904223U;
+	return *state >> 8;
+}
 
-		if (random() % 4 == 0) {
+static void shuffle(uint32_t seed, int64_t from_ms, int64_t span_ms)
+{
+	for (unsigned step = 1; step <= STEPS; step++) {
+		struct row *r = &rows[next_number(&seed) % MANY];
+
+		if (next_number(&seed) % 4 == 0) {
 			timer_clear(r->timer);
 			r->order = 0;
 			continue;
 		}
-		r->at_ms = from_ms + random() % span_ms;
+		r->at_ms = from_ms + next_number(&seed) % span_ms;
 		r->order = step;
 		timer_set(r->timer, r->at_ms);
 	}
