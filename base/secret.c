@@ -136,7 +136,7 @@ static unsigned class_of(size_t size)
 	unsigned class = 0;
 
 	while ((size_t)SLOT_MIN << class < size)
-		class++;
+		class += 1;
 	return class;
 }
 
