@@ -18,6 +18,9 @@ import source
 TABLE = re.compile(r"^(\s*)(?!.*\)\s*\{$).*=\s*(?:\([^()]*\)\s*)?\{|^(\s*)(?:typedef )?enum\b.*\{|^(\s*)\[?.*\]\s*=\s*\{")
 
 
+STRUCT = re.compile(r"^\s*(?:static |const )*(?:struct|union)\b[^;=()]*\{\s*$")
+
+
 def macro_end(lines: list[str], at: int) -> int:
     while lines[at].endswith("\\") and at + 1 < len(lines):
         at += 1
@@ -25,13 +28,21 @@ def macro_end(lines: list[str], at: int) -> int:
 
 
 def table_end(code: list[str], at: int) -> int:
-    """The line on which the braces that open on this one are closed again."""
+    """The line on which the braces that open on this one (after its "=") are closed again."""
     depth = 0
     for number in range(at, len(code)):
-        depth += code[number].count("{") - code[number].count("}")
+        text = code[number].partition("=")[2] if number == at and "=" in code[number] else code[number]
+        depth += text.count("{") - text.count("}")
         if depth <= 0:
             return number
     return len(code) - 1
+
+
+def struct_table_end(code: list[str], at: int) -> int:
+    """The same for a table whose struct is declared with it; at - 1 when it is a struct alone."""
+    indent = code[at][: len(code[at]) - len(code[at].lstrip())]
+    closes = next((n for n in range(at + 1, len(code)) if code[n].startswith(indent + "}")), at)
+    return table_end(code, closes) if re.search(r"=\s*\{", code[closes]) else at - 1
 
 
 def tables(text: str) -> list[tuple[int, int]]:
@@ -42,6 +53,8 @@ def tables(text: str) -> list[tuple[int, int]]:
         end = at - 1
         if code[at].lstrip().startswith("#"):
             end = macro_end(lines, at)
+        elif STRUCT.match(code[at]):
+            end = struct_table_end(code, at)
         elif TABLE.match(code[at]):
             end = table_end(code, at)
         if end >= at:
@@ -85,8 +98,10 @@ def check(top: Path) -> list[str]:
 def fix(names: list[str]) -> None:
     top = Path(__file__).resolve().parents[2]
     for path in [top / n for n in names] or source.c_files(top):
-        text = formatted(top, path)
-        if text != path.read_text():
+        have, text = path.read_text(), formatted(top, path)
+        if have.split() != text.split() and "".join(have.split()) != "".join(text.split()):
+            sys.exit(f"{path}: clang-format would change more than the layout")
+        if text != have:
             path.write_text(text)
             print(path.relative_to(top))
 
