@@ -287,7 +287,7 @@ int loop_run(struct loop *l, struct err *err)
 
 		/* The time is read by the first who asks after the wait. */
 		l->now_ms = -1;
-		rc = event_base_loop(l->base, l->soon ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+		rc = event_base_loop(l->base, EVLOOP_ONCE | (l->soon ? EVLOOP_NONBLOCK : 0));
 		if (rc < 0)
 			return err_set(err, ERR_INTERNAL, "the event loop failed");
 		if (l->soon && !l->stop)
