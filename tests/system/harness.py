@@ -81,7 +81,10 @@ class Daemon:
         self.notified: list[str] = []
         self.credentials.mkdir(parents=True)
         if salesforce is not None:
-            self.write_settings(f"[Network]\nCaFile={salesforce.ca}\n")
+            # a copy: the stand-in's directory is closed to other users
+            shutil.copyfile(salesforce.ca, self.directory / "ca.pem")
+            (self.directory / "ca.pem").chmod(0o644)
+            self.write_settings(f"[Network]\nCaFile={self.directory}/ca.pem\n")
 
     # -- configuration ---------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import inject
 from tap import Skip
 
 HERE = Path(__file__).resolve().parent
@@ -56,49 +58,32 @@ def limits(pid: int) -> str:
     return Path(f"/proc/{pid}/limits").read_text()
 
 
-def socket_paths(pid: int) -> list[str]:
-    """The names of the listening UNIX sockets that a process holds."""
+def listening(pid: int) -> list[str]:
+    """The inodes of the listening UNIX sockets that a process holds. (Their names are those before the renaming.)"""
     own = {v[8:-1] for v in descriptors(pid).values() if v.startswith("socket:[")}
     names = []
     for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]:
         parts = line.split()
         # flags 00010000: __SO_ACCEPTCON
         if len(parts) > 7 and parts[6] in own and int(parts[3], 16) & 0x10000:
-            names.append(parts[7])
+            names.append(parts[6])
     return names
 
 
-def find_in_memory(pid: int, wanted: list[str]) -> dict[str, list[str]]:
-    """Reads all memory of a process that can be read, secret pages too, and says in which maps each needle stands.
-
-    Memory of memfd_secret cannot be read through /proc/PID/mem by anybody: what stands there is not found, which the caller must know.
-    """
-    needles = [w.encode("latin-1") for w in wanted]
-    found: dict[str, list[str]] = {w: [] for w in wanted}
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            parts = line.split(maxsplit=5)
-            if not parts[1].startswith("r") or parts[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]"):
-                continue
-            start, end = (int(x, 16) for x in parts[0].split("-"))
-            tail = b""
-            while start < end:
-                try:
-                    data = os.pread(memory.fileno(), min(1 << 22, end - start), start)
-                except OSError:
-                    break
-                if not data:
-                    break
-                start += len(data)
-                window = tail + data
-                for text, needle in zip(wanted, needles):
-                    if needle in window:
-                        found[text].append(line)
-                tail = window[-4096:]
-    return found
+def find_in_memory(pid: int, wanted: list[str]) -> dict[str, Any]:
+    """Which of the words stand anywhere in the memory of a process ("found"), and how much of it was read and how."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dump"
+        count = inject.dump(pid, str(path))
+        data = path.read_bytes()
+    return {"found": [w for w in wanted if w.encode("latin-1") in data], "bytes": count}
 
 
-TASKS = {f.__name__: f for f in (descriptors, environment, limits, socket_paths, find_in_memory)}
+def inject_call(pid: int, call: str, arguments: list[int]) -> int:
+    return inject.inject(pid, call, *arguments)
+
+
+TASKS = {f.__name__: f for f in (descriptors, environment, limits, listening, find_in_memory, inject_call)}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](*json.loads(sys.argv[2]))))
