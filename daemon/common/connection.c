@@ -18,7 +18,7 @@
 
 enum {
 	CALLS_A_TURN = 16, /* of one connection that sends many at once */
-	LOOK_MS = 500,     /* how often to look at a peer whose socket is not listened to (an end is noticed within 1 s) */
+	LOOK_MS = 500,     /* how often to look at a peer whose socket is out of the loop */
 };
 
 /* What a connection waits for, and for how long. */
@@ -71,13 +71,14 @@ static int64_t timeout_length(unsigned queue, void *arg)
 {
 	const struct connection_limits *limits = ((const struct group *)arg)->limits;
 
-	switch ((enum queue)queue) {
-	case QUEUE_IDLE: return limits->idle_timeout_ms;
-	case QUEUE_READING: return limits->request_timeout_ms;
-	case QUEUE_STALLED: return limits->stalled_ms;
-	case QUEUE_LOOK: return LOOK_MS;
-	default: return 0;
-	}
+	const int64_t lengths[TIMEOUT_QUEUES] = {
+		[QUEUE_IDLE] = limits->idle_timeout_ms,
+		[QUEUE_READING] = limits->request_timeout_ms,
+		[QUEUE_STALLED] = limits->stalled_ms,
+		[QUEUE_LOOK] = LOOK_MS,
+	};
+
+	return lengths[queue];
 }
 
 static void group_unuse(struct group *g)
@@ -106,12 +107,14 @@ static void on_timeouts_run(bool begins, void *arg)
 
 /* The group of these, made on first use; one user more. */
 static struct group *group_use(struct loop *l, const struct connection_limits *limits,
-			       const struct connection_handlers *handlers, void *arg, struct err *err)
+			       const struct connection_handlers *handlers, void *arg,
+			       struct err *err)
 {
 	struct group *g;
 
 	for (g = groups; g; g = g->next) {
-		if (g->loop == l && g->limits == limits && g->handlers == handlers && g->arg == arg) {
+		if (g->loop == l && g->limits == limits && g->handlers == handlers &&
+		    g->arg == arg) {
 			g->users++;
 			return g;
 		}
@@ -121,8 +124,10 @@ static struct group *group_use(struct loop *l, const struct connection_limits *l
 		err_oom(err);
 		return NULL;
 	}
-	*g = (struct group){ .next = groups, .loop = l, .limits = limits, .handlers = handlers, .arg = arg, .users = 1 };
-	g->timeouts = (struct timeouts){ .length = timeout_length, .expired = on_expired, .run = on_timeouts_run, .arg = g };
+	*g = (struct group){ groups, l, limits, handlers, arg, .users = 1 };
+	g->timeouts = (struct timeouts){
+		.length = timeout_length, .expired = on_expired, .run = on_timeouts_run, .arg = g
+	};
 	if (timeouts_init(&g->timeouts, l, err) < 0) {
 		free(g);
 		return NULL;
@@ -164,11 +169,6 @@ static int keep(struct buf **b, size_t max, const char *bytes, size_t size)
 	}
 	buf_add(*b, bytes, size);
 	return buf_failed(*b) ? -1 : 0;
-}
-
-static size_t kept_input(const struct connection *c)
-{
-	return c->in ? c->in->len : 0;
 }
 
 static void connection_free(struct connection *c)
@@ -241,7 +241,8 @@ static void set_mask(struct connection *c, short mask)
 	c->mask = (unsigned char)mask;
 	if (!mask)
 		return;
-	event_assign(&c->event, loop_base(c->group->loop), event_get_fd(&c->event), (short)(mask | EV_PERSIST), on_event, c);
+	event_assign(&c->event, loop_base(c->group->loop), event_get_fd(&c->event),
+		     (short)(mask | EV_PERSIST), on_event, c);
 	if (event_add(&c->event, NULL) < 0) {
 		c->mask = 0;
 		break_off(c);
@@ -260,7 +261,7 @@ static void settle(struct connection *c)
 	} else if (c->in_call) {
 		enqueue(c, c->quiet ? QUEUE_LOOK : QUEUE_NONE);
 		set_mask(c, c->quiet ? 0 : EV_READ);
-	} else if (kept_input(c) > c->scanned) {
+	} else if (c->in && c->in->len > c->scanned) {
 		enqueue(c, QUEUE_SOON);
 		set_mask(c, 0);
 	} else {
@@ -298,7 +299,8 @@ static void keep_output(struct connection *c, const struct iovec *pieces, size_t
 
 		sent -= skip;
 		/* Room for a reply of a watch and the error that ends it. */
-		if (skip < pieces[i].iov_len && keep(&c->out, 2 * VARLINK_MESSAGE_MAX, rest, pieces[i].iov_len - skip) < 0) {
+		if (skip < pieces[i].iov_len &&
+		    keep(&c->out, 2 * VARLINK_MESSAGE_MAX, rest, pieces[i].iov_len - skip) < 0) {
 			break_off(c);
 			return;
 		}
@@ -329,7 +331,7 @@ static void call_done(struct connection *c, bool more)
 		cleanup_free(&c->message);
 }
 
-static void send_or_keep(struct connection *c, struct iovec *pieces, size_t n, size_t size, bool more)
+static void transmit(struct connection *c, struct iovec *pieces, size_t n, size_t size, bool more)
 {
 	ssize_t sent = 0;
 
@@ -373,21 +375,21 @@ void connection_reply(struct connection *c, bool more)
 			break_off(c);
 		}
 	} else {
-		send_or_keep(c, &piece, 1, out->len, more);
+		transmit(c, &piece, 1, out->len, more);
 	}
 	g->scratch_of = NULL;
 	buf_clear(&g->scratch);
 }
 
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size, const char *tail, size_t tail_size,
-			   bool more)
+void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
+			   const char *tail, size_t tail_size, bool more)
 {
 	struct iovec pieces[2] = {
 		{ .iov_base = (void *)prefix, .iov_len = prefix_size },
 		{ .iov_base = (void *)tail, .iov_len = tail_size },
 	};
 
-	send_or_keep(c, pieces, 2, prefix_size + tail_size, more);
+	transmit(c, pieces, 2, prefix_size + tail_size, more);
 }
 
 static void flush(struct connection *c)
@@ -497,7 +499,8 @@ static void take_input(struct connection *c, const char *bytes, size_t size)
 
 static void receive(struct connection *c)
 {
-	ssize_t n = peer_recv(event_get_fd(&c->event), input, sizeof input - kept_input(c), c->peer.uid);
+	ssize_t n = peer_recv(event_get_fd(&c->event), input,
+			      sizeof input - (c->in ? c->in->len : 0), c->peer.uid);
 
 	if (n == PEER_RECV_NOTHING)
 		return;
@@ -530,9 +533,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 
 static void on_expired(struct timeout_entry *e, void *arg)
 {
-	static const char *const limit[TIMEOUT_QUEUES] = {
-		[QUEUE_IDLE] = "idle_timeout", [QUEUE_READING] = "request_timeout", [QUEUE_STALLED] = "reply_stalled",
-	};
+	/* of QUEUE_IDLE, QUEUE_READING, QUEUE_STALLED; the others are not limits */
+	static const char *const limit[QUEUE_NONE] = { "idle_timeout", "request_timeout",
+						       "reply_stalled" };
 	struct connection *c = (void *)((char *)e - offsetof(struct connection, timeout));
 
 	(void)arg;
@@ -551,8 +554,10 @@ static void on_expired(struct timeout_entry *e, void *arg)
 	leave(c);
 }
 
-struct connection *connection_open(struct loop *l, int sock, struct peer *peer, const struct connection_limits *limits,
-				   const struct connection_handlers *handlers, void *arg, void *data, struct err *err)
+struct connection *connection_open(struct loop *l, int sock, struct peer *peer,
+				   const struct connection_limits *limits,
+				   const struct connection_handlers *handlers, void *arg,
+				   void *data, struct err *err)
 {
 	struct group *g = group_use(l, limits, handlers, arg, err);
 	struct connection *c = g ? calloc(1, sizeof *c) : NULL;
@@ -565,7 +570,9 @@ struct connection *connection_open(struct loop *l, int sock, struct peer *peer, 
 		err_oom(err);
 		return NULL;
 	}
-	*c = (struct connection){ .group = g, .timeout = { .queue = QUEUE_NONE }, .data = data, .peer = *peer };
+	*c = (struct connection){
+		.group = g, .timeout = { .queue = QUEUE_NONE }, .data = data, .peer = *peer
+	};
 	*peer = (struct peer){ .uid = PEER_OVERFLOW_UID, .gid = PEER_OVERFLOW_UID };
 	event_assign(&c->event, loop_base(l), sock, EV_READ | EV_PERSIST, on_event, c);
 	enqueue(c, QUEUE_IDLE);

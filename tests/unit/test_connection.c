@@ -136,10 +136,20 @@ static void check_refused(const char *request, size_t size, const char *limit)
 TEST(what_breaks_rule_3_closes_the_connection)
 {
 	static const char *const malformed[] = {
-		"", "x", "[]", "{", "{\"method\":\"x.Echo\"", "{\"method\":\"x.Echo\"}}", "{\"method\":\"x.Echo\",\"method\":\"x.Echo\"}",
-		"{\"method\":\"x.Echo\",\"upgrade\":true}", "{\"method\":\"x.Echo\",\"more\":true,\"oneway\":true}",
-		"{\"method\":\"x.Echo\",\"unknown\":1}", "{\"method\":\"x.Echo\",\"parameters\":{\"a\":\"\\u0000\"}}",
-		"{\"method\":\"x.Echo\",\"parameters\":{\"a\":\"\xc0\x80\"}}", "{\"method\":\"x.Echo\",\"parameters\":{\"a\":NaN}}", "{}",
+		"",
+		"x",
+		"[]",
+		"{",
+		"{\"method\":\"x.Echo\"",
+		"{\"method\":\"x.Echo\"}}",
+		"{\"method\":\"x.Echo\",\"method\":\"x.Echo\"}",
+		"{\"method\":\"x.Echo\",\"upgrade\":true}",
+		"{\"method\":\"x.Echo\",\"more\":true,\"oneway\":true}",
+		"{\"method\":\"x.Echo\",\"unknown\":1}",
+		"{\"method\":\"x.Echo\",\"parameters\":{\"a\":\"\\u0000\"}}",
+		"{\"method\":\"x.Echo\",\"parameters\":{\"a\":\"\xc0\x80\"}}",
+		"{\"method\":\"x.Echo\",\"parameters\":{\"a\":NaN}}",
+		"{}",
 	};
 
 	for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; i++) {
@@ -191,7 +201,8 @@ TEST(the_owner_may_close_within_a_call)
 
 /* --- timeouts --- */
 
-static void check_timeout(struct connection_limits times, const char *request, size_t size, const char *limit)
+static void check_timeout(struct connection_limits times, const char *request, size_t size,
+			  const char *limit)
 {
 	struct fixture f = { .times = times };
 	int64_t began = clock_now_ms();
@@ -206,19 +217,23 @@ static void check_timeout(struct connection_limits times, const char *request, s
 
 TEST(an_incomplete_request_ends_after_its_timeout)
 {
-	check_timeout((struct connection_limits){ 40, 60000, 60000 }, "{\"meth", 6, "request_timeout");
+	check_timeout((struct connection_limits){ 40, 60000, 60000 }, "{\"meth", 6,
+		      "request_timeout");
 }
 
 TEST(an_idle_connection_ends_after_its_timeout)
 {
-	check_timeout((struct connection_limits){ 60000, 40, 60000 }, RAW_CALL, sizeof RAW_CALL, "idle_timeout");
+	check_timeout((struct connection_limits){ 60000, 40, 60000 }, RAW_CALL, sizeof RAW_CALL,
+		      "idle_timeout");
 }
 
 TEST(a_reply_that_nobody_reads_ends_the_connection)
 {
-	static const char many[] = BIG_CALL "\0" BIG_CALL "\0" BIG_CALL "\0" BIG_CALL "\0" BIG_CALL "\0" BIG_CALL "\0" BIG_CALL;
+	static const char many[] = BIG_CALL "\0" BIG_CALL "\0" BIG_CALL "\0" BIG_CALL "\0" BIG_CALL
+					    "\0" BIG_CALL "\0" BIG_CALL;
 
-	check_timeout((struct connection_limits){ 60000, 60000, 40 }, many, sizeof many, "reply_stalled");
+	check_timeout((struct connection_limits){ 60000, 60000, 40 }, many, sizeof many,
+		      "reply_stalled");
 }
 
 /* The rest of a request lies in the buffer while a call runs: that time is not the caller's. */
@@ -277,7 +292,8 @@ static int64_t cpu_ms(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
+	       (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
 }
 
 static bool a_while_has_passed(const struct fixture *f)
@@ -297,7 +313,8 @@ TEST(a_caller_that_ends_its_sending_side_gets_its_replies)
 	shutdown(f.peer, SHUT_WR);
 	cpu = cpu_ms();
 	fixture_run(&f, a_while_has_passed);
-	CHECK(cpu_ms() - cpu < 200); /* half of the time that passed: a loop that spins takes all of it */
+	CHECK(cpu_ms() - cpu <
+	      200); /* half of the time that passed: a loop that spins takes all of it */
 	CHECK_INT(f.closed, 0);
 	answer_late(&f);
 	expect(&f, LATE_REPLY);
@@ -387,7 +404,8 @@ TEST(a_watcher_that_does_not_read_is_written_the_newest_when_it_does)
 	}
 	CHECK(busy(&f));
 	CHECK_INT(f.drained, 0);
-	got = fixture_read(&f, bytes, sizeof bytes < sent * 60000UL ? sizeof bytes : sent * 60000UL);
+	got = fixture_read(&f, bytes,
+			   sizeof bytes < sent * 60000UL ? sizeof bytes : sent * 60000UL);
 	CHECK_INT(got, sent * 60000UL);
 	CHECK(fixture_run(&f, after_drain));
 	CHECK_INT(f.drained, 1);
@@ -401,7 +419,10 @@ static void send_descriptor(int sock, int fd, const char *text, size_t size)
 {
 	char room[CMSG_SPACE(sizeof fd)] __attribute__((aligned(8))) = { 0 };
 	struct iovec piece = { (char *)text, size };
-	struct msghdr m = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+	struct msghdr m = { .msg_iov = &piece,
+			    .msg_iovlen = 1,
+			    .msg_control = room,
+			    .msg_controllen = sizeof room };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -440,7 +461,9 @@ TEST(a_message_of_another_user_closes_the_connection)
 	if (pid == 0) {
 		if (setresuid(1234, 1234, 1234) < 0)
 			_exit(1);
-		_exit(send(f.peer, ECHO_CALL, sizeof ECHO_CALL, 0) == (ssize_t)sizeof ECHO_CALL ? 0 : 2);
+		_exit(send(f.peer, ECHO_CALL, sizeof ECHO_CALL, 0) == (ssize_t)sizeof ECHO_CALL
+			      ? 0
+			      : 2);
 	}
 	CHECK_INT(waitpid(pid, &status, 0), pid);
 	CHECK_INT(status, 0);
