@@ -306,6 +306,49 @@ TEST(a_watch_is_called_while_there_is_something_and_may_free_itself)
 	loop_free(loop);
 }
 
+/* Never reads what it is told of; the timer that it sets is due at once and must end the loop all the same. */
+struct busy {
+	struct timer *timer;
+	unsigned calls;
+};
+
+static void on_busy(void *arg)
+{
+	struct busy *b = arg;
+
+	if (b->calls++ == 0)
+		timer_set(b->timer, loop_now_ms(loop));
+	if (b->calls == STEPS)
+		loop_stop(loop);
+}
+
+static void on_end(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+TEST(a_timer_set_to_now_fires_although_something_stays_readable)
+{
+	struct busy b = { 0 };
+	struct watch *watch;
+	int pipes[2];
+
+	start();
+	REQUIRE(pipe(pipes) == 0);
+	b.timer = timer_new(loop, on_end, NULL);
+	watch = watch_new(loop, pipes[0], on_busy, &b);
+	REQUIRE(b.timer && watch);
+	CHECK_INT(write(pipes[1], "x", 1), 1);
+	loop_run(loop, NULL);
+	CHECK(b.calls < 5);
+	watch_free(watch);
+	timer_free(b.timer);
+	close(pipes[0]);
+	close(pipes[1]);
+	loop_free(loop);
+}
+
 /* --- packets --- */
 
 TEST(a_packet_keeps_its_bounds_and_its_descriptor)
