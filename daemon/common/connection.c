@@ -533,7 +533,6 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 
 static void on_expired(struct timeout_entry *e, void *arg)
 {
-	/* of QUEUE_IDLE, QUEUE_READING, QUEUE_STALLED; the others are not limits */
 	static const char *const limit[QUEUE_NONE] = { "idle_timeout", "request_timeout",
 						       "reply_stalled" };
 	struct connection *c = (void *)((char *)e - offsetof(struct connection, timeout));

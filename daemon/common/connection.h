@@ -43,8 +43,10 @@ struct connection_handlers {
 };
 
 /* Takes over sock and *peer. limits and handlers must outlive it. data: the owner's, see connection_data(). */
-struct connection *connection_open(struct loop *l, int sock, struct peer *peer, const struct connection_limits *limits,
-				   const struct connection_handlers *handlers, void *arg, void *data, struct err *err);
+struct connection *connection_open(struct loop *l, int sock, struct peer *peer,
+				   const struct connection_limits *limits,
+				   const struct connection_handlers *handlers, void *arg,
+				   void *data, struct err *err);
 void connection_close(struct connection *c); /* closed() is called; safe from within handlers */
 
 const struct peer *connection_peer(const struct connection *c);
@@ -55,7 +57,8 @@ struct buf *connection_out(struct connection *c);
 /* Sends what is in the output buffer. more: another reply of this call follows (the call goes on). Without more the call is done. */
 void connection_reply(struct connection *c, bool more);
 /* Sends prefix and tail as one message without copying them (a token's ready-made reply and its changing end). The call is done, or goes on with more. */
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size, const char *tail, size_t tail_size, bool more);
+void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
+			   const char *tail, size_t tail_size, bool more);
 /* True while bytes of an earlier reply are unsent: a watch must wait for drained(). */
 bool connection_busy(const struct connection *c);
 /* True while a call is being answered. */

@@ -186,7 +186,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		control_free(c);
 }
 
-struct control *control_open(struct loop *l, int fd, const struct control_handlers *handlers, struct err *err)
+struct control *control_open(struct loop *l, int fd, const struct control_handlers *handlers,
+			     struct err *err)
 {
 	struct control *c = calloc(1, sizeof *c);
 

@@ -22,7 +22,8 @@ struct control_handlers {
 };
 
 /* Takes over fd. NULL and err on failure. */
-struct control *control_open(struct loop *l, int fd, const struct control_handlers *handlers, struct err *err);
+struct control *control_open(struct loop *l, int fd, const struct control_handlers *handlers,
+			     struct err *err);
 void control_close(struct control *c); /* takes NULL */
 
 /* Sends, or keeps it until the socket takes it (bounded: the newest Ready and up to 64 others; more are dropped and counted). */

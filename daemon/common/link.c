@@ -18,11 +18,11 @@ struct link_end {
 	struct event *readable, *writable;
 	struct timer *broken; /* says closed() outside of link_send() */
 	struct loop *loop;
-	bool greeted;          /* the other end's Hello has come */
-	bool other_build;      /* and it was of another build */
-	bool done;             /* closed() was called or is about to be */
-	unsigned busy;         /* depth of handlers */
-	bool closed;           /* by its owner, from within a handler */
+	bool greeted;     /* the other end's Hello has come */
+	bool other_build; /* and it was of another build */
+	bool done;        /* closed() was called or is about to be */
+	unsigned busy;    /* depth of handlers */
+	bool closed;      /* by its owner, from within a handler */
 };
 
 static void link_free(struct link_end *e)
@@ -169,7 +169,8 @@ int link_send(struct link_end *e, const struct link_message *m)
 	return rc;
 }
 
-struct link_end *link_open(struct loop *l, int fd, const char *build, const struct link_handlers *handlers, struct err *err)
+struct link_end *link_open(struct loop *l, int fd, const char *build,
+			   const struct link_handlers *handlers, struct err *err)
 {
 	struct link_end *e = calloc(1, sizeof *e);
 	struct link_message hello = { .type = LINK_HELLO, .hello = { .build = build } };
@@ -183,7 +184,8 @@ struct link_end *link_open(struct loop *l, int fd, const char *build, const stru
 	e->broken = timer_new(l, on_broken, e);
 	e->readable = event_new(loop_base(l), fd, EV_READ | EV_PERSIST, on_readable, e);
 	e->writable = event_new(loop_base(l), fd, EV_WRITE, on_writable, e);
-	if (!e->build || !e->broken || !e->readable || !e->writable || event_add(e->readable, NULL) < 0) {
+	if (!e->build || !e->broken || !e->readable || !e->writable ||
+	    event_add(e->readable, NULL) < 0) {
 		link_free(e);
 		err_set(err, ERR_INTERNAL, "cannot set up the link between mint and front");
 		return NULL;

@@ -12,14 +12,17 @@
 struct link_end;
 
 struct link_handlers {
-	void (*message)(const struct link_message *m, void *arg); /* texts valid during the call; they are erased after it */
-	void (*writable)(void *arg);  /* there is room after a send that did not fit */
-	void (*closed)(void *arg);    /* the other end is gone or broke the protocol; link_close() is the callee's */
+	void (*message)(const struct link_message *m,
+			void *arg);  /* texts valid during the call; they are erased after it */
+	void (*writable)(void *arg); /* there is room after a send that did not fit */
+	void (*closed)(
+		void *arg); /* the other end is gone or broke the protocol; link_close() is the callee's */
 	void *arg;
 };
 
 /* Takes over fd; sends Hello with build at once. A Hello of another build ends in closed(). Hello itself is not passed to message(). */
-struct link_end *link_open(struct loop *l, int fd, const char *build, const struct link_handlers *handlers, struct err *err);
+struct link_end *link_open(struct loop *l, int fd, const char *build,
+			   const struct link_handlers *handlers, struct err *err);
 void link_close(struct link_end *e); /* takes NULL; allowed from within a handler */
 
 /* In closed(): whether it ended because the other end is of another build (then the callee has to exit, so that the parent starts both anew). */

@@ -113,7 +113,8 @@ struct listener *listener_open(struct loop *loop, int fd, const char *name, cons
 	}
 	/* Accepted sockets inherit it (unix(7)): every message then comes with the uid of who sent it. */
 	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) {
-		err_errno(err, ERR_INTERNAL, errno, "cannot ask for credentials on the socket %s", path);
+		err_errno(err, ERR_INTERNAL, errno, "cannot ask for credentials on the socket %s",
+			  path);
 		listener_free(l);
 		return NULL;
 	}

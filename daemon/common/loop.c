@@ -35,13 +35,14 @@ struct loop {
 	struct event *timer_event, *clock_event;
 	int timer_fd, clock_fd;
 	struct timer **heap;
-	size_t n, room; /* room is at least the number of all timers, so that timer_set() cannot fail */
+	size_t n,
+		room; /* room is at least the number of all timers, so that timer_set() cannot fail */
 	size_t timers;
 	uint64_t order;
 	struct timer_list due;
 	int64_t armed_ms; /* what timer_fd is set to; INT64_MAX: not */
 	int64_t now_ms;   /* of this turn; -1: not read yet */
-	bool soon;        /* a timer was set into the past: run it after this turn without a timerfd */
+	bool soon; /* a timer was set into the past: run it after this turn without a timerfd */
 	bool stop;
 	void (*clock_set)(void *arg);
 	void *clock_arg;
@@ -233,7 +234,8 @@ static struct event_base *new_base(void)
 	return base;
 }
 
-static int add_readable(struct loop *l, int fd, event_callback_fn call, void *arg, struct event **event)
+static int add_readable(struct loop *l, int fd, event_callback_fn call, void *arg,
+			struct event **event)
 {
 	*event = event_new(l->base, fd, EV_READ | EV_PERSIST, call, arg);
 	return *event && event_add(*event, NULL) == 0 ? 0 : -1;
@@ -321,7 +323,8 @@ static int arm_clock(struct loop *l)
 {
 	struct itimerspec never = { .it_value = { .tv_sec = (time_t)1 << 40 } };
 
-	return timerfd_settime(l->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+	return timerfd_settime(l->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+			       NULL);
 }
 
 static void on_clock_fd(evutil_socket_t fd, short what, void *arg)

@@ -80,7 +80,10 @@ int packet_recv(int sock, char *buffer, size_t size, int *fd, struct err *err)
 	struct iovec piece = { .iov_base = buffer, .iov_len = size };
 	union control_room room = { 0 };
 	struct msghdr message = {
-		.msg_iov = &piece, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes,
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = room.bytes,
+		.msg_controllen = sizeof room.bytes,
 	};
 	bool extra = false;
 	ssize_t n;
@@ -98,7 +101,8 @@ int packet_recv(int sock, char *buffer, size_t size, int *fd, struct err *err)
 	*fd = take_descriptor(&message, &extra);
 	if (extra || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n > PACKET_MAX) {
 		cleanup_close(fd);
-		return err_set(err, ERR_PROTOCOL, "a packet was too long or held more than one descriptor");
+		return err_set(err, ERR_PROTOCOL,
+			       "a packet was too long or held more than one descriptor");
 	}
 	return (int)n;
 }

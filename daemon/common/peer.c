@@ -81,7 +81,8 @@ static bool uid_agrees(struct msghdr *message, uid_t uid)
 	struct ucred who;
 
 	for (struct cmsghdr *m = CMSG_FIRSTHDR(message); m; m = CMSG_NXTHDR(message, m)) {
-		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_CREDENTIALS || m->cmsg_len < CMSG_LEN(sizeof who))
+		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_CREDENTIALS ||
+		    m->cmsg_len < CMSG_LEN(sizeof who))
 			continue;
 		memcpy(&who, CMSG_DATA(m), sizeof who);
 		return who.uid == uid;
@@ -98,7 +99,10 @@ ssize_t peer_recv(int sock, char *bytes, size_t size, uid_t uid)
 	} room;
 	struct iovec piece = { .iov_base = bytes, .iov_len = size };
 	struct msghdr message = {
-		.msg_iov = &piece, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof room.bytes,
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = room.bytes,
+		.msg_controllen = sizeof room.bytes,
 	};
 	ssize_t n = recvmsg(sock, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 

@@ -14,29 +14,83 @@
 /* What the front needs after start, and why. Everything else kills it. */
 static const int front_calls[] = {
 	/* callers, the link, the control channel */
-	SCMP_SYS(accept4), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev),
-	SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(accept4),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(close),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 	/* the event loop and its timers */
-	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(timerfd_create),
-	SCMP_SYS(timerfd_settime), SCMP_SYS(clock_gettime), SCMP_SYS(restart_syscall),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(timerfd_create),
+	SCMP_SYS(timerfd_settime),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(restart_syscall),
 	/* memory: malloc, and the locked arena when it grows */
-	SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mprotect),
-	SCMP_SYS(mlock), SCMP_SYS(mlock2), SCMP_SYS(munlock), SCMP_SYS(memfd_secret), SCMP_SYS(ftruncate),
-	SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(sysinfo),
+	SCMP_SYS(brk),
+	SCMP_SYS(mmap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mprotect),
+	SCMP_SYS(mlock),
+	SCMP_SYS(mlock2),
+	SCMP_SYS(munlock),
+	SCMP_SYS(memfd_secret),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(futex),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(sysinfo),
 	/* itself */
-	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(exit),
-	SCMP_SYS(exit_group), SCMP_SYS(fcntl),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(fcntl),
 };
 
 #if defined(__SANITIZE_ADDRESS__)
 /* AddressSanitizer: reports read /proc/self, and the leak check at exit looks at the process from a clone. */
 static const int sanitizer_calls[] = {
-	SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigaction), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(readlink), SCMP_SYS(openat), SCMP_SYS(newfstatat), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(pread64),
-	SCMP_SYS(getdents64), SCMP_SYS(clone), SCMP_SYS(ptrace), SCMP_SYS(wait4), SCMP_SYS(prctl), SCMP_SYS(arch_prctl),
-	SCMP_SYS(getppid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(prlimit64),
-	SCMP_SYS(process_vm_readv), SCMP_SYS(set_robust_list), SCMP_SYS(uname), SCMP_SYS(ioctl), SCMP_SYS(pipe2),
-	SCMP_SYS(tgkill), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(readlink),
+	SCMP_SYS(openat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(lseek),
+	SCMP_SYS(pread64),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(clone),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(wait4),
+	SCMP_SYS(prctl),
+	SCMP_SYS(arch_prctl),
+	SCMP_SYS(getppid),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(prlimit64),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(uname),
+	SCMP_SYS(ioctl),
+	SCMP_SYS(pipe2),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(clock_nanosleep),
 };
 #endif
 
@@ -46,7 +100,8 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t n, struct err 
 		int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
 
 		if (rc < 0)
-			return err_errno(err, ERR_INTERNAL, -rc, "cannot allow system call %d", calls[i]);
+			return err_errno(err, ERR_INTERNAL, -rc, "cannot allow system call %d",
+					 calls[i]);
 	}
 	return 0;
 }
@@ -68,7 +123,8 @@ int sandbox_enter_front(struct err *err)
 	if (rc < 0)
 		return rc;
 #if defined(__SANITIZE_ADDRESS__)
-	rc = allow(filter, sanitizer_calls, sizeof sanitizer_calls / sizeof sanitizer_calls[0], err);
+	rc = allow(filter, sanitizer_calls, sizeof sanitizer_calls / sizeof sanitizer_calls[0],
+		   err);
 	if (rc < 0)
 		return rc;
 #endif
@@ -121,5 +177,6 @@ long sandbox_raise_descriptors(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		getrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 1 << 30 ? 1 << 30 : (long)limit.rlim_cur;
+	return limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 1 << 30 ? 1 << 30
+									   : (long)limit.rlim_cur;
 }

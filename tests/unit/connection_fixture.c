@@ -84,7 +84,11 @@ static void on_limit(struct connection *c, const char *which, void *arg)
 }
 
 static const struct connection_handlers handlers = {
-	.call = on_call, .raw_call = on_raw, .drained = on_drained, .closed = on_closed, .limit = on_limit,
+	.call = on_call,
+	.raw_call = on_raw,
+	.drained = on_drained,
+	.closed = on_closed,
+	.limit = on_limit,
 };
 
 static void on_tick(void *arg)
@@ -106,7 +110,8 @@ void fixture_open(struct fixture *f)
 		f->times = (struct connection_limits){ MINUTE_MS, MINUTE_MS, MINUTE_MS };
 	f->loop = loop_new(NULL);
 	f->tick = timer_new(f->loop, on_tick, f);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 || setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ||
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 ||
+	    setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ||
 	    peer_read(ends[0], &peer, NULL) < 0)
 		abort();
 	f->peer = ends[1];

@@ -16,8 +16,8 @@ struct fixture {
 	struct connection *c; /* NULL once closed() was called */
 	int peer;             /* the caller's end, blocking */
 	unsigned calls, raw_calls, closed, drained, limits;
-	const char *limit;    /* the last that was counted */
-	char method[64];      /* of the last call */
+	const char *limit; /* the last that was counted */
+	char method[64];   /* of the last call */
 	struct connection_limits times;
 	/* what the test waits for; see fixture_run() */
 	bool (*done)(const struct fixture *f);

@@ -121,9 +121,14 @@ static struct link_message publish(const char *token)
 	m.publish.origin = "o";
 	m.publish.token = token;
 	m.publish.instance_url = "https://i";
-	m.publish.generation = m.publish.life_ms = m.publish.issued_ms = (struct opt_int){ 1, true };
-	m.publish.deadline_ms = m.publish.refresh_after_ms = m.publish.vouched_ms = (struct opt_int){ 2, true };
-	m.publish.issued_wall = m.publish.expires_wall = m.publish.refresh_after_wall = (struct opt_int){ 3, true };
+	m.publish.generation = m.publish.life_ms = m.publish.issued_ms = (struct opt_int){ 1,
+											   true };
+	m.publish.deadline_ms = m.publish.refresh_after_ms = m.publish
+								     .vouched_ms = (struct opt_int){
+		2, true
+	};
+	m.publish.issued_wall = m.publish.expires_wall = m.publish.refresh_after_wall =
+		(struct opt_int){ 3, true };
 	m.publish.unchanged = m.publish.reported = (struct opt_bool){ false, true };
 	return m;
 }
@@ -262,7 +267,8 @@ static void on_gone(void *arg)
 	child.gone++;
 }
 
-static const struct control_handlers control_handlers = { .message = on_control, .parent_gone = on_gone };
+static const struct control_handlers control_handlers = { .message = on_control,
+							  .parent_gone = on_gone };
 
 static void open_child(void)
 {
@@ -381,7 +387,8 @@ static bool all_heard(void)
 
 static void say_ready(const char *status)
 {
-	const struct control_message m = { .type = CONTROL_READY, .ready = { { true, true }, status } };
+	const struct control_message m = { .type = CONTROL_READY,
+					   .ready = { { true, true }, status } };
 
 	control_send(child.control, &m);
 }
@@ -390,7 +397,8 @@ static void say_ready(const char *status)
 TEST(what_the_parent_does_not_read_waits_bounded_with_the_newest_ready)
 {
 	static char long_name[50000];
-	struct control_message m = { .type = CONTROL_EVENT, .event = { .event = long_name, .credential = "etl" } };
+	struct control_message m = { .type = CONTROL_EVENT,
+				     .event = { .event = long_name, .credential = "etl" } };
 	unsigned fits = 0;
 	enum { MUCH = 200 };
 
@@ -441,7 +449,8 @@ static void on_paused(struct listener *l, int errnum, void *arg)
 	ears.last_errno = errnum;
 }
 
-static const struct listener_handlers listener_handlers = { .accepted = on_accepted, .paused = on_paused };
+static const struct listener_handlers listener_handlers = { .accepted = on_accepted,
+							    .paused = on_paused };
 static char socket_path[100];
 
 static void open_ears(void)

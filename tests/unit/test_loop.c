@@ -386,7 +386,10 @@ static void send_two_descriptors(int sock, int fd)
 	char room[CMSG_SPACE(sizeof both)] __attribute__((aligned(8))) = { 0 };
 	char byte = 'x';
 	struct iovec piece = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+	struct msghdr m = { .msg_iov = &piece,
+			    .msg_iovlen = 1,
+			    .msg_control = room,
+			    .msg_controllen = sizeof room };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
 	c->cmsg_level = SOL_SOCKET;

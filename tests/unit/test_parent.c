@@ -47,7 +47,8 @@ static void leave(void)
 	DIR *d = opendir(folder);
 
 	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && unlink(in_folder(e->d_name)) < 0)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    unlink(in_folder(e->d_name)) < 0)
 			rmdir(in_folder(e->d_name));
 	}
 	if (d)
@@ -127,8 +128,9 @@ TEST(mistakes_on_the_command_line_are_refused_with_a_reason)
 
 TEST(help_names_every_option_of_this_version_and_no_other)
 {
-	static const char *const names[] = { "--user", "--config", "--state", "--runtime", "--check", "--log-level", "--log-format", "--version",
-					     "--help" };
+	static const char *const names[] = { "--user",       "--config",  "--state",
+					     "--runtime",    "--check",   "--log-level",
+					     "--log-format", "--version", "--help" };
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -275,7 +277,8 @@ static void wait_behind_the_dead(bool reap)
 			char byte;
 
 			close(hold[1]);
-			_exit(read(hold[0], &byte, 1) < 0 || lock < 0); /* until the other end is closed */
+			_exit(read(hold[0], &byte, 1) < 0 ||
+			      lock < 0); /* until the other end is closed */
 		}
 		_exit(lock < 0);
 	}
@@ -325,11 +328,15 @@ TEST(a_lock_is_not_taken_through_a_symlink)
 static struct settings settings;
 static struct listener_settings listener;
 
-static int open_one(struct sockets *s, const char *path, char *group, int64_t mode, bool user_mode, struct err *err)
+static int open_one(struct sockets *s, const char *path, char *group, int64_t mode, bool user_mode,
+		    struct err *err)
 {
 	limits_default(&settings.limits);
 	settings.daemon.admin_group = NULL;
-	listener = (struct listener_settings){ .name = (char *)"broker", .interface = LISTENER_BROKER, .path = (char *)path, .mode = mode,
+	listener = (struct listener_settings){ .name = (char *)"broker",
+					       .interface = LISTENER_BROKER,
+					       .path = (char *)path,
+					       .mode = mode,
 					       .group = group };
 	return sockets_open(s, &listener, &settings, user_mode, &me, err);
 }

@@ -29,7 +29,8 @@ enum { PATIENCE_MS = 30000, LOOK_MS = 5, LOG_MAX = 65536, HIGH_FD = 20 };
 static void note(const char *file, const char *role, const char *what)
 {
 	char line[100];
-	int n = snprintf(line, sizeof line, "%s %s %d %lld\n", role, what, (int)getpid(), (long long)clock_mono_ms());
+	int n = snprintf(line, sizeof line, "%s %s %d %lld\n", role, what, (int)getpid(),
+			 (long long)clock_mono_ms());
 	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0 || write(fd, line, (size_t)n) != n)
@@ -48,10 +49,12 @@ static void say(const struct control_message *m)
 }
 
 /* Returns its exit status when it is told to end, -1 to go on. */
-static int fake_obey(const struct control_message *m, const char *role, const char *behaviour, const char *file)
+static int fake_obey(const struct control_message *m, const char *role, const char *behaviour,
+		     const char *file)
 {
 	const struct control_message pong = { .type = CONTROL_PONG };
-	const struct control_message ready = { .type = CONTROL_READY, .ready = { { true, true }, "fine" } };
+	const struct control_message ready = { .type = CONTROL_READY,
+					       .ready = { { true, true }, "fine" } };
 	static unsigned pongs;
 
 	note(file, role, control_type_name(m->type));
@@ -110,22 +113,35 @@ struct daemon {
 	pid_t pid;
 };
 
-static void run_daemon(const struct daemon *d, const char *mint, const char *front, int64_t watchdog_ms)
+static void run_daemon(const struct daemon *d, const char *mint, const char *front,
+		       int64_t watchdog_ms)
 {
 	static char *environment[] = { NULL, NULL };
 	static struct settings settings;
 	static struct sockets sockets;
-	struct supervisor s = { .settings = &settings, .sockets = &sockets, .environment = environment };
+	struct supervisor s = { .settings = &settings,
+				.sockets = &sockets,
+				.environment = environment };
 	const char *mint_args[] = { "fake", "mint", mint, d->file, NULL };
 	const char *front_args[] = { "fake", "front", front, d->file, NULL };
-	int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC), lock = open(d->folder, O_RDONLY | O_CLOEXEC);
+	int exe = open("/proc/self/exe", O_PATH | O_CLOEXEC),
+	    lock = open(d->folder, O_RDONLY | O_CLOEXEC);
 	int self = fcntl(exe, F_DUPFD_CLOEXEC, HIGH_FD); /* as child_open() does */
 
 	limits_default(&settings.limits);
 	settings.limits.stop_timeout_ms = 300;
-	s.mint = (struct child){ .name = "sftokend-mint", .program = self, .control = -1, .arguments = (char *const *)mint_args, .watchdog_ms = watchdog_ms };
-	s.front = (struct child){ .name = "sftokend-front", .program = self, .control = -1, .lock = -1, .dies_with_us = true,
-				  .arguments = (char *const *)front_args, .watchdog_ms = watchdog_ms };
+	s.mint = (struct child){ .name = "sftokend-mint",
+				 .program = self,
+				 .control = -1,
+				 .arguments = (char *const *)mint_args,
+				 .watchdog_ms = watchdog_ms };
+	s.front = (struct child){ .name = "sftokend-front",
+				  .program = self,
+				  .control = -1,
+				  .lock = -1,
+				  .dies_with_us = true,
+				  .arguments = (char *const *)front_args,
+				  .watchdog_ms = watchdog_ms };
 	if (child_lock(&s.mint, lock, NULL) < 0 || supervisor_init(&s, NULL) < 0)
 		_exit(98);
 	_exit(supervisor_run(&s));
@@ -139,7 +155,8 @@ static void start(struct daemon *d, const char *mint, const char *front, int64_t
 	snprintf(d->file, sizeof d->file, "%s/log", d->folder);
 	note(d->file, "test", "begins");
 	setenv("SFTOKEN_TEST_SECRET", "1", 1);
-	prctl(PR_SET_CHILD_SUBREAPER, 1); /* orphans become ours, so that we can see that they end */
+	prctl(PR_SET_CHILD_SUBREAPER,
+	      1); /* orphans become ours, so that we can see that they end */
 	fflush(stdout);
 	d->pid = fork();
 	if (d->pid == 0)
@@ -181,7 +198,8 @@ static unsigned count(const struct daemon *d, const char *role_what, pid_t *pid,
 
 static bool wait_count(const struct daemon *d, const char *role_what, unsigned n)
 {
-	for (int64_t until = clock_mono_ms() + PATIENCE_MS; clock_mono_ms() < until; poll(NULL, 0, LOOK_MS)) {
+	for (int64_t until = clock_mono_ms() + PATIENCE_MS; clock_mono_ms() < until;
+	     poll(NULL, 0, LOOK_MS)) {
 		if (count(d, role_what, NULL, NULL) >= n)
 			return true;
 	}
@@ -193,7 +211,8 @@ static int wait_for(pid_t pid)
 {
 	int status = -1;
 
-	for (int64_t until = clock_mono_ms() + PATIENCE_MS; clock_mono_ms() < until; poll(NULL, 0, LOOK_MS)) {
+	for (int64_t until = clock_mono_ms() + PATIENCE_MS; clock_mono_ms() < until;
+	     poll(NULL, 0, LOOK_MS)) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 	}
@@ -329,7 +348,7 @@ TEST(a_daemon_that_was_killed_leaves_nothing_running)
 	kill(d.pid, SIGKILL);
 	CHECK_INT(wait_for(d.pid), 1000 + SIGKILL);
 	CHECK_INT(wait_for(front), 1000 + SIGKILL); /* by the kernel, whatever it was doing */
-	CHECK_INT(wait_for(mint), 0); /* by itself, at the end of its channel */
+	CHECK_INT(wait_for(mint), 0);               /* by itself, at the end of its channel */
 	finish(&d);
 }
 
