@@ -16,7 +16,10 @@ static struct schedule_rules rules_default(void)
 {
 	limits_default(&limits);
 	return (struct schedule_rules){
-		.limits = &limits, .renewal = RENEW_ITSELF, .renew_when_idle = true, .session_timeout_ms = 2 * HOUR,
+		.limits = &limits,
+		.renewal = RENEW_ITSELF,
+		.renew_when_idle = true,
+		.session_timeout_ms = 2 * HOUR,
 	};
 }
 
@@ -25,7 +28,8 @@ static struct schedule_now at(int64_t ms)
 	return (struct schedule_now){ .boot_ms = ms, .real_ms = INT64_C(1800000000000) + ms };
 }
 
-static struct schedule_actions step(const struct schedule_rules *r, struct schedule *s, struct schedule_event e, int64_t ms)
+static struct schedule_actions step(const struct schedule_rules *r, struct schedule *s,
+				    struct schedule_event e, int64_t ms)
 {
 	struct schedule_actions out;
 
@@ -41,7 +45,8 @@ static struct schedule_event start(void)
 static struct schedule_event granted(int64_t generation, int64_t sent_ms, bool same)
 {
 	return (struct schedule_event){
-		.type = SCHEDULE_GRANTED, .granted = { .generation = generation, .sent_ms = sent_ms, .same = same },
+		.type = SCHEDULE_GRANTED,
+		.granted = { .generation = generation, .sent_ms = sent_ms, .same = same },
 	};
 }
 
@@ -265,6 +270,48 @@ TEST(refresh_grants_spend_nothing_on_a_claim_that_nobody_can_decide)
 	CHECK(s.verdict && !s.verdict_alive && s.reported);
 }
 
+/* The front asks by the same rule; the mint does not rely on it. */
+TEST(in_a_back_off_only_the_first_demand_after_five_quiet_seconds_moves_the_attempt)
+{
+	struct schedule_rules r = rules_default();
+	struct problem p = { .class = PROBLEM_RETRY };
+	struct schedule_event failed = { .type = SCHEDULE_FAILED, .failed = &p };
+	struct schedule_event wanted = { .type = SCHEDULE_WANTED };
+	struct schedule s;
+
+	limits.backoff_first_ms = limits.backoff_max_ms = MINUTE;
+	schedule_init(&s, 0);
+	step(&r, &s, start(), 1000);
+	step(&r, &s, failed, 1000);
+	wanted.wanted.deadline_ms = 2000;
+	CHECK(step(&r, &s, wanted, 2000).start);
+	step(&r, &s, failed, 2000);
+	wanted.wanted.deadline_ms = 90 * SECOND; /* can wait for the next one */
+	CHECK(!step(&r, &s, wanted, 2500).start);
+	wanted.wanted.deadline_ms = 10 * SECOND;
+	CHECK(!step(&r, &s, wanted, 7000).start);  /* 4.5 s after the last demand */
+	CHECK(!step(&r, &s, wanted, 11999).start);
+	CHECK(step(&r, &s, wanted, 17000).start);
+}
+
+TEST(demand_passes_neither_the_budget_nor_retry_after)
+{
+	struct schedule_rules r = rules_default();
+	struct problem p = { .class = PROBLEM_RATE, .retry_after_ms = MINUTE };
+	struct schedule_event failed = { .type = SCHEDULE_FAILED, .failed = &p };
+	struct schedule_event wanted = { .type = SCHEDULE_WANTED };
+	struct schedule s;
+
+	schedule_init(&s, 0);
+	step(&r, &s, start(), 1000);
+	step(&r, &s, failed, 1000);
+	CHECK(!step(&r, &s, wanted, 20 * SECOND).start);
+	CHECK(!step(&r, &s, (struct schedule_event){ .type = SCHEDULE_REFRESH }, 30 * SECOND).start);
+	limits.max_requests_per_hour = limits.max_requests_per_life = 1;
+	CHECK(!step(&r, &s, (struct schedule_event){ .type = SCHEDULE_REFRESH }, 2 * MINUTE).start);
+	CHECK(s.next_attempt_ms >= 1000 + HOUR);
+}
+
 /* --- whatever happens --- */
 
 static uint64_t dice_state;
@@ -298,7 +345,8 @@ static bool budget_holds(const struct world *w)
 		in_hour += w->sent[i] > last - HOUR;
 		in_life += w->sent[i] > last - life;
 	}
-	return in_hour <= (unsigned)limits.max_requests_per_hour || in_life <= (unsigned)limits.max_requests_per_life;
+	return in_hour <= (unsigned)limits.max_requests_per_hour ||
+	       in_life <= (unsigned)limits.max_requests_per_life;
 }
 
 static void note_actions(struct world *w, const struct schedule_actions *out)
@@ -341,21 +389,22 @@ static void hold_invariants(const struct world *w, enum state before)
 
 	CHECK(reachable(before, s->state));
 	CHECK(s->in_flight == w->attempt);
-	CHECK(!w->wake || w->wake > w->now);                       /* no wake-up in the past */
+	CHECK(!w->wake || w->wake > w->now); /* no wake-up in the past */
 	CHECK(!s->in_flight || s->next_attempt_ms == 0);
 	if (s->state == STATE_MINTING || s->state == STATE_RENEWING)
 		CHECK(s->in_flight);
 	if (s->state == STATE_DISABLED)
 		CHECK(!s->in_flight && !w->wake && !schedule_usable(&w->rules, s, w->now));
 	if (schedule_usable(&w->rules, s, w->now))
-		CHECK(s->generation != w->dead_generation);            /* never a dead token */
+		CHECK(s->generation != w->dead_generation); /* never a dead token */
 	if (s->state == STATE_VALID)
 		CHECK(s->has_token && !s->dead);
 	if (s->state == STATE_BACKOFF)
 		CHECK(s->next_attempt_ms > w->now && s->trouble != TROUBLE_NONE);
 	/* something is planned unless only people can help, or a token without users was left alone */
 	if (s->state != STATE_DISABLED && s->state != STATE_EMPTY && !s->in_flight)
-		CHECK(s->next_attempt_ms > 0 || !w->rules.renew_when_idle || (s->permanent && w->rules.renewal == RENEW_REFRESH));
+		CHECK(s->next_attempt_ms > 0 || !w->rules.renew_when_idle ||
+		      (s->permanent && w->rules.renewal == RENEW_REFRESH));
 }
 
 static struct schedule_event random_answer(struct world *w)
@@ -479,7 +528,8 @@ static void run_random(uint64_t seed, unsigned steps)
 		note_actions(&w, &out);
 		hold_invariants(&w, before);
 		if (check_run.failures > 5) {
-			printf("# seed %llu, step %u, event %d\n", (unsigned long long)seed, i, (int)e.type);
+			printf("# seed %llu, step %u, event %d\n", (unsigned long long)seed, i,
+			       (int)e.type);
 			return;
 		}
 		e = next_event(&w);
