@@ -36,8 +36,9 @@ static void cut(char *text, size_t len)
 }
 
 /* after: appended as it is, also when the formatted part is so long that it has to give way. The arguments may point into err. */
-__attribute__((format(printf, 4, 0))) static void fill(struct err *err, enum err_code code, const char *after,
-						       const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void fill(struct err *err, enum err_code code,
+						       const char *after, const char *format,
+						       va_list args)
 {
 	char text[ERR_TEXT_MAX + 1];
 	size_t room = sizeof(text) - strlen(after);

@@ -35,7 +35,8 @@ struct err {
  * Fills err (which may be NULL) and returns -code, so that a function can `return err_set(err, ...)`.
  * A text that is too long is cut at a character boundary; control bytes become '?'. err->retry_after_ms becomes 0.
  */
-int err_set(struct err *err, enum err_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, enum err_code code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The same with ": " and the text of an errno value appended. */
 int err_errno(struct err *err, enum err_code code, int errnum, const char *format, ...)

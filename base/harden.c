@@ -25,7 +25,8 @@ int harden_process(struct err *err)
 	if (setrlimit(RLIMIT_CORE, &none) < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot forbid core dumps");
 	if (prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) < 0)
-		return err_errno(err, ERR_INTERNAL, errno, "cannot forbid reading the memory of this process");
+		return err_errno(err, ERR_INTERNAL, errno,
+				 "cannot forbid reading the memory of this process");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot forbid new privileges");
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)

@@ -122,7 +122,8 @@ static bool needs_quotes(const char *text)
 	return text == end;
 }
 
-static void format_text(struct buf *out, const char *event, const struct log_field *fields, size_t n)
+static void format_text(struct buf *out, const char *event, const struct log_field *fields,
+			size_t n)
 {
 	size_t i;
 
@@ -154,8 +155,8 @@ static void add_time(struct buf *out, int64_t real_ms)
 		buf_add_text(out, "?");
 		return;
 	}
-	buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		 tm.tm_min, tm.tm_sec, (int)ms);
+	buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)ms);
 }
 
 static void add_member(struct buf *out, const char *name, const char *text)
@@ -167,8 +168,8 @@ static void add_member(struct buf *out, const char *name, const char *text)
 	buf_add_char(out, '"');
 }
 
-static void format_json(struct buf *out, const char *program, int64_t real_ms, enum log_level level, const char *event,
-			const struct log_field *fields, size_t n)
+static void format_json(struct buf *out, const char *program, int64_t real_ms, enum log_level level,
+			const char *event, const struct log_field *fields, size_t n)
 {
 	size_t i;
 
@@ -193,7 +194,8 @@ static void format_json(struct buf *out, const char *program, int64_t real_ms, e
 }
 
 void log_format_line(struct buf *out, enum log_format format, const char *program, int64_t real_ms,
-		     enum log_level level, const char *event, const struct log_field *fields, size_t n)
+		     enum log_level level, const char *event, const struct log_field *fields,
+		     size_t n)
 {
 	if (format == LOG_FORMAT_JSON)
 		format_json(out, program, real_ms, level, event, fields, n);
@@ -228,15 +230,18 @@ static void write_all(const char *bytes, size_t size)
 	}
 }
 
-static void add_line(struct buf *line, enum log_level level, const char *event, const struct log_field *fields, size_t n)
+static void add_line(struct buf *line, enum log_level level, const char *event,
+		     const struct log_field *fields, size_t n)
 {
 	if (to_stderr.prefix)
 		buf_addf(line, "<%d>", levels[level].syslog);
-	log_format_line(line, to_stderr.format, to_stderr.program, clock_real_ms(), level, event, fields, n);
+	log_format_line(line, to_stderr.format, to_stderr.program, clock_real_ms(), level, event,
+			fields, n);
 	buf_add_char(line, '\n');
 }
 
-static void stderr_sink(enum log_level level, const char *event, const struct log_field *fields, size_t n, void *arg)
+static void stderr_sink(enum log_level level, const char *event, const struct log_field *fields,
+			size_t n, void *arg)
 {
 	static const struct log_field too_long = { .name = "dropped_fields", .text = "line too long" };
 	CLEANUP(buf_finip) struct buf line;

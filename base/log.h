@@ -27,7 +27,8 @@ struct log_field {
 	log_fields(level, event, (const struct log_field[]){ __VA_ARGS__ },                      \
 		   sizeof((const struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field))
 
-typedef void log_sink(enum log_level level, const char *event, const struct log_field *fields, size_t n, void *arg);
+typedef void log_sink(enum log_level level, const char *event, const struct log_field *fields,
+		      size_t n, void *arg);
 
 void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 void log_set_sink(log_sink *sink, void *arg);
@@ -43,7 +44,8 @@ const char *log_level_name(enum log_level level);
  * JSON object with time, level, event and the fields. real_ms: wall time for the JSON form.
  */
 void log_format_line(struct buf *out, enum log_format format, const char *program, int64_t real_ms,
-		     enum log_level level, const char *event, const struct log_field *fields, size_t n);
+		     enum log_level level, const char *event, const struct log_field *fields,
+		     size_t n);
 
 /* A ready-made sink: writes to standard error, with a "<N>" syslog prefix under systemd ($JOURNAL_STREAM), one write(2) a line. */
 void log_to_stderr(const char *program, enum log_format format);

@@ -79,12 +79,14 @@ static enum fit take_list(struct json_value v, enum json_type of, size_t *n, str
 	i = json_iterate(v);
 	for (*n = 0; json_next(&i, &key, &value); ++*n)
 		if (json_type(value) != of)
-			return of == JSON_INT && json_type(value) == JSON_REAL ? NUMBER_FORM : MISFIT;
+			return of == JSON_INT && json_type(value) == JSON_REAL ? NUMBER_FORM
+									       : MISFIT;
 	*raw = v;
 	return FIT;
 }
 
-static enum fit take_value(const struct field *f, struct json_value v, enum unknown unknown, void *to)
+static enum fit take_value(const struct field *f, struct json_value v, enum unknown unknown,
+			   void *to)
 {
 	struct text_list *texts = to;
 	struct int_list *ints = to;
@@ -135,8 +137,8 @@ static int refuse(const char **bad, const char *name, const char *what, struct e
 	return err_set(err, ERR_INPUT, "%s: %s", name, what);
 }
 
-static int take_member(const struct field *f, struct json_value value, enum unknown unknown, void *out, const char **bad,
-		       struct err *err)
+static int take_member(const struct field *f, struct json_value value, enum unknown unknown,
+		       void *out, const char **bad, struct err *err)
 {
 	switch (take_value(f, value, unknown, member_of(out, f))) {
 	case FIT:
@@ -144,7 +146,8 @@ static int take_member(const struct field *f, struct json_value value, enum unkn
 	case NUMBER_FORM:
 		if (bad)
 			*bad = f->name;
-		return err_set(err, ERR_PROTOCOL, "%s: an integer must have neither fraction nor exponent", f->name);
+		return err_set(err, ERR_PROTOCOL,
+			       "%s: an integer must have neither fraction nor exponent", f->name);
 	case MISFIT:
 		break;
 	}
@@ -161,8 +164,8 @@ static void clear(const struct fields *f, void *out)
 			*(int *)member_of(out, &f->field[i]) = -1;
 }
 
-int fields_decode(const struct fields *f, struct json_value object, enum unknown unknown, void *out, const char **bad,
-		  struct err *err)
+int fields_decode(const struct fields *f, struct json_value object, enum unknown unknown, void *out,
+		  const char **bad, struct err *err)
 {
 	struct json_iter i = json_iterate(object);
 	struct json_value key, value;

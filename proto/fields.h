@@ -91,8 +91,8 @@ enum unknown { UNKNOWN_REFUSE, UNKNOWN_IGNORE, UNKNOWN_NEWER };
  * that is unknown, missing, of the wrong type or outside its range (a static string or text inside the message), or -ERR_PROTOCOL (*bad set too) for a
  * number with fraction or exponent where an integer belongs: interfaces.md 1 rule 3 closes the connection then.
  */
-int fields_decode(const struct fields *f, struct json_value object, enum unknown unknown, void *out, const char **bad,
-		  struct err *err);
+int fields_decode(const struct fields *f, struct json_value object, enum unknown unknown, void *out,
+		  const char **bad, struct err *err);
 
 /* Writes the members (not the braces) in table order. */
 void fields_encode_members(const struct fields *f, const void *message, struct buf *out);

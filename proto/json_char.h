@@ -34,7 +34,8 @@ static inline unsigned json_marks16(const char *p, bool strict)
 {
 	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p), marks;
 
-	marks = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+	marks = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+			     _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
 	if (strict) /* signed: what is outside ASCII is less than a blank, too */
 		marks = _mm_or_si128(marks, _mm_cmplt_epi8(x, _mm_set1_epi8(' ')));
 	return (unsigned)_mm_movemask_epi8(marks);
@@ -76,7 +77,8 @@ static inline const char *json_find_mark(const char *p, const char *end, bool st
 			return p + __builtin_ctzll(marks) / 8;
 		p += 8;
 	}
-	while (p < end && *p != '"' && *p != '\\' && !(strict && ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x80)))
+	while (p < end && *p != '"' && *p != '\\' &&
+	       !(strict && ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x80)))
 		p++;
 	return p;
 }

@@ -57,7 +57,8 @@ static const char *scan_escape(struct scan *s, const char *at)
 		broken(s, at, "U+0000 is not allowed");
 	else if (c < 0xd800 || c > 0xdfff)
 		return at + 6;
-	else if (c <= 0xdbff && left >= 12 && at[6] == '\\' && at[7] == 'u' && (json_hex4(at + 8) & ~0x3ff) == 0xdc00)
+	else if (c <= 0xdbff && left >= 12 && at[6] == '\\' && at[7] == 'u' &&
+		 (json_hex4(at + 8) & ~0x3ff) == 0xdc00)
 		return at + 12;
 	else
 		broken(s, at, "lone surrogate");
@@ -85,7 +86,8 @@ static bool scan_string(struct scan *s, bool *escaped)
 		}
 		size = utf8_char_size(p, (size_t)(end - p));
 		if (size < 2)
-			return broken(s, p, size ? "control character in a string" : "invalid UTF-8");
+			return broken(s, p,
+				      size ? "control character in a string" : "invalid UTF-8");
 		p += size;
 	}
 	s->at = p + 1;
@@ -161,7 +163,8 @@ static bool add_key(struct scan *s, unsigned first, const char *at, bool escaped
 	if (s->n_keys - first == JSON_MEMBERS_MAX)
 		return broken(s, at, "too many members in one object");
 	hash = (uint32_t)(escaped ? hash_escaped(s->seed, at, end)
-				  : hash_plain(s->seed, at, (size_t)(end - at), (size_t)(s->end - at)));
+				  : hash_plain(s->seed, at, (size_t)(end - at),
+					       (size_t)(s->end - at)));
 	for (i = first; i < s->n_keys; i++)
 		if (s->hash[i] == hash && same_key(at, s->start + s->key_at[i]))
 			return broken(s, at, "duplicate key");
@@ -288,7 +291,8 @@ static bool scan_container(struct scan *s, char close, unsigned depth)
 	if (!more)
 		s->at++;
 	while (more)
-		if ((close == '}' && !scan_key(s, first)) || !scan_value(s, depth - 1) || !scan_separator(s, close, &more))
+		if ((close == '}' && !scan_key(s, first)) || !scan_value(s, depth - 1) ||
+		    !scan_separator(s, close, &more))
 			return false;
 	s->n_keys = first;
 	return true;
@@ -323,7 +327,8 @@ static bool scan_value(struct scan *s, unsigned depth)
 
 int json_check(const char *text, size_t len, unsigned depth, struct err *err)
 {
-	struct scan s __attribute__((uninitialized)); /* the build would fill 32 KiB with zeros for every small call */
+	struct scan s __attribute__((
+		uninitialized)); /* the build would fill 32 KiB with zeros for every small call */
 
 	s.start = s.at = text;
 	s.end = text + len;
@@ -341,5 +346,6 @@ int json_check(const char *text, size_t len, unsigned depth, struct err *err)
 			return 0;
 		broken(&s, s.at, "something follows the value");
 	}
-	return err_set(err, ERR_PROTOCOL, "malformed JSON at byte %zu: %s", (size_t)(s.at - s.start), s.rule);
+	return err_set(err, ERR_PROTOCOL, "malformed JSON at byte %zu: %s",
+		       (size_t)(s.at - s.start), s.rule);
 }

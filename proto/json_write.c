@@ -94,7 +94,8 @@ void json_add_bytes(struct buf *b, const char *text, size_t size)
 		if (stop == end)
 			break;
 		if ((unsigned char)*stop >= 0x80 || *stop == '\0')
-			buf_add(b, "\xef\xbf\xbd", 3); /* U+FFFD; a NUL would end the Varlink message */
+			buf_add(b, "\xef\xbf\xbd",
+				3); /* U+FFFD; a NUL would end the Varlink message */
 		else
 			add_escape(b, *stop);
 		text = stop + 1;

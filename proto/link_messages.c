@@ -227,7 +227,8 @@ static int find_type(const struct row *rows, int n, struct json_value packet)
 }
 
 /* Returns the type, or -ERR_PROTOCOL. body: where the struct of that type goes. */
-static int decode(const struct row *rows, int n, char *packet, size_t len, void *body, struct err *err)
+static int decode(const struct row *rows, int n, char *packet, size_t len, void *body,
+		  struct err *err)
 {
 	struct json_value root;
 	const char *bad;

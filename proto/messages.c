@@ -20,8 +20,10 @@ const char *const expiry_source_names[] = { "response", "token", "introspection"
 
 bool credential_name_ok(const char *name)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-";
+	static const char
+		first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char
+		rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-";
 	size_t len = strspn(name, rest);
 
 	return len > 0 && len <= CREDENTIAL_NAME_MAX && name[len] == '\0' && strchr(first, name[0]);
@@ -83,7 +85,8 @@ const struct fields credential_call_table = FIELDS(credential_call_fields, struc
 static const struct field credential_required_fields[] = {
 	{ "credential", FIELD_TEXT, 0, AT(struct credential_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },
 };
-const struct fields credential_required_table = FIELDS(credential_required_fields, struct credential_call);
+const struct fields credential_required_table = FIELDS(credential_required_fields,
+						       struct credential_call);
 
 static const struct field report_rejected_fields[] = {
 	{ "credential", FIELD_TEXT, FIELD_OPTIONAL, AT(struct report_rejected_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },
@@ -91,18 +94,21 @@ static const struct field report_rejected_fields[] = {
 	{ "httpStatus", FIELD_INT, FIELD_OPTIONAL, AT(struct report_rejected_call, http_status), 100, 599, NULL },
 	{ "errorCode", FIELD_TEXT, FIELD_OPTIONAL, AT(struct report_rejected_call, error_code), 0, DETAIL_MAX, NULL },
 };
-const struct fields report_rejected_table = FIELDS(report_rejected_fields, struct report_rejected_call);
+const struct fields report_rejected_table = FIELDS(report_rejected_fields,
+						   struct report_rejected_call);
 
 static const struct field report_rejected_reply_fields[] = {
 	{ "accepted", FIELD_BOOL, 0, AT(struct report_rejected_reply, accepted), 0, 0, NULL },
 	{ "generation", FIELD_INT, 0, AT(struct report_rejected_reply, generation), 0, 0, NULL },
 };
-const struct fields report_rejected_reply_table = FIELDS(report_rejected_reply_fields, struct report_rejected_reply);
+const struct fields report_rejected_reply_table = FIELDS(report_rejected_reply_fields,
+							 struct report_rejected_reply);
 
 static const struct field list_credentials_fields[] = {
 	{ "after", FIELD_TEXT, FIELD_OPTIONAL, AT(struct list_credentials_call, after), 0, CREDENTIAL_NAME_MAX, NULL },
 };
-const struct fields list_credentials_table = FIELDS(list_credentials_fields, struct list_credentials_call);
+const struct fields list_credentials_table = FIELDS(list_credentials_fields,
+						    struct list_credentials_call);
 
 /* --- errors --- */
 
@@ -158,7 +164,8 @@ const struct fields broker_error_tables[BROKER_ERRORS] = {
 	[BROKER_SHUTTING_DOWN] = { NULL, 0, sizeof(struct broker_error_fields) },
 };
 
-void broker_add_error(struct buf *out, enum broker_error error, const struct broker_error_fields *fields)
+void broker_add_error(struct buf *out, enum broker_error error,
+		      const struct broker_error_fields *fields)
 {
 	buf_add_text(out, "{\"error\":\"" BROKER_INTERFACE ".");
 	buf_add_text(out, broker_error_names[error]);
@@ -235,7 +242,8 @@ static const struct field configuration_invalid_fields[] = {
 	{ "line", FIELD_INT, 0, AT(struct configuration_invalid_error, line), 0, 0, NULL },
 	{ "message", FIELD_TEXT, 0, AT(struct configuration_invalid_error, message), 0, 0, NULL },
 };
-const struct fields configuration_invalid_table = FIELDS(configuration_invalid_fields, struct configuration_invalid_error);
+const struct fields configuration_invalid_table = FIELDS(configuration_invalid_fields,
+							 struct configuration_invalid_error);
 
 static const struct field set_log_level_fields[] = {
 	{ "level", FIELD_INT, 0, AT(struct set_log_level_call, level), 0, 7, NULL },

@@ -21,7 +21,8 @@ enum grant_type {
 enum state { STATE_EMPTY, STATE_MINTING, STATE_VALID, STATE_RENEWING, STATE_BACKOFF, STATE_LOGIN_REQUIRED, STATE_SUSPENDED, STATE_DISABLED };
 enum validity { VALIDITY_FRESH, VALIDITY_ASSUMED, VALIDITY_REPORTED };
 enum expiry_source { EXPIRY_RESPONSE, EXPIRY_TOKEN, EXPIRY_INTROSPECTION, EXPIRY_LEARNED, EXPIRY_CONFIGURED };
-extern const char *const grant_type_names[], *const state_names[], *const validity_names[], *const expiry_source_names[];
+extern const char *const grant_type_names[],
+	*const state_names[], *const validity_names[], *const expiry_source_names[];
 
 /* [A-Za-z0-9][A-Za-z0-9._@-]{0,127} */
 bool credential_name_ok(const char *name);
@@ -63,8 +64,8 @@ extern const struct fields get_token_table;
 struct credential_call {
 	const char *credential;
 };
-extern const struct fields credential_call_table;      /* ?string */
-extern const struct fields credential_required_table;  /* string */
+extern const struct fields credential_call_table;     /* ?string */
+extern const struct fields credential_required_table; /* string */
 
 struct report_rejected_call {
 	const char *credential;
@@ -101,7 +102,8 @@ struct broker_error_fields {
 extern const struct fields broker_error_tables[BROKER_ERRORS];
 
 /* Appends a whole error reply with its NUL. */
-void broker_add_error(struct buf *out, enum broker_error error, const struct broker_error_fields *fields);
+void broker_add_error(struct buf *out, enum broker_error error,
+		      const struct broker_error_fields *fields);
 
 /* --- io.sftoken.Manager, the methods that exist in this version --- */
 

@@ -44,12 +44,14 @@ static void add_info(const struct service *s, struct buf *out)
 	varlink_end_reply(out, false);
 }
 
-static const struct varlink_interface *find_interface(const struct service *s, const char *name, size_t len)
+static const struct varlink_interface *find_interface(const struct service *s, const char *name,
+						      size_t len)
 {
 	size_t i;
 
 	for (i = 0; i < s->n_interfaces; i++)
-		if (strncmp(s->interfaces[i]->name, name, len) == 0 && s->interfaces[i]->name[len] == '\0')
+		if (strncmp(s->interfaces[i]->name, name, len) == 0 &&
+		    s->interfaces[i]->name[len] == '\0')
 			return s->interfaces[i];
 	return NULL;
 }
@@ -73,7 +75,8 @@ static void add_description(const struct service *s, const char *name, struct bu
 }
 
 /* False when the call cannot go on; then the answer is written (or nothing is, for a call that breaks the protocol). */
-static bool decode(const struct fields *f, const struct varlink_call *call, void *params, struct buf *out)
+static bool decode(const struct fields *f, const struct varlink_call *call, void *params,
+		   struct buf *out)
 {
 	const char *bad = NULL;
 	int r = fields_decode(f, call->parameters, UNKNOWN_REFUSE, params, &bad, NULL);
@@ -83,7 +86,8 @@ static bool decode(const struct fields *f, const struct varlink_call *call, void
 	return r == 0;
 }
 
-static void run_service(const struct service *s, const char *name, const struct varlink_call *call, struct buf *out)
+static void run_service(const struct service *s, const char *name, const struct varlink_call *call,
+			struct buf *out)
 {
 	struct interface_call params;
 
@@ -100,7 +104,8 @@ static void run_service(const struct service *s, const char *name, const struct 
 
 /* --- the interfaces of the program --- */
 
-static const struct varlink_method *find_method(const struct varlink_interface *interface, const char *name)
+static const struct varlink_method *find_method(const struct varlink_interface *interface,
+						const char *name)
 {
 	size_t i;
 
@@ -110,7 +115,8 @@ static const struct varlink_method *find_method(const struct varlink_interface *
 	return NULL;
 }
 
-static bool run_method(const struct varlink_method *method, const struct varlink_call *call, void *caller, struct buf *out)
+static bool run_method(const struct varlink_method *method, const struct varlink_call *call,
+		       void *caller, struct buf *out)
 {
 	_Alignas(max_align_t) char params[SERVICE_PARAMS_MAX];
 	const struct fields *f = method->params ? method->params : &no_fields;
@@ -122,7 +128,8 @@ static bool run_method(const struct varlink_method *method, const struct varlink
 	return true;
 }
 
-bool service_dispatch(const struct service *s, const struct varlink_call *call, void *caller, struct buf *out)
+bool service_dispatch(const struct service *s, const struct varlink_call *call, void *caller,
+		      struct buf *out)
 {
 	const struct varlink_interface *interface;
 	const struct varlink_method *method;

@@ -31,7 +31,8 @@ struct varlink_interface {
 
 struct service {
 	const char *vendor, *product, *version, *url;
-	const struct varlink_interface *const *interfaces; /* without org.varlink.service, which is always there */
+	const struct varlink_interface *const
+		*interfaces; /* without org.varlink.service, which is always there */
 	size_t n_interfaces;
 };
 
@@ -42,9 +43,11 @@ struct service {
  * The biggest params struct may be SERVICE_PARAMS_MAX bytes (asserted).
  */
 enum { SERVICE_PARAMS_MAX = 512 };
-bool service_dispatch(const struct service *s, const struct varlink_call *call, void *caller, struct buf *out);
+bool service_dispatch(const struct service *s, const struct varlink_call *call, void *caller,
+		      struct buf *out);
 
 /* The descriptions, made from the .varlink files at build time (proto/descriptions.c). */
-extern const char broker_description[], manager_description[], service_description[], systemd_description[];
+extern const char broker_description[], manager_description[], service_description[],
+	systemd_description[];
 
 #endif

@@ -8,7 +8,8 @@
 long varlink_frame(const char *bytes, size_t len, size_t *scanned)
 {
 	size_t limit = len < VARLINK_MESSAGE_MAX ? len : VARLINK_MESSAGE_MAX;
-	const char *nul = *scanned < limit ? memchr(bytes + *scanned, '\0', limit - *scanned) : NULL;
+	const char *nul = *scanned < limit ? memchr(bytes + *scanned, '\0', limit - *scanned)
+					   : NULL;
 
 	if (nul) {
 		*scanned = 0;
@@ -44,7 +45,8 @@ bool varlink_split_method(const char *method, size_t *interface_len, const char 
 		end = part_end(part);
 	}
 	/* The last part is the name: it begins with a letter and has no hyphen. */
-	if (part == method || *end || classes[(unsigned char)*part] != A || memchr(part, '-', (size_t)(end - part)))
+	if (part == method || *end || classes[(unsigned char)*part] != A ||
+	    memchr(part, '-', (size_t)(end - part)))
 		return false;
 	*interface_len = (size_t)(part - method) - 1;
 	*name = part;
@@ -101,8 +103,8 @@ static int take_name(struct json_value value, const char **to, struct err *err)
 	return 0;
 }
 
-static int take_call_member(const char *key, struct json_value value, struct varlink_call *call, bool *upgrade,
-			    struct err *err)
+static int take_call_member(const char *key, struct json_value value, struct varlink_call *call,
+			    bool *upgrade, struct err *err)
 {
 	if (strcmp(key, "method") == 0)
 		return take_name(value, &call->method, err);
@@ -154,7 +156,8 @@ int varlink_parse_call(char *message, size_t len, struct varlink_call *call, str
 	return 0;
 }
 
-static int take_reply_member(const char *key, struct json_value value, struct varlink_reply *reply, struct err *err)
+static int take_reply_member(const char *key, struct json_value value, struct varlink_reply *reply,
+			     struct err *err)
 {
 	if (strcmp(key, "error") == 0)
 		return take_name(value, &reply->error, err);
@@ -193,8 +196,8 @@ static void end_message(struct buf *out)
 	buf_add(out, "}", 2); /* with its NUL */
 }
 
-void varlink_add_call(struct buf *out, const char *method, const char *parameters_json, size_t parameters_size, bool more,
-		      bool oneway)
+void varlink_add_call(struct buf *out, const char *method, const char *parameters_json,
+		      size_t parameters_size, bool more, bool oneway)
 {
 	json_begin_object(out);
 	json_key(out, "method");
@@ -234,7 +237,8 @@ void varlink_begin_error(struct buf *out, const char *name)
 }
 
 /* key NULL: an error without parameters. */
-static void add_service_error(struct buf *out, const char *name, const char *key, const char *value, size_t size)
+static void add_service_error(struct buf *out, const char *name, const char *key, const char *value,
+			      size_t size)
 {
 	varlink_begin_error(out, name);
 	json_begin_object(out);
@@ -253,17 +257,20 @@ void varlink_add_method_not_found(struct buf *out, const char *method)
 
 void varlink_add_method_not_implemented(struct buf *out, const char *method)
 {
-	add_service_error(out, SERVICE_ERROR("MethodNotImplemented"), "method", method, strlen(method));
+	add_service_error(out, SERVICE_ERROR("MethodNotImplemented"), "method", method,
+			  strlen(method));
 }
 
 void varlink_add_interface_not_found(struct buf *out, const char *interface, size_t interface_len)
 {
-	add_service_error(out, SERVICE_ERROR("InterfaceNotFound"), "interface", interface, interface_len);
+	add_service_error(out, SERVICE_ERROR("InterfaceNotFound"), "interface", interface,
+			  interface_len);
 }
 
 void varlink_add_invalid_parameter(struct buf *out, const char *parameter)
 {
-	add_service_error(out, SERVICE_ERROR("InvalidParameter"), "parameter", parameter, strlen(parameter));
+	add_service_error(out, SERVICE_ERROR("InvalidParameter"), "parameter", parameter,
+			  strlen(parameter));
 }
 
 void varlink_add_permission_denied(struct buf *out)

@@ -48,8 +48,8 @@ bool varlink_split_method(const char *method, size_t *interface_len, const char 
 
 /* --- writing; each appends one whole message with its NUL --- */
 
-void varlink_add_call(struct buf *out, const char *method, const char *parameters_json, size_t parameters_size, bool more,
-		      bool oneway);
+void varlink_add_call(struct buf *out, const char *method, const char *parameters_json,
+		      size_t parameters_size, bool more, bool oneway);
 
 /* `{"parameters":` ... `}` NUL around what is written between the two. continues is written only when true. */
 void varlink_begin_reply(struct buf *out);

@@ -48,8 +48,8 @@ static bool may_repeat(const char *word, size_t max)
 /* [A-Za-z0-9][A-Za-z0-9._@-]{0,63} */
 static bool section_name_ok(const char *name)
 {
-	size_t n =
-		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-");
+	size_t n = strspn(name,
+			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-");
 
 	return n > 0 && n <= 64 && !name[n] && isalnum((unsigned char)name[0]);
 }

@@ -42,20 +42,22 @@ struct config_key {
 	enum config_type type;
 	size_t offset;
 	int64_t min, max;
-	const char *fallback;           /* default as it would be written; NULL: none */
-	const char *meaning;            /* one line for --check and the man page */
-	const char *const *names;       /* CONFIG_ENUM, CONFIG_LATER; ends with NULL */
-	const char *const *later_names; /* CONFIG_ENUM: values that this version cannot do yet (may be in names as well); ends with NULL */
+	const char *fallback;     /* default as it would be written; NULL: none */
+	const char *meaning;      /* one line for --check and the man page */
+	const char *const *names; /* CONFIG_ENUM, CONFIG_LATER; ends with NULL */
+	const char *const *
+		later_names; /* CONFIG_ENUM: values that this version cannot do yet (may be in names as well); ends with NULL */
 };
 
 struct config_section {
-	const char *name; /* "Limits"; "Listener " with a trailing space takes a name: [Listener jobs] */
+	const char *
+		name; /* "Limits"; "Listener " with a trailing space takes a name: [Listener jobs] */
 	const struct config_key *keys;
 	size_t n_keys;
-	size_t size;                       /* of the struct that the keys fill */
+	size_t size; /* of the struct that the keys fill */
 	/* For named sections: the struct for this name (made on first use, with config_defaults()), or NULL when out of memory. For others: NULL. */
 	void *(*named)(void *target, const char *name);
-	size_t offset;                     /* of the struct inside the target (plain sections) */
+	size_t offset; /* of the struct inside the target (plain sections) */
 };
 
 /* A mistake or a warning: "what is wrong — what to do". line 0: the file as a whole. */
@@ -71,8 +73,8 @@ struct config_notes {
 	bool out_of_memory;
 };
 
-void config_note(struct config_notes *notes, const char *file, unsigned line, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+void config_note(struct config_notes *notes, const char *file, unsigned line, const char *format,
+		 ...) __attribute__((format(printf, 4, 5)));
 void config_notes_fini(struct config_notes *notes);
 /* By file, then line; notes of one line keep their order. */
 void config_notes_sort(struct config_notes *notes);
@@ -83,7 +85,8 @@ void config_notes_print(struct buf *out, const struct config_notes *notes, const
 struct config_origin;
 struct config_origin *config_origin_free(struct config_origin *o); /* takes NULL, returns NULL */
 /* file:line of the last assignment of [section] key; file NULL if it has its default. */
-void config_origin_of(const struct config_origin *o, const char *section, const char *key, const char **file, unsigned *line);
+void config_origin_of(const struct config_origin *o, const char *section, const char *key,
+		      const char **file, unsigned *line);
 
 struct config_files {
 	char **path; /* in the order in which they were read */
@@ -101,12 +104,14 @@ enum { CONFIG_LINE_MAX = 4096, CONFIG_JOINED_MAX = 65536, CONFIG_FILE_MAX = 1 <<
  * Mistakes go to notes; returns 0 (also with mistakes) or -ERR_INTERNAL. owner: uid of the service user; files and directories that others than root and it may write
  * are mistakes (not on a read-only mount, which nobody can write: ConfigMaps). *origin and *files are made here and the caller's from then on, also on failure.
  */
-int config_read(const char *dir, const char *name, bool required, const struct config_section *sections, size_t n_sections,
-		void *target, uid_t owner, struct config_notes *notes, struct config_origin **origin, struct config_files *files,
-		struct err *err);
+int config_read(const char *dir, const char *name, bool required,
+		const struct config_section *sections, size_t n_sections, void *target, uid_t owner,
+		struct config_notes *notes, struct config_origin **origin,
+		struct config_files *files, struct err *err);
 
 /* The same for bytes in memory: one file's text into target. 0 or -ERR_INTERNAL. */
-int config_parse(const char *file, const char *bytes, size_t size, const struct config_section *sections, size_t n_sections, void *target,
+int config_parse(const char *file, const char *bytes, size_t size,
+		 const struct config_section *sections, size_t n_sections, void *target,
 		 struct config_notes *notes, struct config_origin *origin, struct err *err);
 struct config_origin *config_origin_new(void); /* NULL: out of memory */
 DEFINE_CLEANUP(struct config_origin *, config_origin_free)
@@ -115,7 +120,8 @@ DEFINE_CLEANUP(struct config_origin *, config_origin_free)
  * The names in dir that end with suffix (a name that is nothing else does not count), without hidden ones, in the order of their bytes. A directory that does not exist is empty.
  * dir itself is judged as in config_read(). 0 or -ERR_INTERNAL. The caller frees *names with config_list_fini().
  */
-int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct config_notes *notes, struct config_list *names, struct err *err);
+int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct config_notes *notes,
+		    struct config_list *names, struct err *err);
 
 /* Appends a copy of word. 0 or -1: out of memory. */
 int config_list_add(struct config_list *list, const char *word);
@@ -131,8 +137,8 @@ void config_section_fini(const struct config_section *section, void *strukt);
 void config_files_fini(struct config_files *files);
 
 /* Appends `Key=value    # origin` lines for --check. */
-void config_print_section(struct buf *out, const struct config_section *section, const char *title, const void *strukt,
-			  const struct config_origin *origin);
+void config_print_section(struct buf *out, const struct config_section *section, const char *title,
+			  const void *strukt, const struct config_origin *origin);
 
 /* "2h" -> ms; -1 when it is not a duration. */
 int64_t config_duration(const char *text);

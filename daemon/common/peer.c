@@ -10,38 +10,46 @@
 #define SO_PEERGROUPS 59 /* asm-generic/socket.h, since Linux 4.13 */
 #endif
 
-enum { GROUPS_USUAL = 256, GROUPS_MOST = 65536 /* NGROUPS_MAX */ };
+enum { GROUPS_USUAL = 256 };
 
-/* Supplementary groups; most callers have few, so that the first try nearly always fits. */
+static int by_number(const void *a, const void *b)
+{
+	gid_t x = *(const gid_t *)a, y = *(const gid_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Takes size bytes over from the kernel's answer. They come sorted as a rule; that is no promise of its. */
+static int keep_groups(struct peer *p, const gid_t *groups, size_t size, struct err *err)
+{
+	if (size == 0)
+		return 0;
+	p->groups = malloc(size);
+	if (!p->groups)
+		return err_oom(err);
+	memcpy(p->groups, groups, size);
+	p->n_groups = size / sizeof(gid_t);
+	qsort(p->groups, p->n_groups, sizeof(gid_t), by_number);
+	return 0;
+}
+
+/*
+ * Supplementary groups; most callers have few, so that the first try nearly always fits. With newgidmap(1) anybody can be
+ * in 65536 of them, 256 KiB for each connection: nobody needs that many, and such a caller is refused.
+ */
 static int read_groups(int sock, struct peer *p, struct err *err)
 {
-	static gid_t usual[GROUPS_USUAL];
+	static gid_t usual[GROUPS_USUAL], most[PEER_GROUPS_MAX];
 	socklen_t size = sizeof usual;
-	gid_t *all;
 
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, usual, &size) == 0) {
-		if (size == 0)
-			return 0;
-		p->groups = malloc(size);
-		if (!p->groups)
-			return err_oom(err);
-		memcpy(p->groups, usual, size);
-		p->n_groups = size / sizeof(gid_t);
-		return 0;
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, usual, &size) == 0)
+		return keep_groups(p, usual, size, err);
+	if (errno == ERANGE) {
+		size = sizeof most;
+		if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, most, &size) == 0)
+			return keep_groups(p, most, size, err);
 	}
-	/* The kernel says how much room is needed. */
-	if (errno != ERANGE || size > GROUPS_MOST * sizeof(gid_t))
-		return err_errno(err, ERR_INTERNAL, errno, "cannot read the groups of a caller");
-	all = malloc(size);
-	if (!all)
-		return err_oom(err);
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, all, &size) < 0) {
-		free(all);
-		return err_errno(err, ERR_INTERNAL, errno, "cannot read the groups of a caller");
-	}
-	p->groups = all;
-	p->n_groups = size / sizeof(gid_t);
-	return 0;
+	return err_errno(err, ERR_INTERNAL, errno, "cannot read the groups of a caller");
 }
 
 int peer_read(int sock, struct peer *p, struct err *err)
@@ -66,11 +74,19 @@ void peer_fini(struct peer *p)
 
 bool peer_in_group(const struct peer *p, gid_t gid)
 {
+	size_t low = 0, high = p->n_groups;
+
 	if (p->gid == gid)
 		return true;
-	for (size_t i = 0; i < p->n_groups; i++) {
-		if (p->groups[i] == gid)
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (p->groups[middle] == gid)
 			return true;
+		if (p->groups[middle] < gid)
+			low = middle + 1;
+		else
+			high = middle;
 	}
 	return false;
 }

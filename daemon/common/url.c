@@ -7,8 +7,8 @@
 #include "daemon/common/url.h"
 
 static const char host_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
-static const char path_bytes[] =
-	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._~-";
+static const char
+	path_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._~-";
 
 /* A DNS name or IPv4 address in lower case: labels of 1 to 63 bytes, not beginning or ending with
  * '-'. */

@@ -16,8 +16,8 @@ enum { URL_HOST_MAX = 253 };
 struct url {
 	bool https;
 	char host[URL_HOST_MAX + 3]; /* lower case; "[::1]" keeps its brackets */
-	unsigned port; /* the default of the scheme if none was written */
-	const char *path; /* inside the text: "" or from the first '/' on */
+	unsigned port;               /* the default of the scheme if none was written */
+	const char *path;            /* inside the text: "" or from the first '/' on */
 };
 
 /*

@@ -87,7 +87,8 @@ static void deliver_refusal(struct attempt *t)
 }
 
 /* Ends what has not been sent; the caller hears of it in the next turn of the loop. */
-static void end_unsent(struct attempt *t, enum problem_class class, int64_t retry_after_ms, const char *why)
+static void end_unsent(struct attempt *t, enum problem_class class, int64_t retry_after_ms,
+		       const char *why)
 {
 	snprintf(t->refusal, sizeof t->refusal, "%s", why);
 	t->run.problem = (struct problem){ .class = class, .outcome = HTTP_REFUSED, .retry_after_ms = retry_after_ms };
@@ -100,9 +101,10 @@ static void refuse(struct attempt *t, int64_t now_ms, int64_t retry_ms)
 {
 	char why[160];
 
-	snprintf(why, sizeof why,
-		 "the host did not answer several times in a row and is left alone for %lld s: check the network and LoginUrl=",
-		 (long long)(retry_ms - now_ms + 999) / 1000);
+	snprintf(
+		why, sizeof why,
+		"the host did not answer several times in a row and is left alone for %lld s: check the network and LoginUrl=",
+		(long long)(retry_ms - now_ms + 999) / 1000);
 	end_unsent(t, PROBLEM_RETRY, retry_ms - now_ms, why);
 }
 
@@ -123,7 +125,8 @@ static void go_on(struct attempt *t, enum verdict verdict)
 		t->step++;
 	if (verdict == FLOW_AGAIN || verdict == FLOW_NEXT) {
 		t->phase = PAUSED;
-		timer_set(t->timer, loop_now_ms(t->all->loop) + (verdict == FLOW_AGAIN ? t->run.delay_ms : 0));
+		timer_set(t->timer, loop_now_ms(t->all->loop) +
+					    (verdict == FLOW_AGAIN ? t->run.delay_ms : 0));
 		return;
 	}
 	deliver(t);
@@ -191,7 +194,9 @@ static void run_step(struct attempt *t)
 		return;
 	}
 	http_request_fini(&req);
-	end_unsent(t, err.code == ERR_ADMIN || err.code == ERR_INPUT ? PROBLEM_ADMIN : PROBLEM_RETRY, 0, err.text);
+	end_unsent(t,
+		   err.code == ERR_ADMIN || err.code == ERR_INPUT ? PROBLEM_ADMIN : PROBLEM_RETRY,
+		   0, err.text);
 }
 
 /* Lets in who may go, and sends away who waits in vain. Calls nobody back: all ends come by timers and by http. */
@@ -234,7 +239,8 @@ static void on_timer(void *arg)
 /* --- the interface --- */
 
 /* With a timer and its place at the gate of the URL's host. NULL: out of memory, or no such URL (then err says what is wrong). */
-static struct attempt *attempt_new(struct attempts *a, const char *url, enum attempt_kind kind, void *arg)
+static struct attempt *attempt_new(struct attempts *a, const char *url, enum attempt_kind kind,
+				   void *arg)
 {
 	struct attempt *t = calloc(1, sizeof *t);
 	CLEANUP(buf_finip) struct buf key;
@@ -264,7 +270,8 @@ static void enter(struct attempt *t)
 	pump(t->all, t->gate.host);
 }
 
-struct attempt *attempt_start(struct attempts *a, const struct credential *c, enum attempt_kind kind, int64_t real_skew_ms,
+struct attempt *attempt_start(struct attempts *a, const struct credential *c,
+			      enum attempt_kind kind, int64_t real_skew_ms,
 			      void (*done)(const struct attempt_result *r, void *arg), void *arg)
 {
 	struct attempt *t = attempt_new(a, c->login_url, kind, arg);
@@ -287,7 +294,8 @@ struct attempt *attempt_request(struct attempts *a, struct http_request *req,
 				void (*done)(const struct http_response *res, void *arg), void *arg)
 {
 	/* A check (GET userinfo) has a caller behind it, an introspection (POST) has not. */
-	struct attempt *t = attempt_new(a, req->url, req->post ? ATTEMPT_SCHEDULED : ATTEMPT_DEMANDED, arg);
+	struct attempt *t = attempt_new(a, req->url,
+					req->post ? ATTEMPT_SCHEDULED : ATTEMPT_DEMANDED, arg);
 
 	if (!t) {
 		http_request_fini(req);
@@ -332,14 +340,16 @@ void attempts_configure(struct attempts *a, const struct settings *settings)
 	a->timeout_ms = settings->network.timeout_ms;
 	gate_configure(a->gate, &settings->limits);
 	if (from->n && salesforce_hosts(&hosts, from, NULL, NULL) < 0) {
-		log_event(LOG_LEVEL_ERR, "attempts.configure", F_STR("error", "out of memory: the old AllowedHosts stay"));
+		log_event(LOG_LEVEL_ERR, "attempts.configure",
+			  F_STR("error", "out of memory: the old AllowedHosts stay"));
 		return;
 	}
 	salesforce_hosts_fini(&a->hosts);
 	a->hosts = hosts;
 }
 
-struct attempts *attempts_new(struct loop *l, struct http *h, const struct settings *settings, struct err *err)
+struct attempts *attempts_new(struct loop *l, struct http *h, const struct settings *settings,
+			      struct err *err)
 {
 	struct attempts *a = calloc(1, sizeof *a);
 

@@ -16,18 +16,19 @@ struct credential {
 	unsigned refs;
 	char *name;
 	struct config_list aliases;
-	int grant_type;            /* enum grant_type */
-	char *login_url;           /* https://host[:port][/site], no trailing slash */
+	int grant_type;  /* enum grant_type */
+	char *login_url; /* https://host[:port][/site], no trailing slash */
 	char *client_id;
-	char *username;            /* NULL where the grant has none */
-	char *audience;            /* as configured or NULL: salesforce_audience() derives it */
-	char *client_secret_ref, *private_key_ref; /* as written: "file:...", "credential:..."; NULL */
-	struct secret *client_secret;              /* value; NULL if none */
-	struct secret *private_key;                /* PEM bytes */
-	int64_t session_timeout_ms; /* 2 h */
-	int64_t renew_at_percent;   /* 0: the default of the grant */
-	int introspect;             /* enum introspect */
-	bool renew_when_idle;       /* yes for assertion grants */
+	char *username; /* NULL where the grant has none */
+	char *audience; /* as configured or NULL: salesforce_audience() derives it */
+	char *client_secret_ref,
+		*private_key_ref;     /* as written: "file:...", "credential:..."; NULL */
+	struct secret *client_secret; /* value; NULL if none */
+	struct secret *private_key;   /* PEM bytes */
+	int64_t session_timeout_ms;   /* 2 h */
+	int64_t renew_at_percent;     /* 0: the default of the grant */
+	int introspect;               /* enum introspect */
+	bool renew_when_idle;         /* yes for assertion grants */
 	bool required;
 	/* [Access] as written, for --check */
 	struct config_list allow_users, allow_groups;
@@ -61,11 +62,13 @@ DEFINE_CLEANUP(struct credential *, credential_unref)
  * check_key: called with each private key, says in err why it cannot be used (the home of OpenSSL is elsewhere); may be NULL.
  * Returns NULL only for -ERR_INTERNAL; with mistakes the set is not to be used.
  */
-struct credential_set *credential_set_read(const struct places *places, const struct settings *settings, uid_t service_uid,
-					   int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
-					   struct config_notes *warnings, struct err *err);
+struct credential_set *credential_set_read(
+	const struct places *places, const struct settings *settings, uid_t service_uid,
+	int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
+	struct config_notes *warnings, struct err *err);
 struct credential_set *credential_set_ref(struct credential_set *s);
-struct credential_set *credential_set_unref(struct credential_set *s); /* takes NULL, returns NULL */
+struct credential_set *credential_set_unref(
+	struct credential_set *s); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct credential_set *, credential_set_unref)
 
 /* By name or alias; NULL. */
@@ -75,7 +78,8 @@ const struct credential *credential_set_find(const struct credential_set *s, con
  * Reads the secret that a reference names ("file:PATH", "credential:ID"; "stored:" is refused: needs the store). Rules: interfaces.md 3. At most 64 KiB; one trailing newline of a
  * text secret is dropped when trim. NULL with what is wrong and how to mend it.
  */
-struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim, struct err *err);
+struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim,
+				 struct err *err);
 
 /* The keys of a credential file: [Credential] and [Access] (credential_keys.c). sftokend.credential(5) is compared with them. */
 extern const struct config_section credential_sections[];

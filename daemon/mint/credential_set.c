@@ -14,8 +14,8 @@
 
 static int add(struct credential_set *set, struct credential *c, struct err *err)
 {
-	struct credential **items =
-		reallocarray(set->items, set->n + 1, sizeof(struct credential *));
+	struct credential **items = reallocarray(set->items, set->n + 1,
+						 sizeof(struct credential *));
 
 	if (!items)
 		return err_oom(err);

@@ -18,12 +18,12 @@
 enum { HTTP_BODY_MAX = 64 * 1024 };
 
 struct http_request {
-	char *url;                     /* owned */
+	char *url; /* owned */
 	bool post;
-	struct secret *body;           /* application/x-www-form-urlencoded; owned; NULL for GET */
-	struct secret *bearer;         /* Authorization: Bearer; owned; NULL */
-	struct secret *basic;          /* "user:password" for Authorization: Basic; owned; NULL */
-	bool fresh;                    /* a new connection, never reused */
+	struct secret *body;   /* application/x-www-form-urlencoded; owned; NULL for GET */
+	struct secret *bearer; /* Authorization: Bearer; owned; NULL */
+	struct secret *basic;  /* "user:password" for Authorization: Basic; owned; NULL */
+	bool fresh;            /* a new connection, never reused */
 };
 
 enum http_outcome {
@@ -37,14 +37,14 @@ enum http_outcome {
 struct http_response {
 	enum http_outcome outcome;
 	long status;
-	const char *content_type;    /* "" if none */
-	char *body;                  /* HTTP_BODY_MAX at most, NUL-terminated, writable (checked and decoded in place); erased by http.c */
+	const char *content_type; /* "" if none */
+	char *body; /* HTTP_BODY_MAX at most, NUL-terminated, writable (checked and decoded in place); erased by http.c */
 	size_t size;
-	int64_t retry_after_ms;      /* clamped to 0..retry_after_max; 0: none */
-	const char *location;        /* of a redirect; "" */
-	int64_t date_real_ms;        /* of the Date header, 0: none */
-	int64_t sent_ms;             /* BOOTTIME when the request was sent (the life of a token begins here) */
-	const char *problem;         /* outcome != ANSWERED: in words, without secrets */
+	int64_t retry_after_ms; /* clamped to 0..retry_after_max; 0: none */
+	const char *location;   /* of a redirect; "" */
+	int64_t date_real_ms;   /* of the Date header, 0: none */
+	int64_t sent_ms; /* BOOTTIME when the request was sent (the life of a token begins here) */
+	const char *problem; /* outcome != ANSWERED: in words, without secrets */
 };
 
 void http_request_fini(struct http_request *r); /* erases */
@@ -54,15 +54,15 @@ void http_request_fini(struct http_request *r); /* erases */
 struct grant {
 	unsigned refs;
 	struct secret *access_token;
-	char *instance_url;            /* normalised: scheme://host[:port], checked against AllowedHosts */
-	char *token_type;              /* "Bearer" */
-	char *scope;                   /* space-separated, "" */
+	char *instance_url; /* normalised: scheme://host[:port], checked against AllowedHosts */
+	char *token_type;   /* "Bearer" */
+	char *scope;        /* space-separated, "" */
 	char *identity_url, *organization_id, *user_id, *username; /* NULL if unknown */
-	int64_t expires_in_ms;         /* 0: not said */
-	int64_t jwt_exp_s;             /* of a JWT-format access token, 0: opaque */
+	int64_t expires_in_ms;                                     /* 0: not said */
+	int64_t jwt_exp_s; /* of a JWT-format access token, 0: opaque */
 	int64_t jwt_iat_s;
-	int64_t issued_at_real_ms;     /* server's word, 0: not said */
-	int64_t sent_ms;               /* BOOTTIME */
+	int64_t issued_at_real_ms; /* server's word, 0: not said */
+	int64_t sent_ms;           /* BOOTTIME */
 };
 struct grant *grant_unref(struct grant *g); /* takes NULL, returns NULL */
 struct grant *grant_ref(struct grant *g);
@@ -83,12 +83,13 @@ enum problem_class {
 struct problem {
 	enum problem_class class;
 	enum http_outcome outcome;
-	long http_status;            /* 0: none */
-	char error[64];              /* OAuth error code or "" */
-	char description[200];       /* the server's words, cleaned: no control bytes, token-shaped words cut out */
-	char message[ERR_TEXT_MAX];  /* what happened and what to do, for a person */
-	int64_t retry_after_ms;      /* the server's wish, 0: none */
-	int64_t skew_ms;             /* CLOCK: server time minus ours, from Date; 0: unknown */
+	long http_status; /* 0: none */
+	char error[64];   /* OAuth error code or "" */
+	char description
+		[200]; /* the server's words, cleaned: no control bytes, token-shaped words cut out */
+	char message[ERR_TEXT_MAX]; /* what happened and what to do, for a person */
+	int64_t retry_after_ms;     /* the server's wish, 0: none */
+	int64_t skew_ms;            /* CLOCK: server time minus ours, from Date; 0: unknown */
 };
 
 #endif

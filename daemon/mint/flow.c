@@ -18,11 +18,13 @@ const struct flow_ops *flow_find(int grant_type)
 enum verdict flow_take_token(struct flow_run *run, const struct http_response *res)
 {
 	grant_unref(run->grant);
-	run->grant = oauth_read_token(res, run->credential->grant_type, run->allowed_hosts, &run->problem);
+	run->grant = oauth_read_token(res, run->credential->grant_type, run->allowed_hosts,
+				      &run->problem);
 	return run->grant ? FLOW_DONE : FLOW_FAILED;
 }
 
-int flow_ask_token(const struct flow_run *run, const struct buf *form, struct http_request *req, struct err *err)
+int flow_ask_token(const struct flow_run *run, const struct buf *form, struct http_request *req,
+		   struct err *err)
 {
 	*req = (struct http_request){ .post = true, .url = salesforce_url(run->credential->login_url, "token") };
 	req->body = buf_failed(form) ? NULL : secret_new(form->data, form->len);

@@ -17,12 +17,12 @@ enum renewal { RENEW_ITSELF, RENEW_REFRESH, RENEW_PERSON };
 
 struct flow_run {
 	const struct credential *credential; /* borrowed for the run */
-	int64_t real_ms;             /* wall clock now, corrected by the learned skew (JWT exp) */
+	int64_t real_ms; /* wall clock now, corrected by the learned skew (JWT exp) */
 	const struct config_list *allowed_hosts;
-	struct grant *grant;         /* result of DONE */
-	struct problem problem;      /* of FAILED */
-	int64_t delay_ms;            /* of AGAIN */
-	void *state;                 /* the flow's own, freed by flow_ops.fini */
+	struct grant *grant;    /* result of DONE */
+	struct problem problem; /* of FAILED */
+	int64_t delay_ms;       /* of AGAIN */
+	void *state;            /* the flow's own, freed by flow_ops.fini */
 };
 
 struct flow_step {
@@ -35,7 +35,7 @@ struct flow_step {
 struct flow_ops {
 	int grant_type;
 	enum renewal renewal;
-	bool repeatable;             /* a repeat may be sent after a lost answer */
+	bool repeatable; /* a repeat may be sent after a lost answer */
 	const struct flow_step *steps;
 	size_t n_steps;
 	void (*fini)(struct flow_run *run); /* may be NULL */
@@ -47,7 +47,8 @@ extern const struct flow_ops flow_client_credentials, flow_jwt_bearer;
 
 /* Helpers that every flow's last step uses: strict reading of the answer of the token endpoint. */
 /* Fills *req with a POST of the form to the token endpoint of the credential. */
-int flow_ask_token(const struct flow_run *run, const struct buf *form, struct http_request *req, struct err *err);
+int flow_ask_token(const struct flow_run *run, const struct buf *form, struct http_request *req,
+		   struct err *err);
 enum verdict flow_take_token(struct flow_run *run, const struct http_response *res);
 void flow_run_fini(struct flow_run *run, const struct flow_ops *ops);
 

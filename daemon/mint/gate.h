@@ -37,7 +37,8 @@ void gate_free(struct gate *g); /* takes NULL; no waiter may be left */
 
 /* The host called key becomes w's until gate_quit(). 0, or -1: out of memory. */
 int gate_join(struct gate *g, struct gate_waiter *w, const char *key, enum attempt_kind kind);
-void gate_quit(struct gate *g, struct gate_waiter *w); /* also from within the queue, or inside as GATE_UNDECIDED */
+void gate_quit(struct gate *g,
+	       struct gate_waiter *w); /* also from within the queue, or inside as GATE_UNDECIDED */
 
 /* w waits for its turn; the caller then asks gate_next() until it says NULL. */
 void gate_wait(struct gate_waiter *w);
@@ -48,10 +49,12 @@ void gate_demand(struct gate_waiter *w);
 struct gate_waiter *gate_next(struct gate *g, struct gate_host *host, int64_t now_ms);
 
 /* The next that waits in vain, because the breaker is open and no probe is under way; it is outside then. NULL: nobody. *retry_ms: when to try again. */
-struct gate_waiter *gate_next_refused(struct gate *g, struct gate_host *host, int64_t now_ms, int64_t *retry_ms);
+struct gate_waiter *gate_next_refused(struct gate *g, struct gate_host *host, int64_t now_ms,
+				      int64_t *retry_ms);
 
 /* w, inside, is done. Afterwards gate_next() and gate_next_refused() may have new answers. retry_after_ms: the host's wish, 0: none. */
-void gate_leave(struct gate *g, struct gate_waiter *w, enum gate_outcome outcome, int64_t retry_after_ms, int64_t now_ms);
+void gate_leave(struct gate *g, struct gate_waiter *w, enum gate_outcome outcome,
+		int64_t retry_after_ms, int64_t now_ms);
 
 /* BOOTTIME until when the breaker of this host keeps scheduled requests back; 0: it does not. */
 int64_t gate_open_ms(const struct gate *g, const char *key);

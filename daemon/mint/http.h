@@ -22,7 +22,8 @@ void http_free(struct http *h); /* takes NULL; all calls must have been cancelle
  * Takes over the contents of *req. done() is called exactly once, never from within http_submit(), unless http_cancel() comes first. res is valid during done(), and erased after it.
  * NULL only when out of memory.
  */
-struct http_call *http_submit(struct http *h, struct http_request *req, void (*done)(const struct http_response *res, void *arg), void *arg);
+struct http_call *http_submit(struct http *h, struct http_request *req,
+			      void (*done)(const struct http_response *res, void *arg), void *arg);
 void http_cancel(struct http_call *c); /* takes NULL; done() is not called */
 
 /* Connections opened and requests sent since the start, for tests and metrics. */

@@ -41,8 +41,9 @@ static void log_state(const struct keeper *k, enum state from)
 
 	if (s->state == from)
 		return;
-	log_event(people ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "keeper.state", F_STR("credential", k->credential->name),
-		  F_STR("from", state_names[from]), F_STR("to", state_names[s->state]),
+	log_event(people ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "keeper.state",
+		  F_STR("credential", k->credential->name), F_STR("from", state_names[from]),
+		  F_STR("to", state_names[s->state]),
 		  F_STR("why", s->trouble == TROUBLE_PROBLEM ? k->problem.message : NULL));
 }
 
@@ -84,17 +85,21 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 	}
 	keeper_step(k, &e);
 	grant_unref(TAKE(k->previous));
-	log_event(LOG_LEVEL_INFO, same ? "token.unchanged" : "token.minted", F_STR("credential", k->credential->name),
-		  F_INT("generation", k->schedule.generation), F_INT("life_s", k->schedule.life_ms / 1000),
-		  F_STR("source", expiry_source_names[k->schedule.source]), F_INT("took_ms", r->took_ms));
+	log_event(LOG_LEVEL_INFO, same ? "token.unchanged" : "token.minted",
+		  F_STR("credential", k->credential->name),
+		  F_INT("generation", k->schedule.generation),
+		  F_INT("life_s", k->schedule.life_ms / 1000),
+		  F_STR("source", expiry_source_names[k->schedule.source]),
+		  F_INT("took_ms", r->took_ms));
 }
 
 static void refused(struct keeper *k, const struct problem *p)
 {
 	struct schedule_event e = { .type = SCHEDULE_FAILED, .failed = p };
 
-	log_event(LOG_LEVEL_WARNING, "attempt.failed", F_STR("credential", k->credential->name), F_STR("message", p->message),
-		  F_STR("error", p->error[0] ? p->error : NULL), F_STR("description", p->description[0] ? p->description : NULL),
+	log_event(LOG_LEVEL_WARNING, "attempt.failed", F_STR("credential", k->credential->name),
+		  F_STR("message", p->message), F_STR("error", p->error[0] ? p->error : NULL),
+		  F_STR("description", p->description[0] ? p->description : NULL),
 		  F_INT("status", p->http_status));
 	keeper_step(k, &e);
 }
@@ -119,7 +124,8 @@ static void start_attempt(struct keeper *k)
 
 	assert(!k->attempt);
 	k->running = credential_ref(k->credential);
-	k->attempt = attempt_start(k->context->attempts, k->running, k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
+	k->attempt = attempt_start(k->context->attempts, k->running,
+				   k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
 				   k->schedule.skew_ms, attempt_done, k);
 	if (k->attempt)
 		return;
@@ -273,9 +279,11 @@ void keeper_report(struct keeper *k, const struct link_report *report)
 	};
 
 	log_event(LOG_LEVEL_INFO, "token.reported", F_STR("credential", k->credential->name),
-		  F_INT("generation", report->generation.value), F_INT("uid", report->uid.set ? report->uid.value : -1),
+		  F_INT("generation", report->generation.value),
+		  F_INT("uid", report->uid.set ? report->uid.value : -1),
 		  F_INT("pid", report->pid.set ? report->pid.value : -1),
-		  F_INT("status", report->http_status.set ? report->http_status.value : 0), F_STR("error", report->error_code));
+		  F_INT("status", report->http_status.set ? report->http_status.value : 0),
+		  F_STR("error", report->error_code));
 	keeper_step(k, &e);
 }
 

@@ -17,9 +17,9 @@ struct keeper;
 struct keeper_context {
 	struct loop *loop;
 	struct attempts *attempts;
-	const struct settings *settings;   /* replaced at a reload */
+	const struct settings *settings; /* replaced at a reload */
 	int64_t start_spread_ms;
-	uint64_t random;                   /* state of the jitter generator, seeded once */
+	uint64_t random; /* state of the jitter generator, seeded once */
 	/* Something about k that the front should hear (may be called often; never deletes k). */
 	void (*changed)(struct keeper *k, void *arg);
 	/* An attempt of k ended (or cannot be made): whoever waits for it is to be answered. problem NULL: a token came. */
@@ -70,7 +70,7 @@ bool keeper_ready(const struct keeper *k);
 
 /* What a caller without a usable token hears. error -1: nothing is wrong. Texts live until the next event. */
 struct keeper_problem {
-	int error;                 /* enum broker_error or -1 */
+	int error; /* enum broker_error or -1 */
 	bool permanent;
 	const char *message, *oauth_error, *description;
 	int64_t http_status, retry_at_ms;
@@ -90,8 +90,8 @@ void keeper_clock_set(struct keeper *k);
 
 /* What the front was told last on the present link; publish.c's own notes. */
 struct keeper_sent {
-	bool known;                /* the credential has been sent */
-	int64_t dead;              /* generation that was said to be dead */
+	bool known;   /* the credential has been sent */
+	int64_t dead; /* generation that was said to be dead */
 	bool problem;
 	struct keeper_wall wall;
 	bool unchanged, reported;

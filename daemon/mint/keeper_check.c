@@ -41,7 +41,8 @@ void keeper_ask_userinfo(struct keeper *k)
 		tell_liveness(k, TOKEN_UNSURE);
 }
 
-static void tell_introspection(struct keeper *k, const struct introspection *answer, const struct http_response *res)
+static void tell_introspection(struct keeper *k, const struct introspection *answer,
+			       const struct http_response *res)
 {
 	struct schedule_event e = {
 		.type = SCHEDULE_INTROSPECTED,
@@ -50,7 +51,8 @@ static void tell_introspection(struct keeper *k, const struct introspection *ans
 	};
 
 	log_event(LOG_LEVEL_DEBUG, "token.introspected", F_STR("credential", k->credential->name),
-		  F_INT("generation", k->schedule.generation), F_INT("active", answer->active), F_INT("exp", answer->exp_s));
+		  F_INT("generation", k->schedule.generation), F_INT("active", answer->active),
+		  F_INT("exp", answer->exp_s));
 	keeper_step(k, &e);
 }
 
@@ -75,7 +77,8 @@ void keeper_ask_introspection(struct keeper *k)
 	if (k->introspection)
 		return;
 	if (k->token && salesforce_introspect_request(k->credential, k->token, &req, &err) == 0)
-		k->introspection = attempt_request(k->context->attempts, &req, introspection_done, k);
+		k->introspection = attempt_request(k->context->attempts, &req, introspection_done,
+						   k);
 	http_request_fini(&req);
 	if (!k->introspection)
 		tell_introspection(k, &unknown, NULL);

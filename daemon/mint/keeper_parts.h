@@ -12,17 +12,18 @@ struct keeper {
 	struct credential *credential;
 	char *origin;
 	struct schedule schedule;
-	struct grant *token;           /* the newest; also when it is dead, to know it when it comes again */
-	struct grant *previous;        /* while a new one is judged: the one that it replaced */
-	struct grant *elder;           /* a replaced one that is asked about later */
+	struct grant *token; /* the newest; also when it is dead, to know it when it comes again */
+	struct grant *previous; /* while a new one is judged: the one that it replaced */
+	struct grant *elder;    /* a replaced one that is asked about later */
 	struct attempt *elder_call;
-	struct problem problem;        /* of the last attempt whose failure counts */
-	struct attempt *attempt;       /* of the flow: at most one */
-	struct credential *running;    /* with which it was started: a reload may replace the other one meanwhile */
-	struct attempt *userinfo;      /* check of a claim */
+	struct problem problem;  /* of the last attempt whose failure counts */
+	struct attempt *attempt; /* of the flow: at most one */
+	struct credential *
+		running; /* with which it was started: a reload may replace the other one meanwhile */
+	struct attempt *userinfo; /* check of a claim */
 	struct attempt *introspection;
 	struct timer *timer;
-	int64_t withdrawn;             /* generation of another client or user: nobody may have it any more */
+	int64_t withdrawn; /* generation of another client or user: nobody may have it any more */
 	bool begun, dirty;
 	struct keeper_wall wall;
 	struct keeper_sent sent;

@@ -56,7 +56,8 @@ bool keeper_ready(const struct keeper *k)
 {
 	enum state s = k->schedule.state;
 
-	return keeper_usable(k) || s == STATE_LOGIN_REQUIRED || s == STATE_SUSPENDED || s == STATE_DISABLED;
+	return keeper_usable(k) || s == STATE_LOGIN_REQUIRED || s == STATE_SUSPENDED ||
+	       s == STATE_DISABLED;
 }
 
 int64_t keeper_refresh_after_ms(const struct keeper *k)
@@ -154,11 +155,13 @@ struct keeper_problem keeper_problem(const struct keeper *k)
 		break;
 	case TROUBLE_SAME:
 		p.error = BROKER_NOT_SERVED;
-		p.message = "Salesforce gives the same token again that it refuses: end the user's session in Setup, Session Management";
+		p.message =
+			"Salesforce gives the same token again that it refuses: end the user's session in Setup, Session Management";
 		break;
 	case TROUBLE_BUDGET:
 		p.error = BROKER_UNAVAILABLE;
-		p.message = "too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
+		p.message =
+			"too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
 		break;
 	}
 	p.permanent = s->permanent;
@@ -208,8 +211,10 @@ static struct grant *grant_of(const struct link_have *have)
 	g->access_token = secret_new(have->token, strlen(have->token));
 	g->scope = list_join(have);
 	g->sent_ms = have->issued_ms.value;
-	if (!g->access_token || !g->scope || !copy_text(&g->instance_url, have->instance_url) || !copy_text(&g->token_type, "Bearer") ||
-	    !copy_text(&g->identity_url, have->identity_url) || !copy_text(&g->organization_id, have->organization_id) ||
+	if (!g->access_token || !g->scope || !copy_text(&g->instance_url, have->instance_url) ||
+	    !copy_text(&g->token_type, "Bearer") ||
+	    !copy_text(&g->identity_url, have->identity_url) ||
+	    !copy_text(&g->organization_id, have->organization_id) ||
 	    !copy_text(&g->user_id, have->user_id) || !copy_text(&g->username, have->username))
 		return NULL;
 	return TAKE(g);
@@ -234,10 +239,13 @@ static bool token_plausible(const char *token)
 
 static bool have_plausible(const struct link_have *have, int64_t now_ms)
 {
-	return have->generation.value > 0 && have->generation.value < GENERATION_MAX && have->life_ms.value > 0 &&
-	       have->life_ms.value <= HAVE_LIFE_MAX_MS && have->issued_ms.value >= 0 && have->issued_ms.value <= now_ms &&
-	       have->vouched_ms.value >= 0 && have->vouched_ms.value <= now_ms && have->deadline_ms.value > 0 &&
-	       have->deadline_ms.value <= now_ms + HAVE_LIFE_MAX_MS && have->token && token_plausible(have->token);
+	return have->generation.value > 0 && have->generation.value < GENERATION_MAX &&
+	       have->life_ms.value > 0 && have->life_ms.value <= HAVE_LIFE_MAX_MS &&
+	       have->issued_ms.value >= 0 && have->issued_ms.value <= now_ms &&
+	       have->vouched_ms.value >= 0 && have->vouched_ms.value <= now_ms &&
+	       have->deadline_ms.value > 0 &&
+	       have->deadline_ms.value <= now_ms + HAVE_LIFE_MAX_MS && have->token &&
+	       token_plausible(have->token);
 }
 
 static int check_have(const struct keeper *k, const struct link_have *have, struct err *err)
@@ -249,7 +257,8 @@ static int check_have(const struct keeper *k, const struct link_have *have, stru
 		return err_set(err, ERR_DENIED, "it belongs to another login URL, client or user");
 	if (!have->instance_url)
 		return err_set(err, ERR_DENIED, "it is not complete");
-	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts, k->credential->login_url, err);
+	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts,
+			     k->credential->login_url, err);
 	if (r == 0)
 		r = salesforce_check_url(have->instance_url, &hosts, err);
 	salesforce_hosts_fini(&hosts);
@@ -261,8 +270,10 @@ static void begin_with(struct keeper *k, struct schedule_event *e)
 	e->type = SCHEDULE_TAKEN_OVER;
 	k->begun = true;
 	keeper_step(k, e);
-	log_event(LOG_LEVEL_INFO, "token.kept", F_STR("credential", k->credential->name), F_INT("generation", k->schedule.generation),
-		  F_INT("left_s", (k->schedule.deadline_ms - loop_now_ms(k->context->loop)) / 1000));
+	log_event(LOG_LEVEL_INFO, "token.kept", F_STR("credential", k->credential->name),
+		  F_INT("generation", k->schedule.generation),
+		  F_INT("left_s",
+			(k->schedule.deadline_ms - loop_now_ms(k->context->loop)) / 1000));
 }
 
 /* Generations go on from whatever was ever seen, even of a token that is not taken over. */
@@ -353,5 +364,6 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	if (o->state == STATE_DISABLED)
 		keeper_set_enabled(k, false);
 	else if (o->in_flight && o->demanded)
-		keeper_refresh(k); /* callers wait for the attempt that ends with the old settings */
+		keeper_refresh(
+			k); /* callers wait for the attempt that ends with the old settings */
 }

@@ -19,6 +19,7 @@ int load_read(struct load *l, const struct places *places, uid_t service_uid, st
 void load_fini(struct load *l);
 
 /* Adds a warning for everything in which fresh differs from running and that a reload cannot change. */
-void load_warn_restart(const struct settings *running, const struct settings *fresh, struct config_notes *warnings);
+void load_warn_restart(const struct settings *running, const struct settings *fresh,
+		       struct config_notes *warnings);
 
 #endif

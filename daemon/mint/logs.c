@@ -18,7 +18,8 @@ static struct {
 /* syslog severities, for the <N> in front of a line that the journal reads */
 static const char severity[] = { '3', '4', '5', '6', '7' };
 
-static void write_line(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+static void write_line(enum log_level level, const char *event, const struct log_field *fields,
+		       size_t n)
 {
 	struct buf line;
 
@@ -28,7 +29,8 @@ static void write_line(enum log_level level, const char *event, const struct log
 		buf_add_char(&line, severity[level]);
 		buf_add_char(&line, '>');
 	}
-	log_format_line(&line, logs.format, "sftokend-mint", clock_real_ms(), level, event, fields, n);
+	log_format_line(&line, logs.format, "sftokend-mint", clock_real_ms(), level, event, fields,
+			n);
 	buf_add_char(&line, '\n');
 	if (!buf_failed(&line) && write(STDERR_FILENO, line.data, line.len) < 0) {
 		/* nowhere to say so */
@@ -36,7 +38,8 @@ static void write_line(enum log_level level, const char *event, const struct log
 	buf_fini(&line);
 }
 
-static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n, void *arg)
+static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n,
+		 void *arg)
 {
 	(void)arg;
 	if (level <= logs.level)
@@ -72,7 +75,9 @@ void logs_open(enum log_level level, enum log_format format)
 	log_set_sink(sink, NULL);
 }
 
-void logs_watch(void (*seen)(const char *event, const struct log_field *fields, size_t n, void *arg), void *arg)
+void logs_watch(void (*seen)(const char *event, const struct log_field *fields, size_t n,
+			     void *arg),
+		void *arg)
 {
 	logs.seen = seen;
 	logs.arg = arg;

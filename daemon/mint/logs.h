@@ -16,6 +16,8 @@ void logs_set_level(enum log_level level);
 enum log_level logs_level(void);
 
 /* NULL: nobody watches. Events that are logged from within seen() are written, but not shown to it. */
-void logs_watch(void (*seen)(const char *event, const struct log_field *fields, size_t n, void *arg), void *arg);
+void logs_watch(void (*seen)(const char *event, const struct log_field *fields, size_t n,
+			     void *arg),
+		void *arg);
 
 #endif

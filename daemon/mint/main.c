@@ -49,10 +49,12 @@ static int serve(struct mint *m, struct err *err)
 	m->control = control_open(m->loop, CONTROL_FD, &handlers, err);
 	if (!m->control)
 		return fail(EX_SOFTWARE, err);
-	log_event(LOG_LEVEL_NOTICE, "mint.started", F_STR("version", SFTOKEN_VERSION), F_INT("credentials", (int64_t)registry_count(m->registry)));
+	log_event(LOG_LEVEL_NOTICE, "mint.started", F_STR("version", SFTOKEN_VERSION),
+		  F_INT("credentials", (int64_t)registry_count(m->registry)));
 	if (loop_run(m->loop, err) < 0)
 		return fail(EX_SOFTWARE, err);
-	log_event(LOG_LEVEL_NOTICE, "mint.stopped", F_INT("credentials", (int64_t)registry_count(m->registry)));
+	log_event(LOG_LEVEL_NOTICE, "mint.stopped",
+		  F_INT("credentials", (int64_t)registry_count(m->registry)));
 	return m->failed ? EX_SOFTWARE : EX_OK;
 }
 
@@ -69,8 +71,10 @@ static int run(struct mint *m, struct err *err)
 	if (first.mistakes.n)
 		return print_mistakes(&first.mistakes);
 	for (size_t i = 0; i < first.warnings.n; i++)
-		log_event(LOG_LEVEL_WARNING, "config.warning", F_STR("file", first.warnings.items[i].file),
-			  F_INT("line", first.warnings.items[i].line), F_STR("message", first.warnings.items[i].text));
+		log_event(LOG_LEVEL_WARNING, "config.warning",
+			  F_STR("file", first.warnings.items[i].file),
+			  F_INT("line", first.warnings.items[i].line),
+			  F_STR("message", first.warnings.items[i].text));
 	if (mint_build(m, &first, err) < 0)
 		return fail(EX_SOFTWARE, err);
 	load_fini(&first);
@@ -100,7 +104,8 @@ int main(int argc, char **argv)
 	logs_open(options.log_level >= 0 ? (enum log_level)options.log_level : LOG_LEVEL_INFO,
 		  options.log_format >= 0 ? (enum log_format)options.log_format : LOG_FORMAT_TEXT);
 	if (options.check)
-		status = configuration_check(&mint.places, mint.service_uid, sign_check_key, options.quiet, stdout, stderr);
+		status = configuration_check(&mint.places, mint.service_uid, sign_check_key,
+					     options.quiet, stdout, stderr);
 	else
 		status = run(&mint, &err);
 	mint_fini(&mint);

@@ -73,7 +73,8 @@ void manager_reply_empty(struct client *c)
 	connection_reply(c->connection, false);
 }
 
-void manager_error(struct client *c, const char *name, const struct fields *table, const void *params)
+void manager_error(struct client *c, const char *name, const struct fields *table,
+		   const void *params)
 {
 	struct buf *out = connection_out(c->connection);
 
@@ -90,7 +91,8 @@ static bool is_admin(const struct manager *m, const struct peer *p)
 {
 	if (p->uid == PEER_OVERFLOW_UID)
 		return false;
-	return p->uid == 0 || p->uid == m->service_uid || (m->admin_group && peer_in_group(p, m->admin_gid));
+	return p->uid == 0 || p->uid == m->service_uid ||
+	       (m->admin_group && peer_in_group(p, m->admin_gid));
 }
 
 /* The group may be made later: looked up at every load, and never needed to exist. */
@@ -165,12 +167,14 @@ static void on_accepted(struct listener *l, int sock, struct peer *peer, void *a
 
 	(void)l;
 	if (!c) {
-		log_event(LOG_LEVEL_WARNING, "manager.full", F_INT("connections", (int64_t)m->n_clients));
+		log_event(LOG_LEVEL_WARNING, "manager.full",
+			  F_INT("connections", (int64_t)m->n_clients));
 		peer_fini(peer);
 		close(sock);
 		return;
 	}
-	c->connection = connection_open(m->loop, sock, peer, &m->limits, &m->connection_handlers, m, c, &err);
+	c->connection = connection_open(m->loop, sock, peer, &m->limits, &m->connection_handlers, m,
+					c, &err);
 	if (!c->connection)
 		client_free(c);
 }
@@ -178,7 +182,8 @@ static void on_accepted(struct listener *l, int sock, struct peer *peer, void *a
 static void on_paused(struct listener *l, int errnum, void *arg)
 {
 	(void)arg;
-	log_event(LOG_LEVEL_WARNING, "listener.paused", F_STR("listener", listener_name(l)), F_STR("reason", strerror(errnum)));
+	log_event(LOG_LEVEL_WARNING, "listener.paused", F_STR("listener", listener_name(l)),
+		  F_STR("reason", strerror(errnum)));
 }
 
 /* --- life --- */
@@ -195,8 +200,9 @@ void manager_reloaded(struct manager *m)
 	find_admin_group(m);
 }
 
-struct manager *manager_new(struct loop *l, struct registry *registry, struct publish *publish, uid_t service_uid,
-			    const struct manager_handlers *handlers, struct err *err)
+struct manager *manager_new(struct loop *l, struct registry *registry, struct publish *publish,
+			    uid_t service_uid, const struct manager_handlers *handlers,
+			    struct err *err)
 {
 	struct manager *m = calloc(1, sizeof *m);
 
@@ -235,7 +241,8 @@ int manager_listen(struct manager *m, int fd, const char *name, const char *path
 
 	if (m->n_listeners == MANAGER_LISTENERS_MAX) {
 		close(fd);
-		return err_set(err, ERR_INTERNAL, "more than %d manager sockets", MANAGER_LISTENERS_MAX);
+		return err_set(err, ERR_INTERNAL, "more than %d manager sockets",
+			       MANAGER_LISTENERS_MAX);
 	}
 	l = listener_open(m->loop, fd, name, path, &m->listener_handlers, err);
 	if (!l)

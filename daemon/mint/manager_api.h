@@ -32,8 +32,9 @@ struct manager_handlers {
 };
 
 /* The registry holds its first set already. */
-struct manager *manager_new(struct loop *l, struct registry *registry, struct publish *publish, uid_t service_uid,
-			    const struct manager_handlers *handlers, struct err *err);
+struct manager *manager_new(struct loop *l, struct registry *registry, struct publish *publish,
+			    uid_t service_uid, const struct manager_handlers *handlers,
+			    struct err *err);
 void manager_free(struct manager *m); /* takes NULL; closes listeners and connections */
 
 /* A listening socket from the parent; takes over fd. */

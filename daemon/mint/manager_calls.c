@@ -13,10 +13,12 @@ static void no_such_credential(struct client *c, const char *name)
 {
 	struct credential_call params = { .credential = name };
 
-	manager_error(c, MANAGER_INTERFACE ".NoSuchCredential", &credential_required_table, &params);
+	manager_error(c, MANAGER_INTERFACE ".NoSuchCredential", &credential_required_table,
+		      &params);
 }
 
-static void broker_error(struct client *c, enum broker_error error, const struct broker_error_fields *fields)
+static void broker_error(struct client *c, enum broker_error error,
+			 const struct broker_error_fields *fields)
 {
 	c->waits = WAITS_NOT;
 	broker_add_error(connection_out(c->connection), error, fields);
@@ -74,7 +76,8 @@ static void answer_not_now(struct client *c, struct keeper *k)
 
 	if (p.error < 0) {
 		p.error = BROKER_UNAVAILABLE;
-		p.message = "too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
+		p.message =
+			"too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
 		p.retry_at_ms = keeper_schedule(k)->next_attempt_ms;
 	}
 	answer_problem(c, k, &p);
@@ -122,7 +125,8 @@ void manager_call_refresh(void *client, const struct varlink_call *call, const v
 	if (c->wait_s > l->max_wait_ms / 1000)
 		c->wait_s = l->max_wait_ms / 1000;
 	log_event(LOG_LEVEL_INFO, "manager.refresh", F_STR("credential", keeper_name(k)),
-		  F_INT("uid", connection_peer(c->connection)->uid), F_INT("pid", connection_peer(c->connection)->pid));
+		  F_INT("uid", connection_peer(c->connection)->uid),
+		  F_INT("pid", connection_peer(c->connection)->pid));
 	if (!keeper_refresh(k))
 		answer_not_now(c, k);
 	else if (!wait_for_refresh(c, k))
@@ -185,8 +189,10 @@ void manager_call_set_enabled(void *client, const struct varlink_call *call, con
 		no_such_credential(c, p->credential);
 		return;
 	}
-	log_event(LOG_LEVEL_NOTICE, p->enabled.value ? "manager.enable" : "manager.disable", F_STR("credential", keeper_name(k)),
-		  F_INT("uid", connection_peer(c->connection)->uid), F_INT("pid", connection_peer(c->connection)->pid));
+	log_event(LOG_LEVEL_NOTICE, p->enabled.value ? "manager.enable" : "manager.disable",
+		  F_STR("credential", keeper_name(k)),
+		  F_INT("uid", connection_peer(c->connection)->uid),
+		  F_INT("pid", connection_peer(c->connection)->pid));
 	keeper_set_enabled(k, p->enabled.value);
 	publish_flush(c->manager->publish);
 	manager_reply_empty(c);
@@ -229,13 +235,15 @@ static void answer_reload(struct client *c, const struct manager_reload *r)
 	manager_reply(c, &reload_reply_table, &reply);
 }
 
-static void answer_bad_configuration(struct client *c, const struct manager_reload *r, const struct err *err)
+static void answer_bad_configuration(struct client *c, const struct manager_reload *r,
+				     const struct err *err)
 {
 	struct configuration_invalid_error params = {
 		.file = r->file ? r->file : "", .line = some(r->line), .message = r->message ? r->message : err->text,
 	};
 
-	manager_error(c, MANAGER_INTERFACE ".ConfigurationInvalid", &configuration_invalid_table, &params);
+	manager_error(c, MANAGER_INTERFACE ".ConfigurationInvalid", &configuration_invalid_table,
+		      &params);
 }
 
 static int reload(struct client *c, struct manager_reload *r, struct err *err)
@@ -243,7 +251,8 @@ static int reload(struct client *c, struct manager_reload *r, struct err *err)
 	struct manager *m = c->manager;
 	int status;
 
-	log_event(LOG_LEVEL_NOTICE, "manager.reload", F_INT("uid", connection_peer(c->connection)->uid),
+	log_event(LOG_LEVEL_NOTICE, "manager.reload",
+		  F_INT("uid", connection_peer(c->connection)->uid),
 		  F_INT("pid", connection_peer(c->connection)->pid));
 	status = m->handlers.reload(r, err, m->handlers.arg);
 
@@ -303,7 +312,8 @@ void manager_call_set_log_level(void *client, const struct varlink_call *call, c
 		return;
 	}
 	logs_set_level(levels[p->level.value]);
-	log_event(LOG_LEVEL_NOTICE, "manager.log_level", F_STR("level", log_level_name(levels[p->level.value])),
+	log_event(LOG_LEVEL_NOTICE, "manager.log_level",
+		  F_STR("level", log_level_name(levels[p->level.value])),
 		  F_INT("uid", connection_peer(c->connection)->uid));
 	manager_reply_empty(c);
 }

@@ -10,7 +10,8 @@
 
 enum { DETAILS_MAX = 16 * 1024 };
 
-static const struct log_field *find_field(const struct log_field *fields, size_t n, const char *name)
+static const struct log_field *find_field(const struct log_field *fields, size_t n,
+					  const char *name)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(fields[i].name, name) == 0)
@@ -20,7 +21,8 @@ static const struct log_field *find_field(const struct log_field *fields, size_t
 
 static bool is_header(const char *name)
 {
-	return strcmp(name, "credential") == 0 || strcmp(name, "uid") == 0 || strcmp(name, "pid") == 0;
+	return strcmp(name, "credential") == 0 || strcmp(name, "uid") == 0 ||
+	       strcmp(name, "pid") == 0;
 }
 
 static void add_details(struct buf *out, const struct log_field *fields, size_t n)
@@ -87,7 +89,8 @@ void manager_event(const char *event, const struct log_field *fields, size_t n, 
 	};
 	for (; c; c = next) {
 		next = c->next;
-		if (c->waits != WAITS_EVENTS || (c->credential[0] && (!name || strcmp(name, c->credential) != 0)))
+		if (c->waits != WAITS_EVENTS ||
+		    (c->credential[0] && (!name || strcmp(name, c->credential) != 0)))
 			continue;
 		if (connection_busy(c->connection))
 			c->lost++;
@@ -117,11 +120,13 @@ void manager_call_watch_events(void *client, const struct varlink_call *call, co
 {
 	struct client *c = client;
 	const struct credential_call *p = params;
-	struct keeper *k = p->credential ? registry_find_alias(c->manager->registry, p->credential) : NULL;
+	struct keeper *k = p->credential ? registry_find_alias(c->manager->registry, p->credential)
+					 : NULL;
 
 	(void)call;
 	if (p->credential && !k) {
-		manager_error(c, MANAGER_INTERFACE ".NoSuchCredential", &credential_required_table, p);
+		manager_error(c, MANAGER_INTERFACE ".NoSuchCredential", &credential_required_table,
+			      p);
 		return;
 	}
 	snprintf(c->credential, sizeof c->credential, "%s", k ? keeper_name(k) : "");

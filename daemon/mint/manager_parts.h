@@ -19,11 +19,11 @@ struct client {
 	struct connection *connection;
 	struct client *next;
 	enum client_waits waits;
-	struct keeper *keeper;                     /* WAITS_REFRESH */
-	struct timer *timer;                       /* its end */
+	struct keeper *keeper; /* WAITS_REFRESH */
+	struct timer *timer;   /* its end */
 	int64_t wait_s;
-	char credential[CREDENTIAL_NAME_MAX + 1];  /* as sent; WAITS_EVENTS: the name, "" for all */
-	uint64_t lost;                             /* events that did not fit */
+	char credential[CREDENTIAL_NAME_MAX + 1]; /* as sent; WAITS_EVENTS: the name, "" for all */
+	uint64_t lost;                            /* events that did not fit */
 };
 
 struct manager {
@@ -52,7 +52,8 @@ struct manager {
 void manager_reply(struct client *c, const struct fields *table, const void *reply);
 void manager_reply_empty(struct client *c);
 /* io.sftoken.Manager.NAME with its parameters. */
-void manager_error(struct client *c, const char *name, const struct fields *table, const void *params);
+void manager_error(struct client *c, const char *name, const struct fields *table,
+		   const void *params);
 
 /* manager_calls.c */
 void manager_call_refresh(void *client, const struct varlink_call *call, const void *params);

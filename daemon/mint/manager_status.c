@@ -88,7 +88,9 @@ static void add_front(struct texts *t, const struct link_counters *c)
 
 static const char *arena_warning(void)
 {
-	return secret_arena_kind() == SECRET_ARENA_PLAIN ? "RLIMIT_MEMLOCK is too small: secrets of the mint may be swapped out" : NULL;
+	return secret_arena_kind() == SECRET_ARENA_PLAIN
+		       ? "RLIMIT_MEMLOCK is too small: secrets of the mint may be swapped out"
+		       : NULL;
 }
 
 static void add_warnings(struct texts *t, const struct manager *m, const struct link_counters *c)
@@ -171,11 +173,13 @@ static void collect(struct parts *p, const struct manager *m, const struct link_
 	add_warnings(&p->warnings, m, c);
 	p->warnings.max = TEXTS_MAX; /* what is left out is one more warning */
 	if (p->files.left_out) {
-		snprintf(p->more_files, sizeof p->more_files, "%zu more configuration files are not listed", p->files.left_out);
+		snprintf(p->more_files, sizeof p->more_files,
+			 "%zu more configuration files are not listed", p->files.left_out);
 		add_text(&p->warnings, p->more_files);
 	}
 	if (p->warnings.left_out) {
-		snprintf(p->more_warnings, sizeof p->more_warnings, "%zu more warnings are not listed", p->warnings.left_out);
+		snprintf(p->more_warnings, sizeof p->more_warnings,
+			 "%zu more warnings are not listed", p->warnings.left_out);
 		add_text(&p->warnings, p->more_warnings);
 	}
 	add_listeners(&p->listeners, m, c);

@@ -20,7 +20,8 @@ static void tell_ready(void *arg)
 	char status[sizeof m->status];
 	bool ready = m->ready || registry_ready(m->registry);
 
-	snprintf(status, sizeof status, "%zu credentials, %zu with a token", registry_count(m->registry), registry_count_usable(m->registry));
+	snprintf(status, sizeof status, "%zu credentials, %zu with a token",
+		 registry_count(m->registry), registry_count_usable(m->registry));
 	if (ready == m->ready && strcmp(status, m->status) == 0)
 		return;
 	snprintf(m->status, sizeof m->status, "%s", status);
@@ -37,7 +38,8 @@ static void tell_ready(void *arg)
 static void tell_ready_soon(struct mint *m)
 {
 	if (!timer_is_set(m->tell_ready))
-		timer_set(m->tell_ready, loop_now_ms(m->loop) + (m->ready ? STATUS_EVERY_MS : TELL_READY_MS));
+		timer_set(m->tell_ready,
+			  loop_now_ms(m->loop) + (m->ready ? STATUS_EVERY_MS : TELL_READY_MS));
 }
 
 static void required_waited(void *arg)
@@ -46,7 +48,8 @@ static void required_waited(void *arg)
 
 	if (m->ready)
 		return;
-	log_event(LOG_LEVEL_WARNING, "mint.not_waiting", F_STR("why", "a Required= credential still has no token"));
+	log_event(LOG_LEVEL_WARNING, "mint.not_waiting",
+		  F_STR("why", "a Required= credential still has no token"));
 	m->ready = true;
 	m->status[0] = '\0';
 	tell_ready(m);
@@ -140,7 +143,8 @@ static void on_clock_set(void *arg)
 {
 	struct mint *m = arg;
 
-	log_event(LOG_LEVEL_NOTICE, "clock.set", F_STR("effect", "times for display are computed anew"));
+	log_event(LOG_LEVEL_NOTICE, "clock.set",
+		  F_STR("effect", "times for display are computed anew"));
 	for (size_t i = 0; i < registry_count(m->registry); i++)
 		keeper_clock_set(registry_at(m->registry, i));
 }
@@ -152,7 +156,8 @@ static void use_log_settings(const struct mint *m, const struct settings *s)
 	int level = m->options->log_level >= 0 ? m->options->log_level : s->log.level;
 	int format = m->options->log_format >= 0 ? m->options->log_format : s->log.format;
 
-	logs_set(level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO, format >= 0 ? (enum log_format)format : LOG_FORMAT_TEXT);
+	logs_set(level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO,
+		 format >= 0 ? (enum log_format)format : LOG_FORMAT_TEXT);
 }
 
 static int refuse(struct load *l, struct manager_reload *out, struct err *err)
@@ -160,25 +165,29 @@ static int refuse(struct load *l, struct manager_reload *out, struct err *err)
 	const struct config_note *first = &l->mistakes.items[0];
 
 	for (size_t i = 0; i < l->mistakes.n; i++)
-		log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", l->mistakes.items[i].file), F_INT("line", l->mistakes.items[i].line),
+		log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", l->mistakes.items[i].file),
+			  F_INT("line", l->mistakes.items[i].line),
 			  F_STR("message", l->mistakes.items[i].text));
 	out->file = strdup(first->file ? first->file : "");
 	out->line = first->line;
 	out->message = strdup(first->text ? first->text : "");
-	return err_set(err, ERR_ADMIN, "%s:%u: %s", out->file ? out->file : "", first->line, out->message ? out->message : "");
+	return err_set(err, ERR_ADMIN, "%s:%u: %s", out->file ? out->file : "", first->line,
+		       out->message ? out->message : "");
 }
 
 static int copy_notes(struct config_notes *to, const struct config_notes *from)
 {
 	for (size_t i = 0; i < from->n; i++)
-		config_note(to, from->items[i].file, from->items[i].line, "%s", from->items[i].text);
+		config_note(to, from->items[i].file, from->items[i].line, "%s",
+			    from->items[i].text);
 	return to->out_of_memory ? -ERR_INTERNAL : 0;
 }
 
 static int apply(struct mint *m, struct load *l, struct manager_reload *out, struct err *err)
 {
 	/* what runs now still refers to the running settings until all have been told */
-	CLEANUP(settings_unrefp) struct settings *running = settings_ref((struct settings *)registry_settings(m->registry));
+	CLEANUP(settings_unrefp)
+	struct settings *running = settings_ref((struct settings *)registry_settings(m->registry));
 
 	load_warn_restart(running, l->settings, &l->warnings);
 	if (copy_notes(&out->warnings, &l->warnings) < 0)
@@ -194,7 +203,8 @@ static int apply(struct mint *m, struct load *l, struct manager_reload *out, str
 	m->warnings = l->warnings;
 	l->warnings = (struct config_notes){ 0 };
 	log_event(LOG_LEVEL_NOTICE, "config.reloaded", F_INT("added", (int64_t)out->diff.added.n),
-		  F_INT("changed", (int64_t)out->diff.changed.n), F_INT("removed", (int64_t)out->diff.removed.n));
+		  F_INT("changed", (int64_t)out->diff.changed.n),
+		  F_INT("removed", (int64_t)out->diff.removed.n));
 	return 0;
 }
 
@@ -233,8 +243,10 @@ static int build_parts(struct mint *m, struct load *first, struct err *err)
 
 	m->http = http_new(m->loop, first->settings, err);
 	m->attempts = m->http ? attempts_new(m->loop, m->http, first->settings, err) : NULL;
-	m->registry = m->attempts ? registry_new(m->loop, m->attempts, &registry, seed(), err) : NULL;
-	m->publish = m->registry ? publish_new(m->loop, m->registry, m->service_uid, &publish, err) : NULL;
+	m->registry = m->attempts ? registry_new(m->loop, m->attempts, &registry, seed(), err)
+				  : NULL;
+	m->publish = m->registry ? publish_new(m->loop, m->registry, m->service_uid, &publish, err)
+				 : NULL;
 	if (!m->publish || registry_swap(m->registry, first->settings, first->set, NULL, err) < 0)
 		return -ERR_INTERNAL;
 	m->manager = manager_new(m->loop, m->registry, m->publish, m->service_uid, &manager, err);
@@ -258,7 +270,8 @@ int mint_build(struct mint *m, struct load *first, struct err *err)
 	first->warnings = (struct config_notes){ 0 };
 	loop_on_clock_set(m->loop, on_clock_set, m);
 	timer_set(m->front_wait, loop_now_ms(m->loop) + FRONT_WAIT_MS);
-	timer_set(m->required_wait, loop_now_ms(m->loop) + first->settings->limits.required_wait_ms);
+	timer_set(m->required_wait,
+		  loop_now_ms(m->loop) + first->settings->limits.required_wait_ms);
 	return 0;
 }
 

@@ -22,13 +22,13 @@ struct mint {
 	struct publish *publish;
 	struct manager *manager;
 	struct control *control;
-	struct config_notes warnings;  /* of the last load */
-	struct timer *front_wait;      /* the front does not come: begin without it */
+	struct config_notes warnings; /* of the last load */
+	struct timer *front_wait;     /* the front does not come: begin without it */
 	struct timer *required_wait;
 	struct timer *tell_ready;
 	bool ready;
-	bool failed;                   /* stopped because it cannot go on */
-	char status[80];               /* as told to the parent */
+	bool failed;     /* stopped because it cannot go on */
+	char status[80]; /* as told to the parent */
 };
 
 /* Builds all from a configuration without mistakes; warnings move into m. */

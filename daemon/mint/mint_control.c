@@ -18,7 +18,8 @@ static void take_listener(struct mint *m, const struct control_listener *l, int 
 		return;
 	}
 	if (manager_listen(m->manager, fd, l->name, l->path, &err) < 0)
-		log_event(LOG_LEVEL_ERR, "listener.failed", F_STR("listener", l->name), F_STR("message", err.text));
+		log_event(LOG_LEVEL_ERR, "listener.failed", F_STR("listener", l->name),
+			  F_STR("message", err.text));
 }
 
 static void take_link(struct mint *m, int fd)
@@ -37,7 +38,8 @@ static void reload(struct mint *m)
 	char text[120];
 
 	if (mint_reload(&r, &err, m) == 0) {
-		snprintf(text, sizeof text, "%zu added, %zu changed, %zu removed", r.diff.added.n, r.diff.changed.n, r.diff.removed.n);
+		snprintf(text, sizeof text, "%zu added, %zu changed, %zu removed", r.diff.added.n,
+			 r.diff.changed.n, r.diff.removed.n);
 		answer.reloaded.ok = (struct opt_bool){ true, true };
 		answer.reloaded.message = text;
 	} else {
@@ -53,17 +55,20 @@ static void write_credential_status(struct keeper *k, int64_t now_ms)
 	const struct schedule *s = keeper_schedule(k);
 	struct keeper_problem p = keeper_problem(k);
 
-	log_event(LOG_LEVEL_NOTICE, "status.credential", F_STR("credential", keeper_name(k)), F_STR("state", state_names[s->state]),
-		  F_INT("generation", s->generation), F_INT("left_s", s->has_token ? (s->deadline_ms - now_ms) / 1000 : 0),
+	log_event(LOG_LEVEL_NOTICE, "status.credential", F_STR("credential", keeper_name(k)),
+		  F_STR("state", state_names[s->state]), F_INT("generation", s->generation),
+		  F_INT("left_s", s->has_token ? (s->deadline_ms - now_ms) / 1000 : 0),
 		  F_INT("next_s", s->next_attempt_ms ? (s->next_attempt_ms - now_ms) / 1000 : -1),
-		  F_INT("attempts", s->attempts), F_STR("problem", p.error >= 0 ? p.message : NULL));
+		  F_INT("attempts", s->attempts),
+		  F_STR("problem", p.error >= 0 ? p.message : NULL));
 }
 
 static void write_status(struct mint *m)
 {
 	log_event(LOG_LEVEL_NOTICE, "status.mint", F_STR("version", SFTOKEN_VERSION),
 		  F_INT("credentials", (int64_t)registry_count(m->registry)),
-		  F_INT("with_token", (int64_t)registry_count_usable(m->registry)), F_INT("ready", m->ready));
+		  F_INT("with_token", (int64_t)registry_count_usable(m->registry)),
+		  F_INT("ready", m->ready));
 	for (size_t i = 0; i < registry_count(m->registry); i++)
 		write_credential_status(registry_at(m->registry, i), loop_now_ms(m->loop));
 }

@@ -58,7 +58,9 @@ void oauth_base64url(struct buf *out, const void *bytes, size_t size)
 		int n = EVP_EncodeBlock(text, at, piece);
 
 		for (int i = 0; i < n && text[i] != '='; i++)
-			buf_add_char(out, text[i] == '+' ? '-' : text[i] == '/' ? '_' : (char)text[i]);
+			buf_add_char(out, text[i] == '+'   ? '-'
+					  : text[i] == '/' ? '_'
+							   : (char)text[i]);
 		at += piece;
 		size -= (size_t)piece;
 	}
@@ -69,7 +71,8 @@ void oauth_base64url(struct buf *out, const void *bytes, size_t size)
 
 static bool token_char(char c)
 {
-	return isascii((unsigned char)c) && (isalnum((unsigned char)c) || strchr("+/=_.!~%-", c)) && c;
+	return isascii((unsigned char)c) && (isalnum((unsigned char)c) || strchr("+/=_.!~%-", c)) &&
+	       c;
 }
 
 /* The longest piece between slashes, so that the path of a URL is not taken for a token. */
@@ -146,7 +149,8 @@ static void clean_error(char *to, size_t room, const char *from)
 
 static void erase_strings(json_object *o)
 {
-	json_object_object_foreach(o, key, value) {
+	json_object_object_foreach(o, key, value)
+	{
 		(void)key;
 		if (json_object_is_type(value, json_type_string))
 			explicit_bzero((void *)(uintptr_t)json_object_get_string(value),
@@ -190,8 +194,10 @@ static json_object *read_object(const struct http_response *res, struct err *err
 	}
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	o = json_tokener_parse_ex(tokener, res->body, (int)res->size);
-	if (json_tokener_get_error(tokener) != json_tokener_success || !json_object_is_type(o, json_type_object)) {
-		err_set(err, ERR_PROTOCOL, "not JSON: %s", json_tokener_error_desc(json_tokener_get_error(tokener)));
+	if (json_tokener_get_error(tokener) != json_tokener_success ||
+	    !json_object_is_type(o, json_type_object)) {
+		err_set(err, ERR_PROTOCOL, "not JSON: %s",
+			json_tokener_error_desc(json_tokener_get_error(tokener)));
 		return NULL;
 	}
 	return TAKE(o);
@@ -219,7 +225,8 @@ static int64_t number_of(json_object *o, const char *name, int64_t min, int64_t 
 			return 0;
 		for (; *text; text++)
 			n = n * 10 + (*text - '0');
-	} else if (json_object_object_get_ex(o, name, &v) && json_object_is_type(v, json_type_int)) {
+	} else if (json_object_object_get_ex(o, name, &v) &&
+		   json_object_is_type(v, json_type_int)) {
 		n = json_object_get_int64(v);
 	}
 	return n >= min && n <= max ? n : 0;
@@ -238,7 +245,8 @@ static bool printable(const char *text, size_t max, char lowest)
 
 static bool is_json_type(const char *content_type)
 {
-	return content_type && !strncasecmp(content_type, "application/json", 16) && !isalnum((unsigned char)content_type[16]) &&
+	return content_type && !strncasecmp(content_type, "application/json", 16) &&
+	       !isalnum((unsigned char)content_type[16]) &&
 	       !strchr("+-.", content_type[16] ? content_type[16] : ' ');
 }
 
@@ -253,7 +261,8 @@ static bool is_page(const struct http_response *res)
 
 /* --- problems --- */
 
-static void __attribute__((format(printf, 3, 4))) put(char *to, size_t room, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+put(char *to, size_t room, const char *format, ...)
 {
 	va_list ap;
 
@@ -281,12 +290,14 @@ static void set_problem(struct problem *p, const struct oauth_error_row *row, co
 }
 
 /* One of the situations of the table; detail NULL: the status. */
-static void set_situation(struct problem *p, int grant_type, const char *situation, const char *detail)
+static void set_situation(struct problem *p, int grant_type, const char *situation,
+			  const char *detail)
 {
 	char text[200];
 
 	if (p->http_status)
-		put(text, sizeof text, "HTTP %ld%s%s", p->http_status, detail ? ", " : "", detail ? detail : "");
+		put(text, sizeof text, "HTTP %ld%s%s", p->http_status, detail ? ", " : "",
+		    detail ? detail : "");
 	else
 		put(text, sizeof text, "%s", detail ? detail : "");
 	set_problem(p, oauth_error_find(grant_type, situation, ""), text);
@@ -318,7 +329,8 @@ static void classify_redirect(const struct http_response *res, int grant_type, s
 	set_situation(p, grant_type, "#redirect", detail[0] ? detail : NULL);
 }
 
-static void classify_error(const struct http_response *res, int grant_type, json_object *o, struct problem *p)
+static void classify_error(const struct http_response *res, int grant_type, json_object *o,
+			   struct problem *p)
 {
 	const char *error = text_of(o, "error"), *description = text_of(o, "error_description");
 	const struct oauth_error_row *row;
@@ -331,15 +343,17 @@ static void classify_error(const struct http_response *res, int grant_type, json
 		row = oauth_error_find(grant_type, "#many", "");
 	else if (res->status >= 500 && row->class != PROBLEM_RETRY && row->class != PROBLEM_RATE)
 		row = oauth_error_find(grant_type, "#server", "");
-	put(detail, sizeof detail, "HTTP %ld, %s%s%s", res->status, p->error[0] ? p->error : "no error code",
-	    p->description[0] ? ": " : "", p->description);
+	put(detail, sizeof detail, "HTTP %ld, %s%s%s", res->status,
+	    p->error[0] ? p->error : "no error code", p->description[0] ? ": " : "",
+	    p->description);
 	set_problem(p, row, detail);
 	if (p->class == PROBLEM_CLOCK && res->date_real_ms)
 		p->skew_ms = res->date_real_ms - clock_real_ms();
 }
 
 /* An answer without an OAuth error in it. why: what the JSON reader said. */
-static void classify_other(const struct http_response *res, int grant_type, const char *why, struct problem *p)
+static void classify_other(const struct http_response *res, int grant_type, const char *why,
+			   struct problem *p)
 {
 	if (res->status == 429)
 		set_situation(p, grant_type, "#many", NULL);
@@ -409,7 +423,8 @@ static bool read_access_token(struct grant *g, json_object *o, int grant_type, s
 	if (!size)
 		return broken(p, grant_type, "no access_token");
 	if (!printable(token, TOKEN_MAX, '!'))
-		return broken(p, grant_type, "access_token is longer than 16 KiB or has bytes that no token has");
+		return broken(p, grant_type,
+			      "access_token is longer than 16 KiB or has bytes that no token has");
 	if (!type || strcasecmp(type, "Bearer") != 0)
 		return broken(p, grant_type, "token_type is not Bearer");
 	g->access_token = secret_new(token, size);
@@ -420,8 +435,8 @@ static bool read_access_token(struct grant *g, json_object *o, int grant_type, s
 	return true;
 }
 
-static bool read_instance(struct grant *g, json_object *o, int grant_type, const struct config_list *allowed_hosts,
-			  struct problem *p)
+static bool read_instance(struct grant *g, json_object *o, int grant_type,
+			  const struct config_list *allowed_hosts, struct problem *p)
 {
 	const char *url = text_of(o, "instance_url");
 	struct err err = { 0 };
@@ -456,8 +471,8 @@ static bool read_rest(struct grant *g, json_object *o, int grant_type, struct pr
 	return g->identity_url || out_of_memory(p, grant_type);
 }
 
-struct grant *oauth_read_token(const struct http_response *res, int grant_type, const struct config_list *allowed_hosts,
-			       struct problem *problem)
+struct grant *oauth_read_token(const struct http_response *res, int grant_type,
+			       const struct config_list *allowed_hosts, struct problem *problem)
 {
 	CLEANUP(answer_free) json_object *o = NULL;
 	CLEANUP(grant_unrefp) struct grant *g = NULL;
@@ -476,13 +491,15 @@ struct grant *oauth_read_token(const struct http_response *res, int grant_type, 
 	}
 	g->refs = 1;
 	g->sent_ms = res->sent_ms;
-	if (!read_access_token(g, o, grant_type, problem) || !read_instance(g, o, grant_type, allowed_hosts, problem) ||
+	if (!read_access_token(g, o, grant_type, problem) ||
+	    !read_instance(g, o, grant_type, allowed_hosts, problem) ||
 	    !read_rest(g, o, grant_type, problem))
 		return NULL;
 	return TAKE(g);
 }
 
-void oauth_read_introspection(const struct http_response *res, struct introspection *out, struct problem *problem)
+void oauth_read_introspection(const struct http_response *res, struct introspection *out,
+			      struct problem *problem)
 {
 	enum { FIRST = 1000000000 }; /* 2001; seconds, not milliseconds */
 	CLEANUP(answer_free) json_object *o = NULL;
@@ -493,7 +510,8 @@ void oauth_read_introspection(const struct http_response *res, struct introspect
 	start_problem(problem, res);
 	if (res->outcome == HTTP_ANSWERED && res->status == 200)
 		o = read_object(res, NULL);
-	if (!o || !json_object_object_get_ex(o, "active", &active) || !json_object_is_type(active, json_type_boolean)) {
+	if (!o || !json_object_object_get_ex(o, "active", &active) ||
+	    !json_object_is_type(active, json_type_boolean)) {
 		oauth_classify(res, GRANT_CLIENT_CREDENTIALS, problem);
 		return;
 	}

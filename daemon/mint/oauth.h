@@ -20,8 +20,8 @@ void oauth_base64url(struct buf *out, const void *bytes, size_t size);
  * The answer of the token endpoint (facts: reliability.md 1.2.12): 200 with one strict JSON object, access_token of 1..16 KiB printable ASCII without spaces,
  * token_type Bearer, instance_url https (or loopback literal) inside allowed hosts, expires_in 1..86400 else absent. Returns a new grant, or NULL and fills *problem.
  */
-struct grant *oauth_read_token(const struct http_response *res, int grant_type, const struct config_list *allowed_hosts,
-			       struct problem *problem);
+struct grant *oauth_read_token(const struct http_response *res, int grant_type,
+			       const struct config_list *allowed_hosts, struct problem *problem);
 
 /* RFC 7662. active -1: could not be read (problem filled). exp_s 0: none. */
 struct introspection {
@@ -29,7 +29,8 @@ struct introspection {
 	int64_t exp_s, iat_s;
 	char username[128];
 };
-void oauth_read_introspection(const struct http_response *res, struct introspection *out, struct problem *problem);
+void oauth_read_introspection(const struct http_response *res, struct introspection *out,
+			      struct problem *problem);
 
 /* Fills *problem from any answer that is not a token: the table of (grant, error, text) -> class. */
 void oauth_classify(const struct http_response *res, int grant_type, struct problem *problem);
@@ -39,13 +40,14 @@ struct oauth_error_row {
 	int grant_type; /* -1: any */
 	const char *error, *description;
 	enum problem_class class;
-	int state;                 /* enum state that it leads to */
-	int broker_error;          /* enum broker_error */
-	int exit_status;           /* of sftoken */
-	const char *sentence;      /* for a person: what is wrong and what to do */
+	int state;            /* enum state that it leads to */
+	int broker_error;     /* enum broker_error */
+	int exit_status;      /* of sftoken */
+	const char *sentence; /* for a person: what is wrong and what to do */
 };
 extern const struct oauth_error_row oauth_errors[];
 extern const size_t oauth_n_errors;
-const struct oauth_error_row *oauth_error_find(int grant_type, const char *error, const char *description);
+const struct oauth_error_row *oauth_error_find(int grant_type, const char *error,
+					       const char *description);
 
 #endif

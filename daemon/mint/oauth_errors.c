@@ -133,7 +133,8 @@ static bool has_text(const char *text, const char *needle)
 	return false;
 }
 
-static bool row_fits(const struct oauth_error_row *row, int grant_type, const char *error, const char *description)
+static bool row_fits(const struct oauth_error_row *row, int grant_type, const char *error,
+		     const char *description)
 {
 	if (row->grant_type != ANY && row->grant_type != grant_type)
 		return false;
@@ -142,12 +143,13 @@ static bool row_fits(const struct oauth_error_row *row, int grant_type, const ch
 	return !row->description || has_text(description, row->description);
 }
 
-const struct oauth_error_row *oauth_error_find(int grant_type, const char *error, const char *description)
+const struct oauth_error_row *oauth_error_find(int grant_type, const char *error,
+					       const char *description)
 {
 	size_t i = 0;
 
-	while (i + 1 < oauth_n_errors &&
-	       !row_fits(&oauth_errors[i], grant_type, error ? error : "", description ? description : ""))
+	while (i + 1 < oauth_n_errors && !row_fits(&oauth_errors[i], grant_type, error ? error : "",
+						   description ? description : ""))
 		i++;
 	return &oauth_errors[i]; /* the last row fits everything */
 }

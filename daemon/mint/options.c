@@ -22,9 +22,12 @@ static int read_format(struct options *o, const char *name, struct err *err)
 	else if (strcmp(name, "json") == 0)
 		o->log_format = LOG_FORMAT_JSON;
 	else if (strcmp(name, "journal") == 0)
-		return err_set(err, ERR_INPUT, "--log-format journal is not available in this version: use text or json");
+		return err_set(
+			err, ERR_INPUT,
+			"--log-format journal is not available in this version: use text or json");
 	else
-		return err_set(err, ERR_INPUT, "--log-format must be text or json, not \"%s\"", name);
+		return err_set(err, ERR_INPUT, "--log-format must be text or json, not \"%s\"",
+			       name);
 	return 0;
 }
 
@@ -32,7 +35,10 @@ static int read_level(struct options *o, const char *name, struct err *err)
 {
 	o->log_level = log_level_parse(name);
 	if (o->log_level < 0)
-		return err_set(err, ERR_INPUT, "--log-level must be debug, info, notice, warning or err, not \"%s\"", name);
+		return err_set(
+			err, ERR_INPUT,
+			"--log-level must be debug, info, notice, warning or err, not \"%s\"",
+			name);
 	return 0;
 }
 

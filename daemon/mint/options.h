@@ -8,9 +8,9 @@
 #include "daemon/common/settings.h"
 
 struct options {
-	struct places places;  /* as given; to be resolved */
-	int log_level;         /* enum log_level, -1: not given */
-	int log_format;        /* enum log_format, -1: not given */
+	struct places places; /* as given; to be resolved */
+	int log_level;        /* enum log_level, -1: not given */
+	int log_format;       /* enum log_format, -1: not given */
 	bool check, quiet, version;
 };
 

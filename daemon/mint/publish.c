@@ -19,12 +19,12 @@ struct publish {
 	struct publish_handlers handlers;
 	uid_t service_uid;
 	struct link_handlers link_handlers;
-	struct link_end *end;      /* NULL: no front */
-	struct timer *flush;       /* collects the changes of one turn */
+	struct link_end *end; /* NULL: no front */
+	struct timer *flush;  /* collects the changes of one turn */
 	struct timer *count;
-	bool collecting;           /* Have ... HaveAll: nothing is sent */
+	bool collecting; /* Have ... HaveAll: nothing is sent */
 	bool rules_due, synced_due, count_due;
-	struct removed *removed;   /* names to be taken back */
+	struct removed *removed; /* names to be taken back */
 };
 
 static void flush_soon(struct publish *p)
@@ -108,7 +108,8 @@ static void flush(void *arg)
 			return;
 		p->rules_due = false;
 	}
-	if (send_removed(p) > 0 && send_dirty(p) > 0 && send_flag(p, &p->synced_due, LINK_SYNCED) > 0)
+	if (send_removed(p) > 0 && send_dirty(p) > 0 &&
+	    send_flag(p, &p->synced_due, LINK_SYNCED) > 0)
 		send_flag(p, &p->count_due, LINK_COUNT);
 }
 
@@ -122,7 +123,8 @@ static void take_over(struct publish *p, const struct link_have *have)
 	if (!k || !have->generation.set)
 		return;
 	if (keeper_take_over(k, have, &err) < 0 && strcmp(have->credential, keeper_name(k)) == 0)
-		log_event(LOG_LEVEL_DEBUG, "token.left", F_STR("credential", have->credential), F_STR("why", err.text));
+		log_event(LOG_LEVEL_DEBUG, "token.left", F_STR("credential", have->credential),
+			  F_STR("why", err.text));
 }
 
 static void have_all(struct publish *p)
@@ -146,9 +148,11 @@ static void served(struct publish *p, const struct link_served *s)
 {
 	struct keeper *k = s->credential ? registry_find(p->registry, s->credential) : NULL;
 
-	log_event(LOG_LEVEL_INFO, "token.served", F_STR("credential", s->credential), F_INT("generation", s->generation.value),
-		  F_INT("uid", s->uid.set ? s->uid.value : -1), F_INT("pid", s->pid.set ? s->pid.value : -1),
-		  F_INT("count", s->count.value), F_STR("reason", s->reason));
+	log_event(LOG_LEVEL_INFO, "token.served", F_STR("credential", s->credential),
+		  F_INT("generation", s->generation.value),
+		  F_INT("uid", s->uid.set ? s->uid.value : -1),
+		  F_INT("pid", s->pid.set ? s->pid.value : -1), F_INT("count", s->count.value),
+		  F_STR("reason", s->reason));
 	if (k)
 		keeper_used(k);
 }
@@ -260,7 +264,8 @@ static void closed(void *arg)
 
 /* --- life --- */
 
-struct publish *publish_new(struct loop *l, struct registry *registry, uid_t service_uid, const struct publish_handlers *handlers, struct err *err)
+struct publish *publish_new(struct loop *l, struct registry *registry, uid_t service_uid,
+			    const struct publish_handlers *handlers, struct err *err)
 {
 	struct publish *p = calloc(1, sizeof *p);
 

@@ -21,7 +21,8 @@ struct publish_handlers {
 	void *arg;
 };
 
-struct publish *publish_new(struct loop *l, struct registry *registry, uid_t service_uid, const struct publish_handlers *handlers, struct err *err);
+struct publish *publish_new(struct loop *l, struct registry *registry, uid_t service_uid,
+			    const struct publish_handlers *handlers, struct err *err);
 void publish_free(struct publish *p); /* takes NULL */
 
 /* A new link from the parent: takes over fd, drops the old one. */

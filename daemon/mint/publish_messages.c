@@ -26,10 +26,12 @@ static void add_limits(struct buf *out, const struct settings *settings)
 		for (size_t n = 0; n < section->n_keys; n++) {
 			const struct config_key *key = &section->keys[n];
 
-			if (key->type != CONFIG_INT && key->type != CONFIG_DURATION && key->type != CONFIG_PERCENT)
+			if (key->type != CONFIG_INT && key->type != CONFIG_DURATION &&
+			    key->type != CONFIG_PERCENT)
 				continue;
 			json_key(out, key->name);
-			json_add_int(out, *(const int64_t *)(const void *)(base + section->offset + key->offset));
+			json_add_int(out, *(const int64_t *)(const void *)(base + section->offset +
+									   key->offset));
 		}
 	}
 	json_end_object(out);
@@ -95,7 +97,8 @@ static const char *shortened(const char *text, char out[LAST_ERROR_MAX + 1])
 
 	if (all <= LAST_ERROR_MAX)
 		return text;
-	while ((size = utf8_char_size(text + n, all - n)) && n + size <= LAST_ERROR_MAX - (sizeof more - 1))
+	while ((size = utf8_char_size(text + n, all - n)) &&
+	       n + size <= LAST_ERROR_MAX - (sizeof more - 1))
 		n += size;
 	memcpy(out, text, n);
 	memcpy(out + n, more, sizeof more);
@@ -121,7 +124,9 @@ static int send_credential(struct link_end *e, struct keeper *k)
 		.upstream_attempts = some(s->attempts),
 		.attempt = { s->in_flight, true },
 		.next_attempt_ms = if_any(s->next_attempt_ms),
-		.last_error = problem.error >= 0 && problem.message ? shortened(problem.message, last_error) : NULL,
+		.last_error = problem.error >= 0 && problem.message
+				      ? shortened(problem.message, last_error)
+				      : NULL,
 	};
 	return link_send(e, &m);
 }
@@ -131,8 +136,9 @@ static bool token_is_news(struct keeper *k)
 	const struct schedule *s = keeper_schedule(k);
 	const struct keeper_sent *sent = keeper_sent(k);
 
-	return memcmp(&sent->wall, keeper_wall(k), sizeof sent->wall) != 0 || sent->unchanged != s->unchanged ||
-	       sent->reported != s->reported || sent->vouched_ms != s->vouched_ms;
+	return memcmp(&sent->wall, keeper_wall(k), sizeof sent->wall) != 0 ||
+	       sent->unchanged != s->unchanged || sent->reported != s->reported ||
+	       sent->vouched_ms != s->vouched_ms;
 }
 
 /* Splits the scopes in place; at most SCOPES_MAX. */

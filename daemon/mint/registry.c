@@ -32,7 +32,9 @@ static void settled(struct keeper *k, void *arg)
 	r->handlers.settled(k, r->handlers.arg);
 }
 
-struct registry *registry_new(struct loop *l, struct attempts *attempts, const struct registry_handlers *handlers, uint64_t seed, struct err *err)
+struct registry *registry_new(struct loop *l, struct attempts *attempts,
+			      const struct registry_handlers *handlers, uint64_t seed,
+			      struct err *err)
 {
 	struct registry *r = calloc(1, sizeof *r);
 
@@ -42,7 +44,12 @@ struct registry *registry_new(struct loop *l, struct attempts *attempts, const s
 	}
 	r->handlers = *handlers;
 	r->context = (struct keeper_context){
-		.loop = l, .attempts = attempts, .random = seed, .changed = changed, .settled = settled, .arg = r,
+		.loop = l,
+		.attempts = attempts,
+		.random = seed,
+		.changed = changed,
+		.settled = settled,
+		.arg = r,
 	};
 	return r;
 }
@@ -122,7 +129,8 @@ static void plan_drop(struct plan *plan, size_t n)
 	free(plan);
 }
 
-static struct plan *make_plan(struct registry *r, struct credential_set *set, struct registry_reload *diff, struct err *err)
+static struct plan *make_plan(struct registry *r, struct credential_set *set,
+			      struct registry_reload *diff, struct err *err)
 {
 	struct plan *plan = calloc(set->n + 1, sizeof *plan);
 
@@ -133,7 +141,8 @@ static struct plan *make_plan(struct registry *r, struct credential_set *set, st
 		plan[i].old = find_in(r->keepers, r->n, c->name);
 		if (!plan[i].old || !credential_equal(keeper_credential(plan[i].old), c)) {
 			plan[i].fresh = keeper_new(&r->context, c, err);
-			ok = plan[i].fresh && add_name(plan[i].old ? &diff->changed : &diff->added, c->name) == 0;
+			ok = plan[i].fresh &&
+			     add_name(plan[i].old ? &diff->changed : &diff->added, c->name) == 0;
 		}
 		if (!ok) {
 			plan_drop(plan, set->n);
@@ -161,10 +170,12 @@ static bool in_set(const struct credential_set *set, const char *name)
 	return false;
 }
 
-static int list_removed(const struct registry *r, const struct credential_set *set, struct registry_reload *diff, struct err *err)
+static int list_removed(const struct registry *r, const struct credential_set *set,
+			struct registry_reload *diff, struct err *err)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (!in_set(set, keeper_name(r->keepers[i])) && add_name(&diff->removed, keeper_name(r->keepers[i])) < 0)
+		if (!in_set(set, keeper_name(r->keepers[i])) &&
+		    add_name(&diff->removed, keeper_name(r->keepers[i])) < 0)
 			return err_oom(err);
 	return 0;
 }
@@ -176,7 +187,8 @@ static void remove_keeper(struct registry *r, struct keeper *k)
 }
 
 /* From here on nothing can fail. The new array is whole before anybody is told: who is told may look at all keepers. */
-static void commit(struct registry *r, struct plan *plan, struct keeper **keepers, struct credential_set *set)
+static void commit(struct registry *r, struct plan *plan, struct keeper **keepers,
+		   struct credential_set *set)
 {
 	struct keeper **old = r->keepers;
 	size_t n_old = r->n;
@@ -211,10 +223,13 @@ static void use_settings(struct registry *r, struct settings *settings, size_t n
 	r->settings = settings;
 	r->context.settings = settings;
 	attempts_configure(r->context.attempts, settings);
-	r->context.start_spread_ms = spread < settings->limits.start_spread_ms ? spread : settings->limits.start_spread_ms;
+	r->context.start_spread_ms = spread < settings->limits.start_spread_ms
+					     ? spread
+					     : settings->limits.start_spread_ms;
 }
 
-int registry_swap(struct registry *r, struct settings *settings, struct credential_set *set, struct registry_reload *diff, struct err *err)
+int registry_swap(struct registry *r, struct settings *settings, struct credential_set *set,
+		  struct registry_reload *diff, struct err *err)
 {
 	struct registry_reload unheard = { 0 };
 	struct registry_reload *names = diff ? diff : &unheard;

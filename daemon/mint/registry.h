@@ -10,7 +10,7 @@
 struct registry;
 
 struct registry_handlers {
-	void (*changed)(struct keeper *k, void *arg);  /* see keeper_context */
+	void (*changed)(struct keeper *k, void *arg); /* see keeper_context */
 	void (*settled)(struct keeper *k, void *arg);
 	/* The keeper ends: drop every reference. name stays valid during the call. */
 	void (*removed)(struct keeper *k, void *arg);
@@ -21,7 +21,9 @@ struct registry_handlers {
 	void *arg;
 };
 
-struct registry *registry_new(struct loop *l, struct attempts *attempts, const struct registry_handlers *handlers, uint64_t seed, struct err *err);
+struct registry *registry_new(struct loop *l, struct attempts *attempts,
+			      const struct registry_handlers *handlers, uint64_t seed,
+			      struct err *err);
 void registry_free(struct registry *r); /* takes NULL */
 
 /* Texts that a reload reports; owned. */
@@ -38,7 +40,8 @@ void registry_reload_fini(struct registry_reload *r);
  * Replaces settings and set (references are taken). The first call fills the empty registry. Running attempts of changed and removed credentials are cancelled. diff may be NULL.
  * 0 or -ERR_INTERNAL (then nothing has changed).
  */
-int registry_swap(struct registry *r, struct settings *settings, struct credential_set *set, struct registry_reload *diff, struct err *err);
+int registry_swap(struct registry *r, struct settings *settings, struct credential_set *set,
+		  struct registry_reload *diff, struct err *err);
 
 /* Starts every keeper that has not begun: after the front has said what it holds, or when it does not come. */
 void registry_start(struct registry *r);

@@ -38,7 +38,8 @@ static const char *salesforce_realm(const char *host)
 {
 	if (!ends_with(host, ".salesforce.com"))
 		return NULL;
-	if (!strcmp(host, "test.salesforce.com") || strstr(host, ".sandbox.") || strstr(host, ".scratch."))
+	if (!strcmp(host, "test.salesforce.com") || strstr(host, ".sandbox.") ||
+	    strstr(host, ".scratch."))
 		return "https://test.salesforce.com";
 	return "https://login.salesforce.com";
 }
@@ -52,7 +53,8 @@ char *salesforce_audience(const struct credential *c)
 
 	if (c->audience && c->audience[0])
 		return strdup(c->audience);
-	if (salesforce_parse_url(c->login_url, &parts, NULL) == 0 && (realm = salesforce_realm(parts.host)))
+	if (salesforce_parse_url(c->login_url, &parts, NULL) == 0 &&
+	    (realm = salesforce_realm(parts.host)))
 		return strdup(realm);
 	copy = strdup(c->login_url);
 	for (size = copy ? strlen(copy) : 0; size && copy[size - 1] == '/'; size--)
@@ -71,15 +73,18 @@ static bool id_ok(const char *text, size_t size)
 	return true;
 }
 
-int salesforce_identity(const char *identity_url, char **organization_id, char **user_id, struct err *err)
+int salesforce_identity(const char *identity_url, char **organization_id, char **user_id,
+			struct err *err)
 {
 	const char *user = strrchr(identity_url, '/'), *org = user;
 	char *org_copy, *user_copy;
 
 	while (org && org > identity_url && org[-1] != '/')
 		org--;
-	if (!user || !org || org == identity_url || !id_ok(org, (size_t)(user - org)) || !id_ok(user + 1, strlen(user + 1)))
-		return err_set(err, ERR_PROTOCOL, "the identity URL does not end in an organization and a user id");
+	if (!user || !org || org == identity_url || !id_ok(org, (size_t)(user - org)) ||
+	    !id_ok(user + 1, strlen(user + 1)))
+		return err_set(err, ERR_PROTOCOL,
+			       "the identity URL does not end in an organization and a user id");
 	org_copy = strndup(org, (size_t)(user - org));
 	user_copy = strdup(user + 1);
 	if (!org_copy || !user_copy) {
@@ -199,8 +204,8 @@ enum liveness salesforce_userinfo_answer(const struct http_response *res)
 	return TOKEN_UNSURE;
 }
 
-int salesforce_introspect_request(const struct credential *c, const struct grant *g, struct http_request *req,
-				  struct err *err)
+int salesforce_introspect_request(const struct credential *c, const struct grant *g,
+				  struct http_request *req, struct err *err)
 {
 	CLEANUP(buf_finip) struct buf form;
 
@@ -211,7 +216,8 @@ int salesforce_introspect_request(const struct credential *c, const struct grant
 	oauth_form_add(&form, "token", secret_bytes(g->access_token), secret_size(g->access_token));
 	oauth_form_add(&form, "token_type_hint", "access_token", strlen("access_token"));
 	oauth_form_add(&form, "client_id", c->client_id, strlen(c->client_id));
-	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret), secret_size(c->client_secret));
+	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret),
+		       secret_size(c->client_secret));
 	*req = (struct http_request){ .post = true, .url = salesforce_url(g->instance_url, "introspect") };
 	req->body = buf_failed(&form) ? NULL : secret_new(form.data, form.len);
 	if (req->url && req->body)

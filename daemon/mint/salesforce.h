@@ -25,13 +25,15 @@ void salesforce_host_key(const struct url *url, struct buf *out);
  * The hosts that a credential may use: AllowedHosts= if it is configured, else the default list and the host of login_url with its port.
  * Fills *out, to be given back with salesforce_hosts_fini(). 0 or -ERR_INTERNAL (out of memory).
  */
-int salesforce_hosts(struct config_list *out, const struct config_list *configured, const char *login_url, struct err *err);
+int salesforce_hosts(struct config_list *out, const struct config_list *configured,
+		     const char *login_url, struct err *err);
 void salesforce_hosts_fini(struct config_list *hosts);
 
 /*
  * instance_url in the one form that we store: scheme://host[:port], the default port left out. Caller frees. NULL with err: -ERR_ADMIN when the host is not allowed,
  * another code when it is no such URL. */
-char *salesforce_instance_url(const char *url, const struct config_list *allowed_hosts, struct err *err);
+char *salesforce_instance_url(const char *url, const struct config_list *allowed_hosts,
+			      struct err *err);
 
 /*
  * Whether url may be contacted: https, or http for 127.0.0.1 and [::1]; no user info, no fragment, host in the list ("*.x" stands for one or more labels, and
@@ -40,7 +42,8 @@ char *salesforce_instance_url(const char *url, const struct config_list *allowed
 int salesforce_check_url(const char *url, const struct config_list *allowed_hosts, struct err *err);
 
 /* Organization and user: the last two path segments of the identity URL. Texts of 15 or 18 characters; 0 or -ERR_PROTOCOL. Caller frees. */
-int salesforce_identity(const char *identity_url, char **organization_id, char **user_id, struct err *err);
+int salesforce_identity(const char *identity_url, char **organization_id, char **user_id,
+			struct err *err);
 
 /* exp and iat of a JWT-format access token (three parts, starts with eyJ); false for an opaque one. The signature is not checked: it is the server's word to itself. */
 bool salesforce_jwt_life(const char *token, size_t size, int64_t *exp_s, int64_t *iat_s);
@@ -53,6 +56,7 @@ enum liveness { TOKEN_ALIVE, TOKEN_DEAD, TOKEN_UNSURE };
 enum liveness salesforce_userinfo_answer(const struct http_response *res);
 
 /* POST introspect at instance_url; needs the client secret. -ERR_ADMIN when there is none. */
-int salesforce_introspect_request(const struct credential *c, const struct grant *g, struct http_request *req, struct err *err);
+int salesforce_introspect_request(const struct credential *c, const struct grant *g,
+				  struct http_request *req, struct err *err);
 
 #endif

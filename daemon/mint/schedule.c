@@ -45,7 +45,8 @@ bool schedule_usable(const struct schedule_rules *rules, const struct schedule *
 {
 	if (!step_held(s) || s->state == STATE_DISABLED)
 		return false;
-	return now_ms < s->deadline_ms || (s->unchanged && now_ms - s->vouched_ms < rules->limits->assumed_after_vouch_ms);
+	return now_ms < s->deadline_ms ||
+	       (s->unchanged && now_ms - s->vouched_ms < rules->limits->assumed_after_vouch_ms);
 }
 
 void step_plan(struct step *x, int64_t at_ms)
@@ -107,7 +108,8 @@ static void forget_failures(struct schedule *s)
 
 static bool worth_introspecting(const struct step *x)
 {
-	return x->rules->introspect && x->s->source != EXPIRY_RESPONSE && x->s->source != EXPIRY_TOKEN && x->s->check != CHECK_INTROSPECTION;
+	return x->rules->introspect && x->s->source != EXPIRY_RESPONSE &&
+	       x->s->source != EXPIRY_TOKEN && x->s->check != CHECK_INTROSPECTION;
 }
 
 /* While a shorter life is believed, one replaced token at a time is kept and asked about when it is old enough to tell. */
@@ -160,7 +162,9 @@ static void granted_dead_again(struct step *x)
 	s->trouble = TROUBLE_SAME;
 	s->permanent = true;
 	step_set_state(x, STATE_SUSPENDED);
-	step_plan(x, x->now.boot_ms + schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms, s->suspensions++));
+	step_plan(x, x->now.boot_ms + schedule_doubled_ms(l->suspended_retry_first_ms,
+							  l->suspended_retry_max_ms,
+							  s->suspensions++));
 }
 
 static void granted_same(struct step *x)
@@ -202,10 +206,13 @@ static void fail_for_now(struct step *x, const struct problem *p)
 
 	/* a login rate that was passed comes back after minutes to an hour */
 	if (p->class == PROBLEM_RATE && p->retry_after_ms <= 0)
-		delay += schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms, s->failures - 1);
+		delay += schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms,
+					     s->failures - 1);
 	s->not_before_ms = floor > 0 ? x->now.boot_ms + floor : 0;
 	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED) {
-		step_plan(x, x->now.boot_ms + (delay > l->permanent_retry_ms ? delay : l->permanent_retry_ms));
+		step_plan(x,
+			  x->now.boot_ms +
+				  (delay > l->permanent_retry_ms ? delay : l->permanent_retry_ms));
 		return;
 	}
 	s->trouble = TROUBLE_PROBLEM;
@@ -276,7 +283,9 @@ static void introspected(struct step *x)
 			schedule_renewal_point(x->rules, s, x->e->random);
 			x->out->changed = true;
 			if (s->state == STATE_VALID)
-				step_plan(x, s->unchanged ? schedule_next_try(x->rules, s, x->now.boot_ms) : s->normal_ms);
+				step_plan(x, s->unchanged ? schedule_next_try(x->rules, s,
+									      x->now.boot_ms)
+							  : s->normal_ms);
 		}
 	}
 	if (s->check != CHECK_INTROSPECTION)
@@ -310,12 +319,14 @@ static bool is_miss(const struct step *x)
 static bool may_bring_forward(const struct step *x)
 {
 	const struct schedule *s = x->s;
-	bool quiet = !s->last_demand_ms || x->now.boot_ms - s->last_demand_ms >= x->rules->limits->demand_gap_ms;
+	bool quiet = !s->last_demand_ms ||
+		     x->now.boot_ms - s->last_demand_ms >= x->rules->limits->demand_gap_ms;
 
 	if (s->state == STATE_EMPTY)
 		return true;
 	if (s->state == STATE_BACKOFF || s->unchanged)
-		return quiet && !s->brought_forward && s->next_attempt_ms > x->e->wanted.deadline_ms;
+		return quiet && !s->brought_forward &&
+		       s->next_attempt_ms > x->e->wanted.deadline_ms;
 	return quiet;
 }
 
@@ -373,7 +384,8 @@ static void refresh(struct step *x)
 
 static void start(struct step *x)
 {
-	step_plan(x, x->now.boot_ms + (int64_t)((double)x->rules->start_spread_ms * ((double)x->e->random / 4294967296.0)));
+	step_plan(x, x->now.boot_ms + (int64_t)((double)x->rules->start_spread_ms *
+						((double)x->e->random / 4294967296.0)));
 }
 
 static void take_over(struct step *x)
@@ -398,9 +410,13 @@ static void take_over(struct step *x)
 	} else {
 		/* overdue: soon, but not all in one moment, and not later than half of what is left */
 		int64_t left = (s->deadline_ms - x->now.boot_ms) / 2;
-		int64_t spread = left < x->rules->start_spread_ms ? left : x->rules->start_spread_ms;
+		int64_t spread = left < x->rules->start_spread_ms ? left
+								  : x->rules->start_spread_ms;
 
-		step_plan(x, x->now.boot_ms + (spread > 0 ? (int64_t)((double)spread * ((double)x->e->random / 4294967296.0)) : 0));
+		step_plan(x, x->now.boot_ms +
+				     (spread > 0 ? (int64_t)((double)spread *
+							     ((double)x->e->random / 4294967296.0))
+						 : 0));
 	}
 }
 
@@ -464,14 +480,14 @@ typedef void cell(struct step *x);
 
 /* clang-format off */
 static cell *const table[N_STATES][SCHEDULE_EVENTS] = {
-	[STATE_EMPTY] =          ROW(start,    look,     nothing,  nothing, nothing,       nothing,  nothing,  wanted,          used,     say,     refresh,  take_over,  nothing,  disable),
-	[STATE_MINTING] =        ROW(nothing,  look,     granted,  failed,  nothing,       nothing,  elder,    wanted,          used,     say,     refresh,  nothing,    nothing,  disable),
+	[STATE_EMPTY] =          ROW(start,    look,     nothing,  nothing, nothing,       nothing,  nothing,  wanted,          used,     report_in_vain, refresh,  take_over,  nothing,  disable),
+	[STATE_MINTING] =        ROW(nothing,  look,     granted,  failed,  nothing,       nothing,  elder,    wanted,          used,     report_in_vain, refresh,  nothing,    nothing,  disable),
 	[STATE_VALID] =          ROW(nothing,  look,     nothing,  nothing, introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
 	[STATE_RENEWING] =       ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
 	[STATE_BACKOFF] =        ROW(nothing,  look,     nothing,  nothing, introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
 	[STATE_LOGIN_REQUIRED] = ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted_in_vain,  used,     step_report,  refresh,  nothing,    nothing,  disable),
 	[STATE_SUSPENDED] =      ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted_in_vain,  used,     step_report,  refresh,  nothing,    nothing,  disable),
-	[STATE_DISABLED] =       ROW(nothing,  nothing,  nothing,  nothing, nothing,       nothing,  nothing,  say,             nothing,  say,     say,      nothing,    enable,   nothing),
+	[STATE_DISABLED] =       ROW(nothing,  nothing,  nothing,  nothing, nothing,       nothing,  nothing,  say,             nothing,  report_in_vain, say,      nothing,    enable,   nothing),
 };
 /* clang-format on */
 
@@ -480,7 +496,8 @@ static bool idle(const struct step *x)
 {
 	const struct schedule *s = x->s;
 
-	return !x->rules->renew_when_idle && s->state == STATE_VALID && s->last_use_ms < s->issued_ms;
+	return !x->rules->renew_when_idle && s->state == STATE_VALID &&
+	       s->last_use_ms < s->issued_ms;
 }
 
 static void look_earlier(struct step *x, int64_t at_ms)
@@ -497,7 +514,8 @@ static void finish(struct step *x)
 
 	if (s->elder && !s->elder_asked && now >= s->elder_due_ms)
 		s->elder_asked = x->out->ask_elder = true;
-	if (s->claim && s->check == CHECK_IDLE && now >= s->next_check_ms && step_held(s) && s->state != STATE_DISABLED)
+	if (s->claim && s->check == CHECK_IDLE && now >= s->next_check_ms && step_held(s) &&
+	    s->state != STATE_DISABLED)
 		step_begin_check(x);
 	if (!s->in_flight && s->next_attempt_ms && s->next_attempt_ms <= now) {
 		if (idle(x))
@@ -520,7 +538,8 @@ void schedule_init(struct schedule *s, int64_t generation)
 	s->source = EXPIRY_CONFIGURED;
 }
 
-void schedule_step(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *e, struct schedule_now now,
+void schedule_step(const struct schedule_rules *rules, struct schedule *s,
+		   const struct schedule_event *e, struct schedule_now now,
 		   struct schedule_actions *out)
 {
 	struct step x = { .rules = rules, .s = s, .e = e, .now = now, .out = out };

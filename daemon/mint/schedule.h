@@ -17,7 +17,7 @@ enum { SCHEDULE_RING = 64 };
 struct schedule_rules {
 	const struct limits *limits;
 	enum renewal renewal;
-	bool introspect;            /* may the server be asked for the expiry? (a client secret is there and the administrator agrees) */
+	bool introspect; /* may the server be asked for the expiry? (a client secret is there and the administrator agrees) */
 	bool renew_when_idle;       /* false: no renewal ahead for a token that nobody asked for */
 	int64_t session_timeout_ms; /* what to believe when nothing better is known */
 	int64_t renew_at_percent;   /* 0: the default of the grant */
@@ -42,28 +42,28 @@ enum schedule_trouble {
 
 struct schedule {
 	enum state state;
-	bool in_flight;             /* an attempt is running */
-	bool demanded;              /* somebody waits for it */
+	bool in_flight; /* an attempt is running */
+	bool demanded;  /* somebody waits for it */
 	enum schedule_trouble trouble;
-	bool permanent;             /* trouble that time alone does not mend */
+	bool permanent; /* trouble that time alone does not mend */
 	int64_t next_attempt_ms;
-	int64_t not_before_ms;      /* the server said Retry-After */
-	int64_t skew_ms;            /* server clock minus ours, learned from a refused assertion */
+	int64_t not_before_ms; /* the server said Retry-After */
+	int64_t skew_ms;       /* server clock minus ours, learned from a refused assertion */
 	bool clock_retried;
-	unsigned failures;          /* in a row */
-	unsigned attempts;          /* requests to the token endpoint since the start */
+	unsigned failures; /* in a row */
+	unsigned attempts; /* requests to the token endpoint since the start */
 	int64_t last_demand_ms;
 	int64_t last_use_ms;
-	bool brought_forward;       /* the planned attempt has been moved once */
+	bool brought_forward; /* the planned attempt has been moved once */
 
 	/* the current token */
 	bool has_token, dead, unchanged;
-	int64_t generation;         /* stays after the token is gone */
+	int64_t generation; /* stays after the token is gone */
 	int64_t issued_ms, life_ms, deadline_ms, normal_ms, vouched_ms;
 	enum expiry_source source;
-	unsigned late_tries;        /* tries after the deadline that brought the same token */
-	unsigned suspensions;       /* the same token after a confirmed death, in a row */
-	bool outlived;              /* counted in n_outlived */
+	unsigned late_tries;  /* tries after the deadline that brought the same token */
+	unsigned suspensions; /* the same token after a confirmed death, in a row */
+	bool outlived;        /* counted in n_outlived */
 
 	/* the shorter life */
 	int64_t learned_ms, learned_death_ms;
@@ -74,13 +74,13 @@ struct schedule {
 
 	/* claims */
 	bool reported;
-	bool claim;                 /* waits for the next check */
+	bool claim; /* waits for the next check */
 	enum schedule_check check;
 	bool verdict, verdict_alive;
 	int64_t verdict_at_ms, next_check_ms;
 
 	int64_t requests[SCHEDULE_RING];
-	unsigned n_requests;        /* ever; the last one is at (n_requests - 1) % SCHEDULE_RING */
+	unsigned n_requests; /* ever; the last one is at (n_requests - 1) % SCHEDULE_RING */
 };
 
 enum schedule_event_type {
@@ -103,18 +103,18 @@ enum schedule_event_type {
 
 struct schedule_event {
 	enum schedule_event_type type;
-	uint32_t random;               /* uniform */
+	uint32_t random; /* uniform */
 	union {
 		struct {
-			bool same;                 /* the token is the current one again */
-			int64_t generation;        /* of a different one */
+			bool same;          /* the token is the current one again */
+			int64_t generation; /* of a different one */
 			int64_t sent_ms, expires_in_ms, jwt_exp_s, jwt_iat_s;
-			int64_t date_real_ms;      /* the server's clock, 0: unknown */
+			int64_t date_real_ms; /* the server's clock, 0: unknown */
 		} granted;
 		const struct problem *failed;
 		struct {
-			int64_t generation;        /* that was asked about */
-			int active;                /* -1: no answer that can be read */
+			int64_t generation; /* that was asked about */
+			int active;         /* -1: no answer that can be read */
 			int64_t exp_s, sent_ms, date_real_ms;
 		} introspected;
 		struct {
@@ -138,26 +138,27 @@ struct schedule_event {
 
 /* What the keeper has to do now. */
 struct schedule_actions {
-	bool start;         /* begin an attempt; schedule.demanded says of which kind */
-	bool demand;        /* somebody waits for the attempt in flight */
-	bool cancel;        /* the attempt, and whatever is being asked */
-	bool check;         /* ask userinfo */
-	bool introspect;    /* ask introspection (expiry, or the second opinion of a check) */
-	bool drop_checks;   /* what is being asked concerns an older token */
-	bool keep_elder;    /* SCHEDULE_GRANTED: the token that was replaced becomes the elder */
-	bool ask_elder;     /* ask userinfo about it */
-	bool drop_elder;    /* forget it */
-	bool take_problem;  /* SCHEDULE_FAILED: this problem is what callers shall hear */
+	bool start;        /* begin an attempt; schedule.demanded says of which kind */
+	bool demand;       /* somebody waits for the attempt in flight */
+	bool cancel;       /* the attempt, and whatever is being asked */
+	bool check;        /* ask userinfo */
+	bool introspect;   /* ask introspection (expiry, or the second opinion of a check) */
+	bool drop_checks;  /* what is being asked concerns an older token */
+	bool keep_elder;   /* SCHEDULE_GRANTED: the token that was replaced becomes the elder */
+	bool ask_elder;    /* ask userinfo about it */
+	bool drop_elder;   /* forget it */
+	bool take_problem; /* SCHEDULE_FAILED: this problem is what callers shall hear */
 	bool confirmed_dead;
-	bool changed;       /* the front should hear of the state */
-	int64_t wake_ms;    /* give SCHEDULE_TICK then; 0: never */
+	bool changed;    /* the front should hear of the state */
+	int64_t wake_ms; /* give SCHEDULE_TICK then; 0: never */
 };
 
 /* Before the first event. generation: the highest that is known to have been given out (0: none). */
 void schedule_init(struct schedule *s, int64_t generation);
 
 /* The one way in. *out is filled. */
-void schedule_step(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *e, struct schedule_now now,
+void schedule_step(const struct schedule_rules *rules, struct schedule *s,
+		   const struct schedule_event *e, struct schedule_now now,
 		   struct schedule_actions *out);
 
 /* Is the current token better than nothing now: believed valid, or assumed because the server vouched for it a short while ago? */
@@ -169,16 +170,24 @@ bool schedule_legal(enum state from, enum state to);
 /* --- parts, tested by themselves --- */
 
 /* schedule_budget.c: now or the time at which the budget lets the next request through. */
-int64_t schedule_budget_ms(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms);
+int64_t schedule_budget_ms(const struct schedule_rules *rules, const struct schedule *s,
+			   int64_t now_ms);
 void schedule_budget_take(struct schedule *s, int64_t now_ms);
+/* The last request that was taken has never left this machine. */
+void schedule_budget_return(struct schedule *s);
+bool schedule_budget_half_spent(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms);
 /* schedule_budget.c: delays. random: uniform. */
-int64_t schedule_backoff_ms(const struct limits *l, unsigned failures, int64_t retry_after_ms, uint32_t random);
+int64_t schedule_backoff_ms(const struct limits *l, unsigned failures, int64_t retry_after_ms,
+			    uint32_t random);
 int64_t schedule_doubled_ms(int64_t first_ms, int64_t max_ms, unsigned n);
 
 /* schedule_life.c: believes and plans; they touch the token part of s only. */
-void schedule_believe(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *granted, struct schedule_now now);
-bool schedule_correct(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *introspected, struct schedule_now now);
-void schedule_renewal_point(const struct schedule_rules *rules, struct schedule *s, uint32_t random);
+void schedule_believe(const struct schedule_rules *rules, struct schedule *s,
+		      const struct schedule_event *granted, struct schedule_now now);
+bool schedule_correct(const struct schedule_rules *rules, struct schedule *s,
+		      const struct schedule_event *introspected, struct schedule_now now);
+void schedule_renewal_point(const struct schedule_rules *rules, struct schedule *s,
+			    uint32_t random);
 int64_t schedule_next_try(const struct schedule_rules *rules, struct schedule *s, int64_t now_ms);
 void schedule_learn_death(const struct schedule_rules *rules, struct schedule *s, int64_t now_ms);
 void schedule_vouch(struct schedule *s, int64_t at_ms);

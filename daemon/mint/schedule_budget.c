@@ -7,7 +7,8 @@ enum { HOUR_MS = 3600 * 1000, LIFE_DEFAULT_MS = 2 * HOUR_MS };
  * When a window of window_ms with room for n requests lets the next one through. The ring remembers SCHEDULE_RING requests: a larger n is spread over the window
  * (n = 640 in an hour is the same as 64 in six minutes), which is never more than n.
  */
-static int64_t window_opens_ms(const struct schedule *s, int64_t n, int64_t window_ms, int64_t now_ms)
+static int64_t window_opens_ms(const struct schedule *s, int64_t n, int64_t window_ms,
+			       int64_t now_ms)
 {
 	int64_t opens;
 
@@ -24,9 +25,12 @@ static int64_t window_opens_ms(const struct schedule *s, int64_t n, int64_t wind
 }
 
 /* So many an hour or so many a believed life, whichever is more: a request may go if either window has room. */
-int64_t schedule_budget_ms(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms)
+int64_t schedule_budget_ms(const struct schedule_rules *rules, const struct schedule *s,
+			   int64_t now_ms)
 {
-	int64_t life = s->life_ms ? s->life_ms : rules->session_timeout_ms ? rules->session_timeout_ms : LIFE_DEFAULT_MS;
+	int64_t life = s->life_ms                  ? s->life_ms
+		       : rules->session_timeout_ms ? rules->session_timeout_ms
+						   : LIFE_DEFAULT_MS;
 	int64_t by_hour = window_opens_ms(s, rules->limits->max_requests_per_hour, HOUR_MS, now_ms);
 	int64_t by_life = window_opens_ms(s, rules->limits->max_requests_per_life, life, now_ms);
 
@@ -41,6 +45,23 @@ void schedule_budget_take(struct schedule *s, int64_t now_ms)
 	if (s->n_requests == UINT32_MAX)
 		s->n_requests = 2 * SCHEDULE_RING - 1;
 	s->attempts++;
+}
+
+void schedule_budget_return(struct schedule *s)
+{
+	s->n_requests--;
+	s->attempts--;
+}
+
+bool schedule_budget_half_spent(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms)
+{
+	struct limits half = *rules->limits;
+	struct schedule_rules halved = *rules;
+
+	half.max_requests_per_hour = (half.max_requests_per_hour + 1) / 2;
+	half.max_requests_per_life = (half.max_requests_per_life + 1) / 2;
+	halved.limits = &half;
+	return schedule_budget_ms(&halved, s, now_ms) > now_ms;
 }
 
 /* first * 2^n, never more than max (and never a shift that overflows). */
@@ -59,7 +80,8 @@ static int64_t part_ms(int64_t whole_ms, uint32_t random)
 }
 
 /* Full jitter between the first delay and a doubling ceiling; Retry-After is a floor, with up to a twentieth more so that many credentials do not come back in one moment. */
-int64_t schedule_backoff_ms(const struct limits *l, unsigned failures, int64_t retry_after_ms, uint32_t random)
+int64_t schedule_backoff_ms(const struct limits *l, unsigned failures, int64_t retry_after_ms,
+			    uint32_t random)
 {
 	int64_t ceiling = schedule_doubled_ms(l->backoff_first_ms, l->backoff_max_ms, failures);
 	int64_t delay = l->backoff_first_ms;

@@ -50,7 +50,8 @@ void step_report(struct step *x)
 		return;
 	}
 	/* within the minute: who cannot wait for the next check gets the last result, if there is one */
-	if (x->now.boot_ms < s->next_check_ms && s->verdict && deadline && deadline < s->next_check_ms)
+	if (x->now.boot_ms < s->next_check_ms && s->verdict && deadline &&
+	    deadline < s->next_check_ms)
 		return;
 	s->reported = s->claim = true;
 }
@@ -107,7 +108,8 @@ void step_checked(struct step *x)
 {
 	struct schedule *s = x->s;
 
-	if (s->check != CHECK_USERINFO || x->e->checked.generation != s->generation || !step_held(s))
+	if (s->check != CHECK_USERINFO || x->e->checked.generation != s->generation ||
+	    !step_held(s))
 		return;
 	if (x->e->checked.liveness == TOKEN_ALIVE) {
 		schedule_vouch(s, x->now.boot_ms);

@@ -22,14 +22,16 @@ static int64_t clamp_life(int64_t life_ms)
 }
 
 /* From from_ms (BOOTTIME) to exp: by the server's own clock where it is known, else by ours with the skew that was learned. */
-static int64_t until_ms(const struct schedule *s, int64_t exp_s, int64_t date_real_ms, struct schedule_now now)
+static int64_t until_ms(const struct schedule *s, int64_t exp_s, int64_t date_real_ms,
+			struct schedule_now now)
 {
 	int64_t server_ms = date_real_ms ? date_real_ms : now.real_ms + s->skew_ms;
 
 	return exp_s * 1000 - server_ms;
 }
 
-static bool believe_jwt(struct schedule *s, int64_t exp_s, int64_t iat_s, int64_t date_real_ms, struct schedule_now now)
+static bool believe_jwt(struct schedule *s, int64_t exp_s, int64_t iat_s, int64_t date_real_ms,
+			struct schedule_now now)
 {
 	int64_t left = until_ms(s, exp_s, date_real_ms, now);
 	int64_t life = iat_s > 0 && iat_s < exp_s ? (exp_s - iat_s) * 1000 : left;
@@ -46,7 +48,8 @@ static bool believe_jwt(struct schedule *s, int64_t exp_s, int64_t iat_s, int64_
 	return true;
 }
 
-void schedule_believe(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *e, struct schedule_now now)
+void schedule_believe(const struct schedule_rules *rules, struct schedule *s,
+		      const struct schedule_event *e, struct schedule_now now)
 {
 	int64_t life;
 
@@ -54,7 +57,8 @@ void schedule_believe(const struct schedule_rules *rules, struct schedule *s, co
 	if (e->granted.expires_in_ms > 0) {
 		life = e->granted.expires_in_ms;
 		s->source = EXPIRY_RESPONSE;
-	} else if (believe_jwt(s, e->granted.jwt_exp_s, e->granted.jwt_iat_s, e->granted.date_real_ms, now)) {
+	} else if (believe_jwt(s, e->granted.jwt_exp_s, e->granted.jwt_iat_s,
+			       e->granted.date_real_ms, now)) {
 		return;
 	} else if (s->learned_ms > 0) {
 		life = s->learned_ms;
@@ -71,14 +75,16 @@ void schedule_believe(const struct schedule_rules *rules, struct schedule *s, co
  * Introspection corrects the deadline of what is only believed by configuration or experience. A token that came back unchanged can only be extended by it
  * (use may have moved its end); one that is new gets its whole life from it.
  */
-bool schedule_correct(const struct schedule_rules *rules, struct schedule *s, const struct schedule_event *e, struct schedule_now now)
+bool schedule_correct(const struct schedule_rules *rules, struct schedule *s,
+		      const struct schedule_event *e, struct schedule_now now)
 {
 	int64_t left = until_ms(s, e->introspected.exp_s, e->introspected.date_real_ms, now);
 	int64_t from = e->introspected.date_real_ms ? e->introspected.sent_ms : now.boot_ms;
 	int64_t deadline;
 
 	(void)rules;
-	if (e->introspected.exp_s <= 0 || left <= 0 || s->source == EXPIRY_RESPONSE || s->source == EXPIRY_TOKEN)
+	if (e->introspected.exp_s <= 0 || left <= 0 || s->source == EXPIRY_RESPONSE ||
+	    s->source == EXPIRY_TOKEN)
 		return false;
 	deadline = from + clamp_life(left);
 	if (s->unchanged && deadline <= s->deadline_ms)
@@ -96,12 +102,15 @@ void schedule_renewal_point(const struct schedule_rules *rules, struct schedule 
 {
 	const struct limits *l = rules->limits;
 	int64_t percent = rules->renew_at_percent;
-	int64_t jitter = (int64_t)((double)s->life_ms / 100 * (double)l->renew_jitter_percent * ((double)random / 4294967296.0));
+	int64_t jitter = (int64_t)((double)s->life_ms / 100 * (double)l->renew_jitter_percent *
+				   ((double)random / 4294967296.0));
 
 	if (percent <= 0)
-		percent = rules->renewal == RENEW_REFRESH ? l->renew_refresh_at_percent : l->renew_at_percent;
+		percent = rules->renewal == RENEW_REFRESH ? l->renew_refresh_at_percent
+							  : l->renew_at_percent;
 	s->normal_ms = s->deadline_ms - s->life_ms * (100 - percent) / 100 - jitter;
-	if (s->life_ms >= l->renew_margin_life_ms && s->normal_ms > s->deadline_ms - l->renew_margin_ms)
+	if (s->life_ms >= l->renew_margin_life_ms &&
+	    s->normal_ms > s->deadline_ms - l->renew_margin_ms)
 		s->normal_ms = s->deadline_ms - l->renew_margin_ms;
 	if (s->normal_ms < s->issued_ms + l->min_renew_delay_ms)
 		s->normal_ms = s->issued_ms + l->min_renew_delay_ms;
@@ -122,7 +131,8 @@ int64_t schedule_next_try(const struct schedule_rules *rules, struct schedule *s
 	}
 	if (s->deadline_ms + AFTER_DEADLINE_MS > now_ms)
 		return s->deadline_ms + AFTER_DEADLINE_MS;
-	return now_ms + schedule_doubled_ms(rules->limits->unchanged_retry_first_ms, rules->limits->unchanged_retry_max_ms, s->late_tries++);
+	return now_ms + schedule_doubled_ms(rules->limits->unchanged_retry_first_ms,
+					    rules->limits->unchanged_retry_max_ms, s->late_tries++);
 }
 
 /*

@@ -46,24 +46,34 @@ static int check_rsa(const EVP_PKEY *key, struct err *err)
 	int bits = EVP_PKEY_get_bits(key);
 
 	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
-		return err_set(err, ERR_ADMIN, "the private key is not an RSA key (it is %s); Salesforce takes RS256 only: make "
-					       "one with `openssl genrsa 2048`",
-			       EVP_PKEY_get0_type_name(key) ? EVP_PKEY_get0_type_name(key) : "of another kind");
+		return err_set(
+			err, ERR_ADMIN,
+			"the private key is not an RSA key (it is %s); Salesforce takes RS256 only: make "
+			"one with `openssl genrsa 2048`",
+			EVP_PKEY_get0_type_name(key) ? EVP_PKEY_get0_type_name(key)
+						     : "of another kind");
 	if (bits < BITS_MIN)
-		return err_set(err, ERR_ADMIN, "the RSA key has %d bits; at least %d are needed: make one with `openssl genrsa "
-					       "2048`",
-			       bits, BITS_MIN);
+		return err_set(
+			err, ERR_ADMIN,
+			"the RSA key has %d bits; at least %d are needed: make one with `openssl genrsa "
+			"2048`",
+			bits, BITS_MIN);
 	if (bits > BITS_MAX)
-		return err_set(err, ERR_ADMIN, "the RSA key has %d bits; more than %d take too long to sign with", bits, BITS_MAX);
+		return err_set(err, ERR_ADMIN,
+			       "the RSA key has %d bits; more than %d take too long to sign with",
+			       bits, BITS_MAX);
 	return 0;
 }
 
 static int no_key(bool asked, struct err *err)
 {
 	if (asked)
-		return err_set(err, ERR_ADMIN, "the private key is protected by a passphrase; encrypted keys are not available in "
-					       "this version: remove it with `openssl pkey -in OLD -out NEW`");
-	return err_set(err, ERR_ADMIN, "there is no private key in PEM form (-----BEGIN PRIVATE KEY-----)");
+		return err_set(
+			err, ERR_ADMIN,
+			"the private key is protected by a passphrase; encrypted keys are not available in "
+			"this version: remove it with `openssl pkey -in OLD -out NEW`");
+	return err_set(err, ERR_ADMIN,
+		       "there is no private key in PEM form (-----BEGIN PRIVATE KEY-----)");
 }
 
 /* Reads all that the store has: exactly one private key, anything else (certificates) is passed over. */
@@ -79,7 +89,9 @@ static int load_key(OSSL_STORE_CTX *store, const bool *asked, EVP_PKEY **key, st
 		if (!info || OSSL_STORE_INFO_get_type(info) != OSSL_STORE_INFO_PKEY)
 			continue;
 		if (*key)
-			return err_set(err, ERR_ADMIN, "there is more than one private key: leave only the one to sign with");
+			return err_set(
+				err, ERR_ADMIN,
+				"there is more than one private key: leave only the one to sign with");
 		*key = OSSL_STORE_INFO_get1_PKEY(info);
 	}
 	return *key ? 0 : no_key(*asked, err);
@@ -161,7 +173,8 @@ static int cached_key(struct secret *pem, EVP_PKEY **key, struct err *err)
 	return 0;
 }
 
-int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *signature, struct err *err)
+int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *signature,
+	       struct err *err)
 {
 	CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
 	EVP_PKEY *key = NULL;
@@ -174,9 +187,12 @@ int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *s
 	if (!md || buf_reserve(signature, n) < 0)
 		return err_oom(err);
 	if (EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) <= 0 ||
-	    EVP_DigestSign(md, (unsigned char *)signature->data + signature->len, &n, bytes, size) <= 0) {
+	    EVP_DigestSign(md, (unsigned char *)signature->data + signature->len, &n, bytes,
+			   size) <= 0) {
 		ERR_clear_error();
-		return err_set(err, ERR_ADMIN, "OpenSSL cannot sign with the private key: its parts do not fit together");
+		return err_set(
+			err, ERR_ADMIN,
+			"OpenSSL cannot sign with the private key: its parts do not fit together");
 	}
 	signature->len += n;
 	signature->data[signature->len] = '\0';

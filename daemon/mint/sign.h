@@ -12,7 +12,8 @@
 int sign_check_key(const struct secret *pem, struct err *err);
 
 /* RS256 (RFC 7518 3.3) over bytes with the key in pem; appends the raw signature. The parsed key is cached per struct secret (a bounded cache, dropped by sign_forget()). */
-int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *signature, struct err *err);
+int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *signature,
+	       struct err *err);
 
 /* Drops all parsed keys (reload, exit). */
 void sign_forget(void);

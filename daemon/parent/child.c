@@ -47,7 +47,8 @@ static int own_directory(struct err *err)
 	int fd;
 
 	if (n <= 0)
-		return err_errno(err, ERR_ADMIN, errno, "cannot find out where this program is (is /proc mounted?)");
+		return err_errno(err, ERR_ADMIN, errno,
+				 "cannot find out where this program is (is /proc mounted?)");
 	path[n] = '\0';
 	slash = strrchr(path, '/');
 	slash[1] = '\0';
@@ -70,10 +71,14 @@ int child_open(struct child *c, const char *name, struct err *err)
 		if (fd < 0 || faccessat(dir, path, X_OK, 0) < 0)
 			continue;
 		c->program = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-		return c->program >= 0 ? 0 : err_errno(err, ERR_INTERNAL, errno, "cannot keep %s open", name);
+		return c->program >= 0
+			       ? 0
+			       : err_errno(err, ERR_INTERNAL, errno, "cannot keep %s open", name);
 	}
-	return err_set(err, ERR_ADMIN, "%s is not where this program expects it (../libexec/sftokend): is sftokend installed whole?",
-		       name);
+	return err_set(
+		err, ERR_ADMIN,
+		"%s is not where this program expects it (../libexec/sftokend): is sftokend installed whole?",
+		name);
 }
 
 /* Between fork and exec: nothing but system calls. */
@@ -101,7 +106,9 @@ static int keep_high(int fd)
 int child_lock(struct child *c, int lock, struct err *err)
 {
 	c->lock = keep_high(lock);
-	return c->lock >= 0 ? 0 : err_errno(err, ERR_INTERNAL, errno, "cannot keep the lock of the state directory");
+	return c->lock >= 0 ? 0
+			    : err_errno(err, ERR_INTERNAL, errno,
+					"cannot keep the lock of the state directory");
 }
 
 int child_start(struct child *c, char *const *environment, struct err *err)
@@ -150,12 +157,14 @@ void child_send(struct child *c, const struct control_message *m, int fd)
 		return;
 	control_encode(m, &packet);
 	if (buf_failed(&packet)) {
-		log_event(LOG_LEVEL_ERR, "child.message", F_STR("name", c->name), F_STR("why", "the message is too long"));
+		log_event(LOG_LEVEL_ERR, "child.message", F_STR("name", c->name),
+			  F_STR("why", "the message is too long"));
 		return;
 	}
 	if (packet_send(c->control, packet.data, packet.len, fd, &err) == 1)
 		return;
-	log_event(LOG_LEVEL_WARNING, "child.deaf", F_STR("name", c->name), F_STR("message", control_type_name(m->type)));
+	log_event(LOG_LEVEL_WARNING, "child.deaf", F_STR("name", c->name),
+		  F_STR("message", control_type_name(m->type)));
 	child_kill(c);
 }
 
@@ -170,13 +179,16 @@ static void log_death(const struct child *c, int status)
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		log_event(LOG_LEVEL_ERR, "child.died", F_STR("name", c->name), F_INT("pid", c->pid),
-			  F_STR("why", "refused system call (SIGSYS): it tried what the sandbox forbids"));
+			  F_STR("why",
+				"refused system call (SIGSYS): it tried what the sandbox forbids"));
 	else if (WIFSIGNALED(status))
-		log_event(LOG_LEVEL_WARNING, "child.died", F_STR("name", c->name), F_INT("pid", c->pid), F_INT("signal", WTERMSIG(status)),
-			  F_STR("why", c->hung ? "killed: it did not answer" : strsignal(WTERMSIG(status))));
+		log_event(LOG_LEVEL_WARNING, "child.died", F_STR("name", c->name),
+			  F_INT("pid", c->pid), F_INT("signal", WTERMSIG(status)),
+			  F_STR("why", c->hung ? "killed: it did not answer"
+					       : strsignal(WTERMSIG(status))));
 	else
-		log_event(LOG_LEVEL_WARNING, "child.died", F_STR("name", c->name), F_INT("pid", c->pid),
-			  F_INT("status", WEXITSTATUS(status)));
+		log_event(LOG_LEVEL_WARNING, "child.died", F_STR("name", c->name),
+			  F_INT("pid", c->pid), F_INT("status", WEXITSTATUS(status)));
 }
 
 void child_died(struct child *c, int status, const struct limits *limits)
@@ -207,7 +219,8 @@ int64_t child_watch(struct child *c, int64_t now_ms)
 	if (c->pid == 0)
 		return INT64_MAX;
 	/* Silence counts from a Ping without a Pong: when we were stopped ourselves there was nothing to answer. */
-	if (c->pong_ms && !c->hung && c->pinged_ms > c->pong_ms && now_ms - c->pinged_ms >= c->watchdog_ms) {
+	if (c->pong_ms && !c->hung && c->pinged_ms > c->pong_ms &&
+	    now_ms - c->pinged_ms >= c->watchdog_ms) {
 		log_event(LOG_LEVEL_ERR, "child.hung", F_STR("name", c->name), F_INT("pid", c->pid),
 			  F_INT("silent_ms", now_ms - c->pinged_ms));
 		c->hung = true;

@@ -10,18 +10,18 @@
 #include "proto/link_messages.h"
 
 struct child {
-	const char *name;         /* "sftokend-mint" */
-	int program;              /* O_PATH */
-	int lock;                 /* becomes STATE_LOCK_FD; -1: none */
-	bool dies_with_us;        /* PR_SET_PDEATHSIG */
+	const char *name;  /* "sftokend-mint" */
+	int program;       /* O_PATH */
+	int lock;          /* becomes STATE_LOCK_FD; -1: none */
+	bool dies_with_us; /* PR_SET_PDEATHSIG */
 	char *const *arguments;
-	int64_t watchdog_ms;      /* no Pong for so long: killed */
+	int64_t watchdog_ms; /* no Pong for so long: killed */
 	/* its life */
-	pid_t pid;                /* 0: not running */
-	int control;              /* -1: not running */
+	pid_t pid;   /* 0: not running */
+	int control; /* -1: not running */
 	bool ready, ever_ready, hung;
 	int64_t started_ms, restart_at_ms, pinged_ms, pong_ms; /* pong_ms 0: none yet */
-	unsigned deaths;          /* in a row, without having lived for a while */
+	unsigned deaths; /* in a row, without having lived for a while */
 };
 
 /* Opens name beside us: ../libexec/sftokend/, else the build folder's layout. 0 or -ERR_ADMIN. */

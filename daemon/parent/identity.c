@@ -15,9 +15,10 @@ static int check_overflow(const struct identity *id, struct err *err)
 {
 	if (id->uid != PEER_OVERFLOW_UID)
 		return 0;
-	return err_set(err, ERR_ADMIN,
-		       "uid %d is what the kernel shows for every user that it cannot name: run the daemon as a user of its own",
-		       PEER_OVERFLOW_UID);
+	return err_set(
+		err, ERR_ADMIN,
+		"uid %d is what the kernel shows for every user that it cannot name: run the daemon as a user of its own",
+		PEER_OVERFLOW_UID);
 }
 
 /* User= may be a number, also one without an entry (containers). */
@@ -32,7 +33,8 @@ static bool number(const char *name, uid_t *uid)
 	return true;
 }
 
-int identity_resolve(const struct settings *settings, bool user_mode, struct identity *id, struct err *err)
+int identity_resolve(const struct settings *settings, bool user_mode, struct identity *id,
+		     struct err *err)
 {
 	const char *name = settings->daemon.user ? settings->daemon.user : DEFAULT_USER;
 	const struct passwd *pw;
@@ -48,10 +50,11 @@ int identity_resolve(const struct settings *settings, bool user_mode, struct ide
 	}
 	pw = getpwnam(name);
 	if (!pw)
-		return err_set(err, ERR_ADMIN,
-			       "the user %s does not exist; make it: useradd --system --home-dir /var/lib/sftokend --shell "
-			       "/usr/sbin/nologin %s (or name another one in [Daemon] User=)",
-			       name, name);
+		return err_set(
+			err, ERR_ADMIN,
+			"the user %s does not exist; make it: useradd --system --home-dir /var/lib/sftokend --shell "
+			"/usr/sbin/nologin %s (or name another one in [Daemon] User=)",
+			name, name);
 	id->uid = pw->pw_uid;
 	id->gid = pw->pw_gid;
 	id->name = strdup(name);

@@ -6,7 +6,7 @@
 #include "daemon/common/settings.h"
 
 struct identity {
-	char *name;    /* NULL: we stay who we are */
+	char *name; /* NULL: we stay who we are */
 	uid_t uid;
 	gid_t gid;
 };
@@ -14,7 +14,8 @@ struct identity {
 /*
  * Started as root without --user: [Daemon] User= (default sftokend), else whoever started us. 0, or -ERR_ADMIN with the command that makes the user.
  */
-int identity_resolve(const struct settings *settings, bool user_mode, struct identity *id, struct err *err);
+int identity_resolve(const struct settings *settings, bool user_mode, struct identity *id,
+		     struct err *err);
 
 /* Switches for good: groups, gid, uid. 0 or -ERR_INTERNAL. Does nothing when name is NULL. */
 int identity_become(const struct identity *id, struct err *err);

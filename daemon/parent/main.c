@@ -120,7 +120,8 @@ static int run_check(struct parent *p, bool quiet)
 static void print_notes(const struct config_notes *notes)
 {
 	for (size_t i = 0; i < notes->n; i++)
-		fprintf(stderr, "%s:%u: %s\n", notes->items[i].file, notes->items[i].line, notes->items[i].text);
+		fprintf(stderr, "%s:%u: %s\n", notes->items[i].file, notes->items[i].line,
+			notes->items[i].text);
 }
 
 /*
@@ -178,7 +179,8 @@ static int open_sockets(struct parent *p)
 	list = settings_listeners(p->settings, &p->options.places, &err);
 	if (!list && err.code)
 		return fail(EX_CONFIG, &err);
-	if (sockets_open(&p->sockets, list, p->settings, p->options.places.user_mode, &p->identity, &err) < 0)
+	if (sockets_open(&p->sockets, list, p->settings, p->options.places.user_mode, &p->identity,
+			 &err) < 0)
 		return fail(EXIT_DIRECTORY, &err);
 	return 0;
 }
@@ -189,7 +191,8 @@ static int open_children(struct parent *p)
 	struct err err = { 0 };
 
 	s->mint.control = s->front.control = -1;
-	if (child_open(&s->mint, "sftokend-mint", &err) < 0 || child_open(&s->front, "sftokend-front", &err) < 0)
+	if (child_open(&s->mint, "sftokend-mint", &err) < 0 ||
+	    child_open(&s->front, "sftokend-front", &err) < 0)
 		return fail(EX_SOFTWARE, &err);
 	s->mint.lock = s->front.lock = -1;
 	s->front.dies_with_us = true;
@@ -230,11 +233,15 @@ static int serve(struct parent *p)
 	s->sockets = &p->sockets;
 	s->mint.watchdog_ms = p->settings->limits.mint_watchdog_ms;
 	s->front.watchdog_ms = p->settings->limits.front_watchdog_ms;
-	if (child_lock(&s->mint, p->locks[1], &err) < 0 || identity_become(&p->identity, &err) < 0 || harden_process(&err) < 0 || supervisor_init(s, &err) < 0)
+	if (child_lock(&s->mint, p->locks[1], &err) < 0 ||
+	    identity_become(&p->identity, &err) < 0 || harden_process(&err) < 0 ||
+	    supervisor_init(s, &err) < 0)
 		return fail(EX_SOFTWARE, &err);
-	log_event(LOG_LEVEL_NOTICE, "parent.started", F_STR("version", SFTOKEN_VERSION), F_INT("pid", getpid()), F_INT("uid", geteuid()));
+	log_event(LOG_LEVEL_NOTICE, "parent.started", F_STR("version", SFTOKEN_VERSION),
+		  F_INT("pid", getpid()), F_INT("uid", geteuid()));
 	for (size_t i = 0; i < p->sockets.n_warnings; i++)
-		log_event(LOG_LEVEL_WARNING, "parent.warning", F_STR("message", p->sockets.warnings[i]));
+		log_event(LOG_LEVEL_WARNING, "parent.warning",
+			  F_STR("message", p->sockets.warnings[i]));
 	return supervisor_run(s);
 }
 

@@ -35,8 +35,8 @@ void options_help(FILE *out)
 	fputs("sftokend: gives live Salesforce access tokens to those who may have them\n\n", out);
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
 		if (options[i].kind != LATER)
-			fprintf(out, "  %-12s %-6s  %s\n", options[i].name, options[i].value ? options[i].value : "",
-				options[i].meaning);
+			fprintf(out, "  %-12s %-6s  %s\n", options[i].name,
+				options[i].value ? options[i].value : "", options[i].meaning);
 	fputs("\nSignals: HUP reads the configuration again, USR1 writes the status to the log, TERM and INT stop. See sftokend(8).\n",
 	      out);
 }
@@ -51,14 +51,17 @@ static int set_text(char **at, const char *value, struct err *err)
 static int set_format(int *at, const char *value, struct err *err)
 {
 	if (strcmp(value, "journal") == 0)
-		return err_set(err, ERR_INPUT, "--log-format journal is not available in this version: use text or json");
+		return err_set(
+			err, ERR_INPUT,
+			"--log-format journal is not available in this version: use text or json");
 	if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
 		return err_set(err, ERR_INPUT, "--log-format is text or json, not \"%s\"", value);
 	*at = strcmp(value, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
 	return 0;
 }
 
-static int set_value(struct options *o, const struct option *option, const char *value, struct err *err)
+static int set_value(struct options *o, const struct option *option, const char *value,
+		     struct err *err)
 {
 	void *at = (char *)o + option->offset;
 
@@ -71,7 +74,8 @@ static int set_value(struct options *o, const struct option *option, const char 
 	case LEVEL:
 		*(int *)at = log_level_parse(value);
 		if (*(int *)at < 0)
-			return err_set(err, ERR_INPUT, "--log-level is one of %s, not \"%s\"", option->meaning, value);
+			return err_set(err, ERR_INPUT, "--log-level is one of %s, not \"%s\"",
+				       option->meaning, value);
 		return 0;
 	case FORMAT:
 		return set_format(at, value, err);
@@ -98,13 +102,15 @@ int options_parse(struct options *o, int argc, char **argv, struct err *err)
 		int r;
 
 		if (!option)
-			return err_set(err, ERR_INPUT, "unknown argument \"%s\": see sftokend --help", argv[i]);
+			return err_set(err, ERR_INPUT,
+				       "unknown argument \"%s\": see sftokend --help", argv[i]);
 		if (!option->value && value)
 			return err_set(err, ERR_INPUT, "%s takes no value", option->name);
 		if (option->value && !value)
 			value = argv[++i];
 		if (option->value && (!value || !*value))
-			return err_set(err, ERR_INPUT, "%s needs a value: %s", option->name, option->value);
+			return err_set(err, ERR_INPUT, "%s needs a value: %s", option->name,
+				       option->value);
 		r = set_value(o, option, value ? value : "", err);
 		if (r < 0)
 			return r;

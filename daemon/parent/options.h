@@ -8,7 +8,7 @@
 #include "daemon/common/settings.h"
 
 struct options {
-	struct places places;     /* as given; not resolved */
+	struct places places; /* as given; not resolved */
 	bool check, version, help;
 	int log_level, log_format; /* -1: not given */
 };

@@ -25,7 +25,8 @@ static int make_above(const char *path, struct err *err)
 	for (char *slash = strchr(above + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(above, 0755) < 0 && errno != EEXIST)
-			return err_errno(err, ERR_ADMIN, errno, "cannot make the directory %s", above);
+			return err_errno(err, ERR_ADMIN, errno, "cannot make the directory %s",
+					 above);
 		*slash = '/';
 	}
 	return 0;
@@ -39,8 +40,9 @@ static int check_owner(int fd, const char *path, const struct identity *id, stru
 		return err_errno(err, ERR_ADMIN, errno, "cannot look at %s", path);
 	if (st.st_uid == id->uid)
 		return 0;
-	return err_set(err, ERR_ADMIN, "%s belongs to uid %u, not to the daemon's uid %u: chown %u %s", path, (unsigned)st.st_uid,
-		       (unsigned)id->uid, (unsigned)id->uid, path);
+	return err_set(err, ERR_ADMIN,
+		       "%s belongs to uid %u, not to the daemon's uid %u: chown %u %s", path,
+		       (unsigned)st.st_uid, (unsigned)id->uid, (unsigned)id->uid, path);
 }
 
 int place_make(const char *path, mode_t mode, const struct identity *id, struct err *err)
@@ -58,7 +60,8 @@ int place_make(const char *path, mode_t mode, const struct identity *id, struct 
 	if (fd < 0)
 		return err_errno(err, ERR_ADMIN, errno, "cannot open the directory %s", path);
 	if (made && geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0)
-		return err_errno(err, ERR_ADMIN, errno, "cannot give %s to uid %u", path, (unsigned)id->uid);
+		return err_errno(err, ERR_ADMIN, errno, "cannot give %s to uid %u", path,
+				 (unsigned)id->uid);
 	r = check_owner(fd, path, id, err);
 	if (r < 0)
 		return r;
@@ -120,7 +123,9 @@ static int wait_for_lock(int fd, const char *path, struct err *err)
 		if (why != EAGAIN && why != EACCES && why != EINTR)
 			return err_errno(err, ERR_ADMIN, why, "cannot lock %s", path);
 		if (!is_dead(pid) || clock_mono_ms() >= until_ms)
-			return err_set(err, ERR_EXISTS, "another sftokend is running: pid %d holds %s", (int)pid, path);
+			return err_set(err, ERR_EXISTS,
+				       "another sftokend is running: pid %d holds %s", (int)pid,
+				       path);
 		(void)poll(NULL, 0, LOCK_PAUSE_MS);
 	}
 	return 0;
@@ -143,7 +148,8 @@ int place_lock(const char *dir, const struct identity *id, struct err *err)
 	if (r < 0)
 		return r;
 	if (geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0)
-		return err_errno(err, ERR_ADMIN, errno, "cannot give %s to uid %u", path, (unsigned)id->uid);
+		return err_errno(err, ERR_ADMIN, errno, "cannot give %s to uid %u", path,
+				 (unsigned)id->uid);
 	r = write_pid(fd, path, err);
 	return r < 0 ? r : take_fd(&fd);
 }

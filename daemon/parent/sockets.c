@@ -56,12 +56,15 @@ static bool find_group(const char *name, gid_t *gid)
 	return gr != NULL;
 }
 
-static const char *group_of(const struct listener_settings *l, const struct settings *settings, bool user_mode)
+static const char *group_of(const struct listener_settings *l, const struct settings *settings,
+			    bool user_mode)
 {
 	if (l->group)
 		return l->group;
 	if (l->interface == LISTENER_MANAGER)
-		return settings->daemon.admin_group ? settings->daemon.admin_group : user_mode ? NULL : ADMIN_GROUP;
+		return settings->daemon.admin_group ? settings->daemon.admin_group
+		       : user_mode                  ? NULL
+						    : ADMIN_GROUP;
 	return user_mode ? NULL : CALLERS_GROUP;
 }
 
@@ -69,11 +72,12 @@ static const char *group_of(const struct listener_settings *l, const struct sett
 static bool is_optional(const struct listener_settings *l, const struct settings *settings)
 {
 	return l->interface == LISTENER_MANAGER && !l->group &&
-	       (!settings->daemon.admin_group || strcmp(settings->daemon.admin_group, ADMIN_GROUP) == 0);
+	       (!settings->daemon.admin_group ||
+		strcmp(settings->daemon.admin_group, ADMIN_GROUP) == 0);
 }
 
-static struct access access_of(struct sockets *s, const struct listener_settings *l, const struct settings *settings,
-			       bool user_mode)
+static struct access access_of(struct sockets *s, const struct listener_settings *l,
+			       const struct settings *settings, bool user_mode)
 {
 	const char *group = group_of(l, settings, user_mode);
 	struct access a = { .mode = 0600 };
@@ -82,7 +86,8 @@ static struct access access_of(struct sockets *s, const struct listener_settings
 		a.has_gid = true;
 		a.mode = 0660;
 	} else if (group && !is_optional(l, settings)) {
-		warn(s, "the group %s of %s does not exist, so only the daemon's user and root may connect: groupadd --system %s, then restart",
+		warn(s,
+		     "the group %s of %s does not exist, so only the daemon's user and root may connect: groupadd --system %s, then restart",
 		     group, l->path, group);
 		return a;
 	}
@@ -91,8 +96,8 @@ static struct access access_of(struct sockets *s, const struct listener_settings
 	return a;
 }
 
-static void set_group(struct sockets *s, const char *path, const struct listener_settings *l, const struct identity *id,
-		      struct access *a)
+static void set_group(struct sockets *s, const char *path, const struct listener_settings *l,
+		      const struct identity *id, struct access *a)
 {
 	uid_t uid = geteuid() == 0 ? id->uid : (uid_t)-1;
 
@@ -100,7 +105,8 @@ static void set_group(struct sockets *s, const char *path, const struct listener
 	if (lchown(path, uid, a->has_gid ? a->gid : (gid_t)-1) == 0)
 		return;
 	a->mode = 0600;
-	warn(s, "%s cannot be given to group %u, so only the daemon's user and root may connect: make the daemon's user a member of it, or start as root",
+	warn(s,
+	     "%s cannot be given to group %u, so only the daemon's user and root may connect: make the daemon's user a member of it, or start as root",
 	     l->path, (unsigned)a->gid);
 }
 
@@ -110,15 +116,16 @@ static int bind_at(const char *path, struct err *err)
 		struct sockaddr any;
 		struct sockaddr_un un;
 	} address = { .un = { .sun_family = AF_UNIX } };
-	CLEANUP(cleanup_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	CLEANUP(cleanup_close)
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t mask;
 	int r;
 
 	if (fd < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot make a socket");
 	if (strlen(path) >= sizeof address.un.sun_path)
-		return err_set(err, ERR_ADMIN, "the path of a socket is at most %zu bytes long: %s", sizeof address.un.sun_path - 1,
-			       path);
+		return err_set(err, ERR_ADMIN, "the path of a socket is at most %zu bytes long: %s",
+			       sizeof address.un.sun_path - 1, path);
 	memcpy(address.un.sun_path, path, strlen(path) + 1);
 	unlink(path);
 	mask = umask(0777); /* nobody connects before mode and group are right */
@@ -150,8 +157,9 @@ static int check_old(const char *path, struct err *err)
 	return 0;
 }
 
-static int open_one(struct sockets *s, const struct listener_settings *l, const struct settings *settings, bool user_mode,
-		    const struct identity *id, struct err *err)
+static int open_one(struct sockets *s, const struct listener_settings *l,
+		    const struct settings *settings, bool user_mode, const struct identity *id,
+		    struct err *err)
 {
 	struct access a = access_of(s, l, settings, user_mode);
 	CLEANUP(cleanup_free) char *name = temporary_name(l->path);
@@ -160,14 +168,16 @@ static int open_one(struct sockets *s, const struct listener_settings *l, const 
 	if (!name)
 		return err_oom(err);
 	if (strlen(l->path) >= sizeof((struct sockaddr_un *)0)->sun_path)
-		return err_set(err, ERR_ADMIN, "the path of a socket is at most 107 bytes long: %s", l->path);
+		return err_set(err, ERR_ADMIN, "the path of a socket is at most 107 bytes long: %s",
+			       l->path);
 	if (check_old(l->path, err) < 0)
 		return -ERR_ADMIN;
 	fd = bind_at(name, err);
 	if (fd < 0)
 		return fd;
 	set_group(s, name, l, id, &a);
-	if (fchmodat(AT_FDCWD, name, a.mode, AT_SYMLINK_NOFOLLOW) < 0 || listen(fd, (int)settings->limits.backlog) < 0 || rename(name, l->path) < 0) {
+	if (fchmodat(AT_FDCWD, name, a.mode, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    listen(fd, (int)settings->limits.backlog) < 0 || rename(name, l->path) < 0) {
 		int error = errno;
 
 		unlink(name);
@@ -177,8 +187,9 @@ static int open_one(struct sockets *s, const struct listener_settings *l, const 
 	return 0;
 }
 
-int sockets_open(struct sockets *s, const struct listener_settings *list, const struct settings *settings, bool user_mode,
-		 const struct identity *id, struct err *err)
+int sockets_open(struct sockets *s, const struct listener_settings *list,
+		 const struct settings *settings, bool user_mode, const struct identity *id,
+		 struct err *err)
 {
 	size_t n = 0;
 

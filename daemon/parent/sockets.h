@@ -20,8 +20,9 @@ struct sockets {
 /*
  * Opens every listener of the list: bound under a temporary name, given its mode and group, listening, then renamed over what a dead daemon left. 0 or -ERR_ADMIN.
  */
-int sockets_open(struct sockets *s, const struct listener_settings *list, const struct settings *settings, bool user_mode,
-		 const struct identity *id, struct err *err);
+int sockets_open(struct sockets *s, const struct listener_settings *list,
+		 const struct settings *settings, bool user_mode, const struct identity *id,
+		 struct err *err);
 
 /* Closes them and removes their names. */
 void sockets_close(struct sockets *s);

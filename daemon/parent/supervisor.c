@@ -20,7 +20,6 @@
 /* A child that cannot even start once is not tried for ever: whoever started us wants to know. */
 enum { FIRST_DEATHS_MAX = 5 };
 
-
 int supervisor_init(struct supervisor *s, struct err *err)
 {
 	sigset_t set;
@@ -102,7 +101,8 @@ static bool start(struct supervisor *s, struct child *c)
 	struct err err = { 0 };
 
 	if (child_start(c, s->environment, &err) < 0) {
-		log_event(LOG_LEVEL_ERR, "child.failed", F_STR("name", c->name), F_STR("why", err.text));
+		log_event(LOG_LEVEL_ERR, "child.failed", F_STR("name", c->name),
+			  F_STR("why", err.text));
 		c->restart_at_ms = clock_mono_ms() + s->settings->limits.restart_max_ms;
 		return false;
 	}
@@ -147,7 +147,8 @@ static void kill_leftover(struct supervisor *s)
 	for (size_t i = 0; i < 2; i++) {
 		if (children[i]->pid == 0)
 			continue;
-		log_event(LOG_LEVEL_WARNING, "child.late", F_STR("name", children[i]->name), F_INT("pid", children[i]->pid));
+		log_event(LOG_LEVEL_WARNING, "child.late", F_STR("name", children[i]->name),
+			  F_INT("pid", children[i]->pid));
 		child_kill(children[i]);
 	}
 	s->stop_at_ms = INT64_MAX;
@@ -192,8 +193,10 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 		on_ready(s, c, &m->ready);
 		break;
 	case CONTROL_RELOADED:
-		log_event(m->reloaded.ok.value ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERR, "parent.reloaded",
-			  F_STR("result", m->reloaded.ok.value ? "done" : "nothing was changed"), F_STR("message", m->reloaded.message));
+		log_event(m->reloaded.ok.value ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERR,
+			  "parent.reloaded",
+			  F_STR("result", m->reloaded.ok.value ? "done" : "nothing was changed"),
+			  F_STR("message", m->reloaded.message));
 		end_reload(s);
 		break;
 	default:
@@ -209,13 +212,15 @@ static void read_control(struct supervisor *s, struct child *c)
 	struct err err = { 0 };
 	int fd, n = 0;
 
-	while (c->control >= 0 && (n = packet_recv(c->control, packet, sizeof packet, &fd, &err)) > 0) {
+	while (c->control >= 0 &&
+	       (n = packet_recv(c->control, packet, sizeof packet, &fd, &err)) > 0) {
 		if (fd >= 0)
 			close(fd);
 		if (control_decode(packet, (size_t)n, &m, &err) == 0)
 			on_message(s, c, &m);
 		else
-			log_event(LOG_LEVEL_ERR, "child.message", F_STR("name", c->name), F_STR("why", err.text));
+			log_event(LOG_LEVEL_ERR, "child.message", F_STR("name", c->name),
+				  F_STR("why", err.text));
 	}
 	if (c->control >= 0 && n != -ERR_RETRY)
 		child_hung_up(c, clock_mono_ms());
@@ -258,7 +263,8 @@ static void reap(struct supervisor *s)
 
 static void write_status(struct supervisor *s)
 {
-	log_event(LOG_LEVEL_NOTICE, "parent.status", F_STR("status", s->status), F_INT("mint", s->mint.pid), F_INT("front", s->front.pid),
+	log_event(LOG_LEVEL_NOTICE, "parent.status", F_STR("status", s->status),
+		  F_INT("mint", s->mint.pid), F_INT("front", s->front.pid),
 		  F_INT("started", s->started_wall), F_INT("sockets", (int64_t)s->sockets->n));
 	child_send_type(&s->mint, CONTROL_WRITE_STATUS);
 	child_send_type(&s->front, CONTROL_WRITE_STATUS);
@@ -289,7 +295,8 @@ static void read_signals(struct supervisor *s)
 			reap(s);
 			break;
 		default:
-			log_event(LOG_LEVEL_NOTICE, "parent.stopping", F_STR("signal", strsignal((int)info.ssi_signo)));
+			log_event(LOG_LEVEL_NOTICE, "parent.stopping",
+				  F_STR("signal", strsignal((int)info.ssi_signo)));
 			stop(s, EX_OK);
 		}
 	}

@@ -13,11 +13,11 @@ struct supervisor {
 	struct sockets *sockets;
 	char *const *environment;
 	struct child mint, front;
-	int signals;               /* signalfd */
-	int64_t started_wall;      /* seconds since 1970 */
-	char status[200];          /* the mint's words, for STATUS= */
+	int signals;          /* signalfd */
+	int64_t started_wall; /* seconds since 1970 */
+	char status[200];     /* the mint's words, for STATUS= */
 	bool reloading, stopping, told_ready;
-	int64_t stop_at_ms;        /* CLOCK_MONOTONIC: when who is still there is killed */
+	int64_t stop_at_ms; /* CLOCK_MONOTONIC: when who is still there is killed */
 	int exit_status;
 };
 

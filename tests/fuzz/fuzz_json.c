@@ -37,7 +37,8 @@ static void write_value(struct json_value v, struct buf *out, unsigned depth)
 	} else if (type == JSON_OBJECT || type == JSON_ARRAY) {
 		buf_add_char(out, *v.start);
 		while (json_next(&i, &key, &value)) {
-			MUST(value.start > v.start && value.end < v.end && !key.start == (type == JSON_ARRAY));
+			MUST(value.start > v.start && value.end < v.end &&
+			     !key.start == (type == JSON_ARRAY));
 			if (members++ > 0)
 				buf_add_char(out, ',');
 			if (key.start) {
@@ -68,7 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		MUST(memcmp(text, data, size) == 0);
 		write_value(json_root(text, size), &first, 0);
-		MUST(!buf_failed(&first) && json_check(first.data, first.len, JSON_DEPTH_MAX, NULL) == 0);
+		MUST(!buf_failed(&first) &&
+		     json_check(first.data, first.len, JSON_DEPTH_MAX, NULL) == 0);
 		free(text);
 		text = fuzz_copy(first.data, first.len);
 		write_value(json_root(text, first.len), &second, 0);

@@ -110,7 +110,8 @@ static void read_text(const char *text)
 		free(instance);
 	}
 	if (salesforce_identity(text, &org, &user, NULL) == 0)
-		MUST((strlen(org) == 15 || strlen(org) == 18) && (strlen(user) == 15 || strlen(user) == 18));
+		MUST((strlen(org) == 15 || strlen(org) == 18) &&
+		     (strlen(user) == 15 || strlen(user) == 18));
 	free(org);
 	free(user);
 	salesforce_jwt_life(text, strlen(text), &exp, &iat);

@@ -17,7 +17,8 @@ static const struct fields *const tables[] = {
 enum { N_TABLES = sizeof(tables) / sizeof(tables[0]) };
 
 /* Decodes a copy of the object and encodes it again. False: it was refused, and the name of the culprit is there. */
-static bool translate(const struct fields *f, const char *object, size_t size, enum unknown unknown, struct buf *out)
+static bool translate(const struct fields *f, const char *object, size_t size, enum unknown unknown,
+		      struct buf *out)
 {
 	char *text = fuzz_copy(object, size);
 	_Alignas(16) char message[SERVICE_PARAMS_MAX];

@@ -71,7 +71,8 @@ bool fake_request_waits(void);
 void fake_request_take(void);
 /* Answers the oldest that was taken; false: none. */
 bool fake_answer(struct http_response *res);
-unsigned fake_requests_to(const char *what); /* since the reset: "token", "userinfo", "introspect" */
+unsigned fake_requests_to(
+	const char *what); /* since the reset: "token", "userinfo", "introspect" */
 unsigned fake_requests_cancelled(void);
 void fake_http_reset(void);
 

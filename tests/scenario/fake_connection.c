@@ -18,7 +18,7 @@ struct connection {
 	void *arg, *data;
 	struct peer peer;
 	struct buf out;
-	char *message;     /* of the running call: texts of the callee point into it */
+	char *message; /* of the running call: texts of the callee point into it */
 	bool in_call;
 };
 
@@ -27,8 +27,8 @@ static struct connection *accepted_now;
 
 /* --- listeners --- */
 
-struct listener *listener_open(struct loop *loop, int fd, const char *name, const char *path, const struct listener_handlers *handlers,
-			       struct err *err)
+struct listener *listener_open(struct loop *loop, int fd, const char *name, const char *path,
+			       const struct listener_handlers *handlers, struct err *err)
 {
 	(void)loop;
 	(void)fd;
@@ -76,8 +76,10 @@ const char *listener_path(const struct listener *l)
 
 /* --- the daemon's end --- */
 
-struct connection *connection_open(struct loop *l, int sock, struct peer *peer, const struct connection_limits *limits,
-				   const struct connection_handlers *handlers, void *arg, void *data, struct err *err)
+struct connection *connection_open(struct loop *l, int sock, struct peer *peer,
+				   const struct connection_limits *limits,
+				   const struct connection_handlers *handlers, void *arg,
+				   void *data, struct err *err)
 {
 	struct connection *c = calloc(1, sizeof *c);
 
@@ -140,7 +142,8 @@ void connection_reply(struct connection *c, bool more)
 	buf_clear(&c->out);
 }
 
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size, const char *tail, size_t tail_size, bool more)
+void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
+			   const char *tail, size_t tail_size, bool more)
 {
 	struct buf all;
 
@@ -196,7 +199,8 @@ void fake_call(struct fake_caller *c, const char *method, const char *parameters
 	size = strlen(b.data);
 	c->final = false;
 	connection->in_call = true;
-	if (connection->handlers->raw_call && connection->handlers->raw_call(connection, b.data, size, connection->arg)) {
+	if (connection->handlers->raw_call &&
+	    connection->handlers->raw_call(connection, b.data, size, connection->arg)) {
 		buf_fini(&b);
 		return;
 	}

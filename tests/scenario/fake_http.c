@@ -58,7 +58,8 @@ static bool ends_in(const char *url, const char *what)
 	return last && strcmp(last + 1, what) == 0;
 }
 
-struct http_call *http_submit(struct http *h, struct http_request *req, void (*done)(const struct http_response *res, void *arg), void *arg)
+struct http_call *http_submit(struct http *h, struct http_request *req,
+			      void (*done)(const struct http_response *res, void *arg), void *arg)
 {
 	struct http_call *c = calloc(1, sizeof *c), **at = &calls;
 

@@ -78,7 +78,8 @@ unsigned fake_link_count(enum link_type type)
 	return counts[type];
 }
 
-struct link_end *link_open(struct loop *l, int fd, const char *build, const struct link_handlers *handlers, struct err *err)
+struct link_end *link_open(struct loop *l, int fd, const char *build,
+			   const struct link_handlers *handlers, struct err *err)
 {
 	struct link_end *e = calloc(1, sizeof *e);
 

@@ -20,7 +20,8 @@ void script_fail(struct script *s, const char *format, ...)
 	va_list args;
 
 	s->failures++;
-	printf("# %s:%u: at %.3f s: ", s->file, s->line, (double)(fake_now() - FAKE_START_MS) / 1000);
+	printf("# %s:%u: at %.3f s: ", s->file, s->line,
+	       (double)(fake_now() - FAKE_START_MS) / 1000);
 	va_start(args, format);
 	vprintf(format, args);
 	va_end(args);
@@ -87,7 +88,8 @@ static int64_t read_time(const char *text, char **end, int64_t before_ms)
 
 static bool is_time(const char *word)
 {
-	return isdigit((unsigned char)word[0]) || (word[0] == '+' && isdigit((unsigned char)word[1]));
+	return isdigit((unsigned char)word[0]) ||
+	       (word[0] == '+' && isdigit((unsigned char)word[1]));
 }
 
 static void stands_still(struct script *s)
@@ -103,7 +105,8 @@ static void pass_to(struct script *s, int64_t from_ms)
 	if (!fake_run(FAKE_START_MS + from_ms, fake_request_waits))
 		stands_still(s);
 	while (fake_now() < FAKE_START_MS + from_ms && fake_request_next(&r)) {
-		script_fail(s, "unexpected request %s %s %s", r.post ? "POST" : "GET", r.url, r.body);
+		script_fail(s, "unexpected request %s %s %s", r.post ? "POST" : "GET", r.url,
+			    r.body);
 		fake_request_take();
 		if (!fake_run(FAKE_START_MS + from_ms, fake_request_waits))
 			stands_still(s);
@@ -132,7 +135,8 @@ static void expect_request(struct script *s, char **words, size_t n, int64_t unt
 		return;
 	}
 	last = strrchr(r.url, '/');
-	if (n < 2 || strcmp(words[0], r.post ? "POST" : "GET") != 0 || strcmp(last ? last + 1 : "", words[1]) != 0)
+	if (n < 2 || strcmp(words[0], r.post ? "POST" : "GET") != 0 ||
+	    strcmp(last ? last + 1 : "", words[1]) != 0)
 		script_fail(s, "the request is %s %s", r.post ? "POST" : "GET", r.url);
 	for (size_t i = 2; i < n; i++)
 		if (!strstr(r.body, words[i]) && !strstr(r.bearer, words[i]))
@@ -147,17 +151,21 @@ static void expect_state(struct script *s, char **words, size_t n)
 	if (!k)
 		script_fail(s, "there is no credential %s", n ? words[0] : "");
 	else if (strcmp(state_names[keeper_schedule(k)->state], words[1]) != 0)
-		script_fail(s, "%s is %s, not %s", words[0], state_names[keeper_schedule(k)->state], words[1]);
+		script_fail(s, "%s is %s, not %s", words[0], state_names[keeper_schedule(k)->state],
+			    words[1]);
 }
 
 static void expect_next(struct script *s, char **words, size_t n)
 {
 	struct keeper *k = n >= 2 ? registry_find(s->world.registry, words[0]) : NULL;
 	int64_t next = k ? keeper_schedule(k)->next_attempt_ms : 0;
-	bool ok = k && (strcmp(words[1], "never") == 0 ? next == 0 : next && script_in_range(words[1], (next - FAKE_START_MS) / 1000));
+	bool ok = k && (strcmp(words[1], "never") == 0
+				? next == 0
+				: next && script_in_range(words[1], (next - FAKE_START_MS) / 1000));
 
 	if (!ok)
-		script_fail(s, "the next attempt is at %.3f s (0: never)", next ? (double)(next - FAKE_START_MS) / 1000 : 0.0);
+		script_fail(s, "the next attempt is at %.3f s (0: never)",
+			    next ? (double)(next - FAKE_START_MS) / 1000 : 0.0);
 }
 
 static void expect_count(struct script *s, const char *what, unsigned got, char **words, size_t n)
@@ -219,15 +227,19 @@ static bool run_checks(struct script *s, char **words, size_t n)
 	else if (strcmp(what, "next") == 0)
 		expect_next(s, words + 1, n - 1);
 	else if (strcmp(what, "posts") == 0)
-		expect_count(s, "requests to the token endpoint", fake_requests_to("token"), words + 1, n - 1);
+		expect_count(s, "requests to the token endpoint", fake_requests_to("token"),
+			     words + 1, n - 1);
 	else if (strcmp(what, "checks") == 0)
-		expect_count(s, "requests to userinfo", fake_requests_to("userinfo"), words + 1, n - 1);
+		expect_count(s, "requests to userinfo", fake_requests_to("userinfo"), words + 1,
+			     n - 1);
 	else if (strcmp(what, "introspections") == 0)
 		expect_count(s, "introspections", fake_requests_to("introspect"), words + 1, n - 1);
 	else if (strcmp(what, "cancelled") == 0)
-		expect_count(s, "requests were cancelled", fake_requests_cancelled(), words + 1, n - 1);
+		expect_count(s, "requests were cancelled", fake_requests_cancelled(), words + 1,
+			     n - 1);
 	else if (strcmp(what, "published") == 0)
-		expect_count(s, "times a token was published", fake_link_count(LINK_PUBLISH), words + 1, n - 1);
+		expect_count(s, "times a token was published", fake_link_count(LINK_PUBLISH),
+			     words + 1, n - 1);
 	else
 		return false;
 	return true;
@@ -275,8 +287,8 @@ static void run_verb(struct script *s, char **words, size_t n, int64_t until_ms)
 		fake_wall_step(strtoll(words[1], NULL, 10) * 1000);
 	else if (strcmp(words[0], "crowd") == 0)
 		run_crowd(s, words + 1, n - 1);
-	else if (!run_daemon(s, words, n) && !run_checks(s, words, n) && !run_configuration(s, words, n) &&
-		 !script_call(s, words[0], words + 1, n - 1))
+	else if (!run_daemon(s, words, n) && !run_checks(s, words, n) &&
+		 !run_configuration(s, words, n) && !script_call(s, words[0], words + 1, n - 1))
 		script_fail(s, "\"%s\" means nothing", words[0]);
 	settle(s);
 }
@@ -339,14 +351,16 @@ static void script_end(struct script *s)
 	size_t timers;
 
 	while (fake_request_next(&r)) {
-		script_fail(s, "unexpected request %s %s %s", r.post ? "POST" : "GET", r.url, r.body);
+		script_fail(s, "unexpected request %s %s %s", r.post ? "POST" : "GET", r.url,
+			    r.body);
 		fake_request_take();
 	}
 	for (size_t i = 0; i < s->n_callers; i++) {
 		struct script_caller *c = &s->callers[i];
 
 		if (c->fake.taken < c->fake.n_replies)
-			script_fail(s, "nobody looked at what %s got: %s", c->name, c->fake.replies[c->fake.taken]);
+			script_fail(s, "nobody looked at what %s got: %s", c->name,
+				    c->fake.replies[c->fake.taken]);
 		fake_caller_fini(&c->fake);
 		free(c->name);
 	}
@@ -410,7 +424,8 @@ static bool run_file(const char *path, struct totals *t)
 		if (strncmp(line, "scenario ", 9) == 0) {
 			if (title[0])
 				report(&script, title, t);
-			snprintf(title, sizeof title, "%.*s: %.*s", (int)strcspn(name ? name + 1 : path, "."), name ? name + 1 : path,
+			snprintf(title, sizeof title, "%.*s: %.*s",
+				 (int)strcspn(name ? name + 1 : path, "."), name ? name + 1 : path,
 				 (int)strcspn(line + 9, "\n"), line + 9);
 			script_begin(&script, path);
 		} else if (title[0]) {
@@ -424,7 +439,8 @@ static bool run_file(const char *path, struct totals *t)
 	return true;
 }
 
-static void show_log(enum log_level level, const char *event, const struct log_field *fields, size_t n, void *arg)
+static void show_log(enum log_level level, const char *event, const struct log_field *fields,
+		     size_t n, void *arg)
 {
 	struct buf line;
 

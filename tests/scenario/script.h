@@ -28,9 +28,9 @@ struct script {
 	size_t n_tokens;
 	const char *file;
 	unsigned line;
-	int64_t at_ms;       /* of the line before, from the start */
+	int64_t at_ms; /* of the line before, from the start */
 	unsigned failures;
-	char *lines[512];    /* words live in these */
+	char *lines[512]; /* words live in these */
 	size_t n_lines;
 };
 

@@ -30,7 +30,8 @@ static char *jwt_token(const char *name, int64_t now_s, int64_t life_s)
 	char claims[160];
 	struct buf b;
 
-	snprintf(claims, sizeof claims, "{\"n\":\"%s\",\"iat\":%lld,\"exp\":%lld}", name, (long long)now_s, (long long)(now_s + life_s));
+	snprintf(claims, sizeof claims, "{\"n\":\"%s\",\"iat\":%lld,\"exp\":%lld}", name,
+		 (long long)now_s, (long long)(now_s + life_s));
 	buf_init(&b, 1024);
 	buf_add_text(&b, "eyJhbGciOiJSUzI1NiJ9.");
 	oauth_base64url(&b, claims, strlen(claims));
@@ -41,13 +42,19 @@ static char *jwt_token(const char *name, int64_t now_s, int64_t life_s)
 static void token_body(struct script *s, struct buf *body, char **words, size_t n)
 {
 	struct script_token *t = script_token(s, words[1]);
-	const char *expires_in = script_option(words, n, "expires_in"), *life = script_option(words, n, "jwt_life");
+	const char *expires_in = script_option(words, n, "expires_in"),
+		   *life = script_option(words, n, "jwt_life");
 	const char *instance = script_option(words, n, "instance");
 
 	if (!t->text)
-		t->text = life ? jwt_token(t->name, server_ms(words, n) / 1000 - seconds(script_option(words, n, "age")), seconds(life))
+		t->text = life ? jwt_token(t->name,
+					   server_ms(words, n) / 1000 -
+						   seconds(script_option(words, n, "age")),
+					   seconds(life))
 			       : strdup(t->name);
-	buf_addf(body, "{\"access_token\":\"%s\",\"instance_url\":\"%s\",\"id\":\"" IDENTITY "\",\"token_type\":\"Bearer\",\"scope\":\"api id\"",
+	buf_addf(body,
+		 "{\"access_token\":\"%s\",\"instance_url\":\"%s\",\"id\":\"" IDENTITY
+		 "\",\"token_type\":\"Bearer\",\"scope\":\"api id\"",
 		 t->text, instance ? instance : INSTANCE);
 	if (expires_in)
 		buf_addf(body, ",\"expires_in\":%s", expires_in);
@@ -58,9 +65,12 @@ static void active_body(struct buf *body, char **words, size_t n)
 {
 	const char *exp = script_option(words, n, "exp");
 
-	buf_add_text(body, "{\"active\":true,\"token_type\":\"access_token\",\"client_id\":\"3MVG9.app\"");
+	buf_add_text(
+		body,
+		"{\"active\":true,\"token_type\":\"access_token\",\"client_id\":\"3MVG9.app\"");
 	if (exp)
-		buf_addf(body, ",\"exp\":%lld", (long long)(server_ms(words, n) / 1000 + seconds(exp)));
+		buf_addf(body, ",\"exp\":%lld",
+			 (long long)(server_ms(words, n) / 1000 + seconds(exp)));
 	buf_add_text(body, "}");
 }
 
@@ -86,7 +96,8 @@ static bool outcome(struct http_response *res, const char *word)
 	return false;
 }
 
-static bool fill(struct script *s, struct http_response *res, struct buf *body, char **words, size_t n)
+static bool fill(struct script *s, struct http_response *res, struct buf *body, char **words,
+		 size_t n)
 {
 	const char *what = words[0], *text = script_option(words, n, "body");
 
@@ -95,7 +106,8 @@ static bool fill(struct script *s, struct http_response *res, struct buf *body, 
 		token_body(s, body, words, n);
 	} else if (strcmp(what, "error") == 0 && n >= 3) {
 		res->status = 400;
-		buf_addf(body, "{\"error\":\"%s\",\"error_description\":\"%s\"}", words[1], words[2]);
+		buf_addf(body, "{\"error\":\"%s\",\"error_description\":\"%s\"}", words[1],
+			 words[2]);
 	} else if (strcmp(what, "active") == 0) {
 		active_body(body, words, n);
 	} else if (strcmp(what, "inactive") == 0) {

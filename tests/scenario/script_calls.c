@@ -48,7 +48,9 @@ static void check_members(struct script *s, const char *json, char **words, size
 		snprintf(key, sizeof key, "%.*s", equals ? (int)(equals - words[i]) : 0, words[i]);
 		if (!equals || !find_member(json, key, value, sizeof value))
 			script_fail(s, "no %s in %s", words[i], json);
-		else if (strcmp(value, want) != 0 && !(strspn(want, "-0123456789.") == strlen(want) && script_in_range(want, strtoll(value, NULL, 10))) &&
+		else if (strcmp(value, want) != 0 &&
+			 !(strspn(want, "-0123456789.") == strlen(want) &&
+			   script_in_range(want, strtoll(value, NULL, 10))) &&
 			 !(want[0] == '~' && strstr(value, want + 1)))
 			script_fail(s, "%s is %s, not %s", key, value, want);
 	}
@@ -160,7 +162,8 @@ static void add_generation(struct script *s, struct buf *b, const char *key, con
 		buf_addf(b, ",\"%s\":%lld", key, (long long)script_token(s, token)->generation);
 }
 
-static void send_call(struct script *s, struct script_caller *c, const char *method, struct buf *b, bool more, uid_t uid)
+static void send_call(struct script *s, struct script_caller *c, const char *method, struct buf *b,
+		      bool more, uid_t uid)
 {
 	bool manager = strncmp(method, "io.sftoken.Manager", 18) == 0;
 

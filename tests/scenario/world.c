@@ -26,13 +26,16 @@ bool world_limit(struct world *w, const char *name, const char *value)
 	for (size_t i = 0; i < settings_n_sections; i++) {
 		const struct config_section *section = &settings_sections[i];
 
-		for (size_t n = 0; strcmp(section->name, "Limits") == 0 && n < section->n_keys; n++) {
+		for (size_t n = 0; strcmp(section->name, "Limits") == 0 && n < section->n_keys;
+		     n++) {
 			const struct config_key *key = &section->keys[n];
-			int64_t number = key->type == CONFIG_DURATION ? config_duration(value) : strtoll(value, NULL, 10);
+			int64_t number = key->type == CONFIG_DURATION ? config_duration(value)
+								      : strtoll(value, NULL, 10);
 
 			if (strcmp(key->name, name) != 0)
 				continue;
-			memcpy((char *)w->settings + section->offset + key->offset, &number, sizeof number);
+			memcpy((char *)w->settings + section->offset + key->offset, &number,
+			       sizeof number);
 			return number >= 0;
 		}
 	}
@@ -58,7 +61,9 @@ static bool set_word(struct world_credential *c, const char *key, const char *va
 	else if (strcmp(key, "idle") == 0)
 		c->idle = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "introspect") == 0)
-		c->introspect = strcmp(value, "no") == 0 ? INTROSPECT_NO : strcmp(value, "yes") == 0 ? INTROSPECT_YES : INTROSPECT_AUTO;
+		c->introspect = strcmp(value, "no") == 0    ? INTROSPECT_NO
+				: strcmp(value, "yes") == 0 ? INTROSPECT_YES
+							    : INTROSPECT_AUTO;
 	else if (strcmp(key, "session") == 0)
 		c->session_ms = config_duration(value);
 	else if (strcmp(key, "renew_at") == 0)
@@ -303,7 +308,9 @@ void world_start_mint(struct world *w)
 	must(swap(w, NULL, &err) == 0, "load");
 	attempts_configure(w->attempts, registry_settings(w->registry));
 	w->manager = manager_new(w->loop, w->registry, w->publish, SERVICE_UID, &manager, &err);
-	must(w->manager && manager_listen(w->manager, -1, "manager", "/run/sftokend/io.sftoken.Manager", &err) == 0, "start the mint");
+	must(w->manager && manager_listen(w->manager, -1, "manager",
+					  "/run/sftokend/io.sftoken.Manager", &err) == 0,
+	     "start the mint");
 }
 
 void world_kill_mint(struct world *w)
@@ -335,7 +342,9 @@ void world_start_front(struct world *w)
 	struct err err = { 0 };
 
 	w->front = front_new(w->loop, DESCRIPTORS, &front_events, &err);
-	must(w->front && front_add_listener(w->front, -1, "broker", "/run/sftokend/io.sftoken.Broker", &err) == 0, "start the front");
+	must(w->front && front_add_listener(w->front, -1, "broker",
+					    "/run/sftokend/io.sftoken.Broker", &err) == 0,
+	     "start the front");
 	front_open(w->front);
 }
 
@@ -351,7 +360,9 @@ void world_link(struct world *w)
 	int mint_end, front_end;
 
 	fake_link_pair(&mint_end, &front_end);
-	must(publish_link(w->publish, mint_end, &err) == 0 && front_link_use(w->front->link, front_end, &err) == 0, "make a link");
+	must(publish_link(w->publish, mint_end, &err) == 0 &&
+		     front_link_use(w->front->link, front_end, &err) == 0,
+	     "make a link");
 }
 
 /* --- all of it --- */
@@ -370,7 +381,8 @@ void world_begin(struct world *w)
 	loop_on_clock_set(w->loop, on_clock_set, w);
 	w->settings->refs = 1;
 	limits_default(&w->settings->limits);
-	w->settings->limits.renew_jitter_percent = 0; /* scenarios name moments; "limit RenewJitter=5" brings it back */
+	w->settings->limits.renew_jitter_percent =
+		0; /* scenarios name moments; "limit RenewJitter=5" brings it back */
 	w->settings->limits.start_spread_ms = 0;
 	w->settings->network.timeout_ms = 15000;
 	w->settings->network.connect_timeout_ms = 5000;

@@ -12,7 +12,8 @@
 #define JSON_TYPE "application/json;charset=UTF-8"
 
 /* Answered with this status and a copy of the body, which answer_free() gives back. */
-static inline struct http_response answer(long status, const char *type, const char *body, size_t size)
+static inline struct http_response answer(long status, const char *type, const char *body,
+					  size_t size)
 {
 	struct http_response res = { .outcome = HTTP_ANSWERED, .status = status, .content_type = type, .location = "" };
 

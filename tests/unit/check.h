@@ -30,9 +30,9 @@ struct check_test {
 
 struct check_run {
 	struct check_test *first, **last;
-	unsigned failures;    /* checks that failed in the running test */
-	const char *skipped;  /* why the running test skipped itself */
-	const char *row;      /* what check_row() said last: which line of a table the checks speak of */
+	unsigned failures;   /* checks that failed in the running test */
+	const char *skipped; /* why the running test skipped itself */
+	const char *row; /* what check_row() said last: which line of a table the checks speak of */
 };
 
 static struct check_run check_run;
@@ -79,7 +79,8 @@ static inline bool check_true(bool ok, const char *text, const char *file, int l
 	return ok;
 }
 
-static inline bool check_int(int64_t got, int64_t want, const char *text, const char *file, int line)
+static inline bool check_int(int64_t got, int64_t want, const char *text, const char *file,
+			     int line)
 {
 	if (got != want) {
 		check_failed(file, line);
@@ -103,8 +104,8 @@ static inline void check_print(const char *bytes, size_t size)
 	putchar('"');
 }
 
-static inline bool check_mem(const void *got, size_t got_size, const void *want, size_t want_size, const char *text,
-			     const char *file, int line)
+static inline bool check_mem(const void *got, size_t got_size, const void *want, size_t want_size,
+			     const char *text, const char *file, int line)
 {
 	if (got_size == want_size && (got_size == 0 || memcmp(got, want, got_size) == 0))
 		return true;
@@ -118,7 +119,8 @@ static inline bool check_mem(const void *got, size_t got_size, const void *want,
 }
 
 /* NULL equals NULL alone. */
-static inline bool check_str(const char *got, const char *want, const char *text, const char *file, int line)
+static inline bool check_str(const char *got, const char *want, const char *text, const char *file,
+			     int line)
 {
 	if (got && want)
 		return check_mem(got, strlen(got), want, strlen(want), text, file, line);

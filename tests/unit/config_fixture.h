@@ -11,11 +11,11 @@
 #include "base/secret.h"
 
 struct fixture {
-	char dir[64]; /* 0700, fresh */
-	int status; /* of the last fixture_check() */
+	char dir[64];   /* 0700, fresh */
+	int status;     /* of the last fixture_check() */
 	char *problems; /* what it wrote to standard error; the directory and its slash are cut out
 			 */
-	char *merged; /* what it wrote to standard output, likewise */
+	char *merged;   /* what it wrote to standard output, likewise */
 	int (*check_key)(const struct secret *pem, struct err *err);
 	uid_t uid; /* the service user; fixture_init() takes our own */
 };

@@ -13,7 +13,8 @@ bool fake_http_out_of_memory;
 struct http_call *http_submit(struct http *h, struct http_request *req,
 			      void (*done)(const struct http_response *res, void *arg), void *arg)
 {
-	struct http_call *c = fake_http_out_of_memory ? NULL : calloc(1, sizeof *c), **last = &fake_http_calls;
+	struct http_call *c = fake_http_out_of_memory ? NULL : calloc(1, sizeof *c),
+			 **last = &fake_http_calls;
 
 	(void)h;
 	if (!c) {

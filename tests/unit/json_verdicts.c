@@ -11,7 +11,8 @@ int main(void)
 	uint32_t size;
 
 	while (fread(&size, sizeof(size), 1, stdin) == 1) {
-		char *text = malloc(size ? size : 1); /* exactly its size: the sanitizer sees a step outside */
+		char *text = malloc(
+			size ? size : 1); /* exactly its size: the sanitizer sees a step outside */
 
 		if (!text || fread(text, 1, size, stdin) != size)
 			return 1;

@@ -26,7 +26,8 @@ static void add_certificate(BIO *out, EVP_PKEY *key)
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
 	X509_gmtime_adj(X509_getm_notBefore(cert), 0);
 	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1,
+				   0);
 	X509_set_issuer_name(cert, name);
 	X509_set_pubkey(cert, key);
 	X509_sign(cert, key, EVP_sha256());
@@ -51,10 +52,12 @@ static void write_form(BIO *out, EVP_PKEY *key, enum key_form form)
 		PEM_write_bio_PrivateKey_traditional(out, key, NULL, NULL, 0, NULL, NULL);
 		break;
 	case KEY_ENCRYPTED:
-		PEM_write_bio_PKCS8PrivateKey(out, key, EVP_aes_256_cbc(), passphrase, (int)strlen(passphrase), NULL, NULL);
+		PEM_write_bio_PKCS8PrivateKey(out, key, EVP_aes_256_cbc(), passphrase,
+					      (int)strlen(passphrase), NULL, NULL);
 		break;
 	case KEY_OLD_ENCRYPTED:
-		PEM_write_bio_PrivateKey_traditional(out, key, EVP_aes_128_cbc(), (const unsigned char *)passphrase,
+		PEM_write_bio_PrivateKey_traditional(out, key, EVP_aes_128_cbc(),
+						     (const unsigned char *)passphrase,
 						     (int)strlen(passphrase), NULL, NULL);
 		break;
 	case KEY_PUBLIC:
@@ -88,7 +91,8 @@ static struct secret *take(BIO *out)
 	return s;
 }
 
-struct secret *keys_make(const char *kind, unsigned bits, enum key_form form, struct secret **public_pem)
+struct secret *keys_make(const char *kind, unsigned bits, enum key_form form,
+			 struct secret **public_pem)
 {
 	EVP_PKEY *key = generate(kind, bits);
 	BIO *out = BIO_new(BIO_s_mem());

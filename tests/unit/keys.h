@@ -18,6 +18,7 @@ enum key_form {
 };
 
 /* kind: "RSA" with bits, "EC" or "ED25519" without. The public key goes to *public_pem unless NULL. */
-struct secret *keys_make(const char *kind, unsigned bits, enum key_form form, struct secret **public_pem);
+struct secret *keys_make(const char *kind, unsigned bits, enum key_form form,
+			 struct secret **public_pem);
 
 #endif

@@ -35,7 +35,8 @@ TEST(each_clock_lies_between_two_looks_at_it)
 	} rows[] = { { "boot", clock_now_ms, CLOCK_BOOTTIME }, { "real", clock_real_ms, CLOCK_REALTIME }, { "mono", clock_mono_ms, CLOCK_MONOTONIC } };
 
 	for (size_t i = 0; i < 3; i++) {
-		int64_t before = direct(rows[i].clock), now = rows[i].ours(), after = direct(rows[i].clock);
+		int64_t before = direct(rows[i].clock), now = rows[i].ours(),
+			after = direct(rows[i].clock);
 
 		check_row(rows[i].name);
 		CHECK(before <= now && now <= after);
@@ -96,7 +97,8 @@ static size_t by_arithmetic(const unsigned char *u, size_t left)
 				return 0;
 			c = c << 6 | (u[i] & 0x3f);
 		}
-		return c >= forms[n - 1].least && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? n : 0;
+		return c >= forms[n - 1].least && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? n
+											      : 0;
 	}
 	return 0;
 }

@@ -44,8 +44,8 @@ static struct credential_set *read_set(struct fixture *f)
 
 	places_resolve(&places, &err);
 	struct settings *s = settings_read(&places, f->uid, &notes, &err);
-	struct credential_set *set =
-		credential_set_read(&places, s, f->uid, NULL, &notes, &warnings, &err);
+	struct credential_set *set = credential_set_read(&places, s, f->uid, NULL, &notes,
+							 &warnings, &err);
 
 	CHECK_INT(notes.n, 0);
 	config_notes_fini(&notes);
@@ -66,14 +66,14 @@ TEST(every_key_of_a_jwt_credential_is_read)
 	struct fixture f;
 
 	begin(&f);
-	struct credential_set *set =
-		read_one(&f, "[Credential]\nGrantType=jwt_bearer\nLoginUrl=HTTPS://"
-			     "A.my.site.com:443/site/\nClientId=3MVG9.x_y\nUsername=u@example.com\n"
-			     "PrivateKey=file:@DIR@/key.pem\nClientSecret=file:@DIR@/"
-			     "secret.txt\nAudience=https://login.salesforce.com\n"
-			     "SessionTimeout=30s\nRenewAt=66%\nIntrospect=yes\nRenewWhenIdle="
-			     "no\nAlias=x y\nRequired=yes\n"
-			     "[Access]\nAllowUser=1234 root\nAllowGroup=77\nRoot=no\n");
+	struct credential_set *set = read_one(
+		&f, "[Credential]\nGrantType=jwt_bearer\nLoginUrl=HTTPS://"
+		    "A.my.site.com:443/site/\nClientId=3MVG9.x_y\nUsername=u@example.com\n"
+		    "PrivateKey=file:@DIR@/key.pem\nClientSecret=file:@DIR@/"
+		    "secret.txt\nAudience=https://login.salesforce.com\n"
+		    "SessionTimeout=30s\nRenewAt=66%\nIntrospect=yes\nRenewWhenIdle="
+		    "no\nAlias=x y\nRequired=yes\n"
+		    "[Access]\nAllowUser=1234 root\nAllowGroup=77\nRoot=no\n");
 
 	REQUIRE(set && set->n == 1);
 	const struct credential *c = set->items[0];

@@ -179,11 +179,13 @@ static void owners_without_root(void)
 	/* the system's own: the directory is root's, the file is not ours */
 	if (CHECK(stat("/etc/passwd", &st) == 0) && st.st_uid == 0) {
 		CHECK(!credential_secret("file:/etc/passwd", f.uid, true, &err));
-		CHECK(strstr(err.text, "/etc/passwd belongs to uid 0, not to the service user — chown ") ==
+		CHECK(strstr(err.text,
+			     "/etc/passwd belongs to uid 0, not to the service user — chown ") ==
 		      err.text);
 	}
 	f.uid++;
-	snprintf(said, sizeof(said), "the directory of s belongs to uid %u — chown it to root or uid %u",
+	snprintf(said, sizeof(said),
+		 "the directory of s belongs to uid %u — chown it to root or uid %u",
 		 (unsigned)geteuid(), (unsigned)f.uid);
 	CHECK_STR(refusal("s", true), said);
 }

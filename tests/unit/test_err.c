@@ -69,7 +69,10 @@ TEST(control_bytes_cannot_act)
 {
 	struct err err;
 
-	err_set(&err, ERR_INPUT, "a\033[31mb\nc\x7f" "d\xc2\x9b" "e\xc3\xa9");
+	err_set(&err, ERR_INPUT,
+		"a\033[31mb\nc\x7f"
+		"d\xc2\x9b"
+		"e\xc3\xa9");
 	CHECK_STR(err.text, "a?[31mb?c?d??e\xc3\xa9");
 }
 

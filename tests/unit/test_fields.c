@@ -53,8 +53,11 @@ TEST(all_types_are_decoded)
 	struct message m;
 	const char *bad;
 
-	CHECK_INT(decode("{\"object\":{\"a\":1},\"any\":[1.5],\"ints\":[1,-2],\"texts\":[\"a\",\"b\"],\"neededColour\":\"red\",\"colour\":\"gr\\u0065en\",\"flag\":false,"
-			 "\"percent\":100,\"number\":-9223372036854775808,\"shortText\":\"ab\\u00e9\",\"t\\u0065xt\":\"\",\"nullable\":\"x\"}", UNKNOWN_REFUSE, &m, &bad), 0);
+	CHECK_INT(
+		decode("{\"object\":{\"a\":1},\"any\":[1.5],\"ints\":[1,-2],\"texts\":[\"a\",\"b\"],\"neededColour\":\"red\",\"colour\":\"gr\\u0065en\",\"flag\":false,"
+		       "\"percent\":100,\"number\":-9223372036854775808,\"shortText\":\"ab\\u00e9\",\"t\\u0065xt\":\"\",\"nullable\":\"x\"}",
+		       UNKNOWN_REFUSE, &m, &bad),
+		0);
 	CHECK_STR(m.text, "");
 	CHECK_STR(m.short_text, "ab\xc3\xa9");
 	CHECK(m.number.set && m.percent.set && m.flag.set && !m.flag.value);
@@ -84,7 +87,8 @@ TEST(null_and_absent_are_the_same)
 
 		memset(&m, 0xee, sizeof(m));
 		CHECK_INT(decode(rows[i], UNKNOWN_REFUSE, &m, &bad), 0);
-		CHECK(!m.short_text && !m.number.set && !m.percent.set && !m.flag.set && !m.nullable);
+		CHECK(!m.short_text && !m.number.set && !m.percent.set && !m.flag.set &&
+		      !m.nullable);
 		CHECK_INT(m.colour, -1);
 		CHECK_INT(m.needed_colour, 1);
 		CHECK(!m.texts.raw.start && !m.ints.raw.start && !m.any.start && !m.object.start);
@@ -118,7 +122,9 @@ TEST(the_name_of_what_is_wrong_is_told)
 
 TEST(strictness_has_three_degrees)
 {
-	static const char member[] = "{\"text\":\"\",\"neededColour\":\"red\",\"newer\":{\"a\":[1.5]}}", value[] = "{\"text\":\"\",\"neededColour\":\"blue\"}";
+	static const char
+		member[] = "{\"text\":\"\",\"neededColour\":\"red\",\"newer\":{\"a\":[1.5]}}",
+		value[] = "{\"text\":\"\",\"neededColour\":\"blue\"}";
 	struct message m;
 	const char *bad;
 
@@ -137,7 +143,9 @@ TEST(an_error_text_never_holds_the_value)
 	struct message m;
 	struct err err;
 
-	CHECK_INT(fields_decode(&table, json_root(json, strlen(json)), UNKNOWN_REFUSE, &m, NULL, &err), -ERR_INPUT);
+	CHECK_INT(fields_decode(&table, json_root(json, strlen(json)), UNKNOWN_REFUSE, &m, NULL,
+				&err),
+		  -ERR_INPUT);
 	CHECK(!strstr(err.text, "s3cret"));
 	CHECK(strstr(err.text, "text"));
 }
@@ -148,7 +156,9 @@ TEST(no_object_is_an_empty_one)
 	static const struct fields f = { optional, 1, sizeof(char *) };
 	const char *text = "x";
 
-	CHECK_INT(fields_decode(&f, (struct json_value){ NULL, NULL }, UNKNOWN_REFUSE, &text, NULL, NULL), 0);
+	CHECK_INT(fields_decode(&f, (struct json_value){ NULL, NULL }, UNKNOWN_REFUSE, &text, NULL,
+				NULL),
+		  0);
 	CHECK(!text);
 }
 
@@ -174,8 +184,10 @@ TEST(all_types_are_encoded)
 		.texts = { .items = texts, .n = 2 }, .ints = { .items = ints, .n = 2 }, .any = { any, any + 3 }, .object = { object, object + 8 }, .nullable = "n",
 	};
 
-	CHECK_STR(encoded(&m), "{\"text\":\"t\\n\",\"shortText\":\"s\",\"number\":-1,\"percent\":0,\"flag\":false,\"colour\":\"green\",\"neededColour\":\"red\",\"texts\":[\"a\",\"\\\"\"],"
-			       "\"ints\":[1,-9223372036854775808],\"any\":1.5,\"object\":{\"x\":[]},\"nullable\":\"n\"}");
+	CHECK_STR(
+		encoded(&m),
+		"{\"text\":\"t\\n\",\"shortText\":\"s\",\"number\":-1,\"percent\":0,\"flag\":false,\"colour\":\"green\",\"neededColour\":\"red\",\"texts\":[\"a\",\"\\\"\"],"
+		"\"ints\":[1,-9223372036854775808],\"any\":1.5,\"object\":{\"x\":[]},\"nullable\":\"n\"}");
 }
 
 TEST(what_is_not_set_is_left_out_or_null_and_required_is_always_there)
@@ -187,7 +199,8 @@ TEST(what_is_not_set_is_left_out_or_null_and_required_is_always_there)
 
 TEST(what_was_decoded_encodes_the_same)
 {
-	static const char json[] = "{\"text\":\"t\",\"number\":7,\"neededColour\":\"red\",\"texts\":[\"a\\n\",\"b\"],\"ints\":[],\"any\":{\"k\":[1]},\"object\":{},\"nullable\":null}";
+	static const char json[] =
+		"{\"text\":\"t\",\"number\":7,\"neededColour\":\"red\",\"texts\":[\"a\\n\",\"b\"],\"ints\":[],\"any\":{\"k\":[1]},\"object\":{},\"nullable\":null}";
 	struct message m;
 	const char *bad;
 

@@ -12,16 +12,22 @@
 
 #define GOOD "{\"access_token\":\"00D1!a\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
 
-static char login_url[] = "https://acme.my.salesforce.com/", client_id[] = "3MVG9 &x", username[] = "etl@example.com";
+static char login_url[] = "https://acme.my.salesforce.com/", client_id[] = "3MVG9 &x",
+	    username[] = "etl@example.com";
 
 static struct credential credential(int grant_type)
 {
-	return (struct credential){ .grant_type = grant_type, .login_url = login_url, .client_id = client_id, .username = username };
+	return (struct credential){ .grant_type = grant_type,
+				    .login_url = login_url,
+				    .client_id = client_id,
+				    .username = username };
 }
 
 static struct flow_run run_of(const struct credential *c)
 {
-	return (struct flow_run){ .credential = c, .real_ms = INT64_C(1700000000999), .allowed_hosts = &answer_hosts };
+	return (struct flow_run){ .credential = c,
+				  .real_ms = INT64_C(1700000000999),
+				  .allowed_hosts = &answer_hosts };
 }
 
 TEST(the_flows_of_this_version_are_found)
@@ -31,7 +37,8 @@ TEST(the_flows_of_this_version_are_found)
 	CHECK(flow_find(GRANT_WEB_SERVER) == NULL);
 	CHECK(flow_find(GRANT_REFRESH_TOKEN) == NULL);
 	CHECK(flow_find(-1) == NULL);
-	CHECK(flow_client_credentials.renewal == RENEW_ITSELF && flow_jwt_bearer.renewal == RENEW_ITSELF);
+	CHECK(flow_client_credentials.renewal == RENEW_ITSELF &&
+	      flow_jwt_bearer.renewal == RENEW_ITSELF);
 	CHECK(flow_client_credentials.repeatable && flow_jwt_bearer.repeatable);
 }
 
@@ -47,7 +54,8 @@ TEST(client_credentials_go_in_the_body)
 	REQUIRE(flow_client_credentials.steps[0].ask(&run, &req, NULL) == 0);
 	CHECK_STR(req.url, "https://acme.my.salesforce.com/services/oauth2/token");
 	CHECK(req.post && !req.basic && !req.bearer && !req.fresh);
-	CHECK_STR(secret_bytes(req.body), "grant_type=client_credentials&client_id=3MVG9+%26x&client_secret=s3%2B%2F%3D");
+	CHECK_STR(secret_bytes(req.body),
+		  "grant_type=client_credentials&client_id=3MVG9+%26x&client_secret=s3%2B%2F%3D");
 	http_request_fini(&req);
 	flow_run_fini(&run, &flow_client_credentials);
 }
@@ -106,7 +114,8 @@ static void verify(const struct secret *public, const char *assertion, char *out
 /* A run of the flow's only step; the assertion, which the caller frees. */
 static char *assertion_of(const struct credential *c)
 {
-	static const char before[] = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
+	static const char before
+		[] = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=";
 	struct flow_run run = run_of(c);
 	struct http_request req = { 0 };
 	char *assertion = NULL;
@@ -133,7 +142,9 @@ TEST(an_assertion_has_four_claims_and_a_signature_that_others_verify)
 	c.private_key = key;
 	assertion = assertion_of(&c);
 	REQUIRE(assertion && public);
-	CHECK(strspn(assertion, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(assertion));
+	CHECK(strspn(assertion,
+		     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+	      strlen(assertion));
 	CHECK(!strncmp(assertion, "eyJhbGciOiJSUzI1NiJ9.", 21)); /* {"alg":"RS256"} */
 	verify(public, assertion, read, sizeof read);
 	/* exp: whole seconds, 180 ahead of 1700000000.999 */
@@ -148,7 +159,8 @@ TEST(an_assertion_has_four_claims_and_a_signature_that_others_verify)
 
 TEST(claims_are_escaped)
 {
-	static char odd[] = "a\"b\\c\x01@\xc3\xa4.example", audience[] = "https://test.salesforce.com";
+	static char odd[] = "a\"b\\c\x01@\xc3\xa4.example",
+		    audience[] = "https://test.salesforce.com";
 	struct secret *public = NULL;
 	CLEANUP(secret_unrefp) struct secret *key = keys_make("RSA", 2048, KEY_PKCS1, &public);
 	struct credential c = credential(GRANT_JWT_BEARER);
@@ -161,8 +173,10 @@ TEST(claims_are_escaped)
 	assertion = assertion_of(&c);
 	REQUIRE(assertion && public);
 	verify(public, assertion, read, sizeof read);
-	CHECK_STR(read, "[{\"alg\":\"RS256\"},{\"iss\":\"3MVG9 &x\",\"sub\":\"a\\\"b\\\\c\\u0001@\\u00e4.example\","
-			"\"aud\":\"https://test.salesforce.com\",\"exp\":1700000180}]\n");
+	CHECK_STR(
+		read,
+		"[{\"alg\":\"RS256\"},{\"iss\":\"3MVG9 &x\",\"sub\":\"a\\\"b\\\\c\\u0001@\\u00e4.example\","
+		"\"aud\":\"https://test.salesforce.com\",\"exp\":1700000180}]\n");
 	sign_forget();
 	secret_unref(public);
 }
@@ -212,7 +226,8 @@ TEST(an_answer_ends_the_flow)
 
 TEST(the_same_words_mean_different_things_to_different_grants)
 {
-	static const char expired[] = "{\"error\":\"invalid_grant\",\"error_description\":\"expired authorization code\"}";
+	static const char expired[] =
+		"{\"error\":\"invalid_grant\",\"error_description\":\"expired authorization code\"}";
 	struct credential c = credential(GRANT_JWT_BEARER);
 	struct flow_run run = run_of(&c);
 

@@ -153,7 +153,8 @@ TEST(one_probe_a_step_for_all)
 		CHECK(gate_next(gate, w[0].host, now_ms - 1) == NULL);
 		CHECK(gate_next(gate, w[0].host, now_ms) == &w[0]);
 		CHECK(gate_next(gate, w[0].host, now_ms) == NULL);
-		CHECK_INT(sent_away(now_ms, &retry_ms), 0); /* the others wait for what the probe finds */
+		CHECK_INT(sent_away(now_ms, &retry_ms),
+			  0); /* the others wait for what the probe finds */
 		gate_leave(gate, &w[0], GATE_FAILED, 0, now_ms);
 		CHECK_INT(sent_away(now_ms, &retry_ms), 9);
 		wait_ms = wait_ms * 2 < 300000 ? wait_ms * 2 : 300000;

@@ -71,7 +71,8 @@ static void on_done(const struct http_response *res, void *arg)
 		loop_stop(loop);
 }
 
-static struct http_request request(const char *scheme, const char *host, unsigned to, const char *path)
+static struct http_request request(const char *scheme, const char *host, unsigned to,
+				   const char *path)
 {
 	struct http_request req = { 0 };
 
@@ -153,7 +154,8 @@ TEST(a_request_says_what_it_must_and_no_more)
 	CHECK(strstr(seen.body, "\\r\\nAccept: application/json\\r\\n"));
 	CHECK(strstr(seen.body, "\\r\\nContent-Type: application/x-www-form-urlencoded\\r\\n"));
 	CHECK(strstr(seen.body, "\\r\\n\\r\\na=b&c=d"));
-	CHECK(!strstr(seen.body, "Expect") && !strstr(seen.body, "Cookie") && !strstr(seen.body, "Encoding"));
+	CHECK(!strstr(seen.body, "Expect") && !strstr(seen.body, "Cookie") &&
+	      !strstr(seen.body, "Encoding"));
 	CHECK(!strstr(seen.body, "Authorization"));
 	stop();
 }
@@ -188,7 +190,8 @@ TEST(redirects_are_not_followed)
 		char path[20], location[80];
 
 		snprintf(path, sizeof path, "/redirect%ld", codes[i]);
-		snprintf(location, sizeof location, "http://127.0.0.1:%u/x?secret", http_server_port("trap"));
+		snprintf(location, sizeof location, "http://127.0.0.1:%u/x?secret",
+			 http_server_port("trap"));
 		req = request("http", "127.0.0.1", http_server_port("plain"), path);
 		req.post = true;
 		req.body = secret_new("secret", 6);
@@ -319,11 +322,13 @@ TEST(nobody_there)
 static sem_t let_go;
 static atomic_bool resolved;
 
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+		struct addrinfo **out)
 {
 	union {
 		void *address;
-		int (*call)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+		int (*call)(const char *, const char *, const struct addrinfo *,
+			    struct addrinfo **);
 	} real;
 	struct timespec until;
 
@@ -453,7 +458,9 @@ TEST(two_hundred_at_once)
 {
 	start();
 	for (unsigned i = 0; i < 200; i++) {
-		struct http_request req = request(i % 2 ? "https" : "http", "127.0.0.1", http_server_port(i % 2 ? "good" : "plain"), "/ok");
+		struct http_request req = request(i % 2 ? "https" : "http", "127.0.0.1",
+						  http_server_port(i % 2 ? "good" : "plain"),
+						  "/ok");
 
 		req.post = true;
 		req.body = secret_new("x", 1);
@@ -486,7 +493,9 @@ TEST(a_call_may_be_cancelled_at_any_time)
 
 	start();
 	for (unsigned i = 0; i < 200; i++) {
-		struct http_call *c = submit(request(i % 2 ? "https" : "http", "127.0.0.1", http_server_port(i % 2 ? "good" : "plain"), paths[i % 4]));
+		struct http_call *c = submit(request(i % 2 ? "https" : "http", "127.0.0.1",
+						     http_server_port(i % 2 ? "good" : "plain"),
+						     paths[i % 4]));
 		struct stopper s = { .turns = i };
 		unsigned done = seen.done;
 

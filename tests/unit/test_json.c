@@ -107,7 +107,8 @@ TEST(reals_and_booleans_have_values)
 
 TEST(the_walk_sees_each_member_once)
 {
-	static const char text[] = " { \"a\" : 1 , \"b\\\"]}\":[ {\"x\":\"]\\\\\"} , \"}\" ] ,\"c\":{},\"d\":\"\\\"\" } ";
+	static const char text[] =
+		" { \"a\" : 1 , \"b\\\"]}\":[ {\"x\":\"]\\\\\"} , \"}\" ] ,\"c\":{},\"d\":\"\\\"\" } ";
 	char *t = checked(text);
 	struct json_iter i = json_iterate(json_root(t, sizeof(text) - 1)), inner;
 	struct json_value k, v;
@@ -184,7 +185,9 @@ TEST(the_writer_puts_in_the_commas)
 	json_key(&b, "b");
 	json_add_bool(&b, false);
 	json_end_object(&b);
-	CHECK_STR(b.data, "{\"a\":[-9223372036854775808,true,null,{},[],\"{\",null,{\"x\":1}],\"b\":false}");
+	CHECK_STR(
+		b.data,
+		"{\"a\":[-9223372036854775808,true,null,{},[],\"{\",null,{\"x\":1}],\"b\":false}");
 	CHECK_INT(json_check(b.data, b.len, 16, NULL), 0);
 	buf_fini(&b);
 }
@@ -197,7 +200,8 @@ TEST(what_is_written_reads_the_same)
 
 	for (int c = 1; c < 0x80; c++)
 		all[n++] = (char)c;
-	n += snprintf(all + n, sizeof(all) - (size_t)n, "\xc2\x80\xe2\x82\xac\xf4\x8f\xbf\xbf and more than eight plain bytes");
+	n += snprintf(all + n, sizeof(all) - (size_t)n,
+		      "\xc2\x80\xe2\x82\xac\xf4\x8f\xbf\xbf and more than eight plain bytes");
 	buf_init(&b, 1000);
 	json_add_bytes(&b, all, (size_t)n);
 	CHECK_STR(text_of(b.data, &keep), all);

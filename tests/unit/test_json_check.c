@@ -96,11 +96,13 @@ TEST(every_text_that_is_not_json_is_refused)
 /* An object or array is finished by its last byte alone: every shorter text must be refused, with the error inside the text. */
 TEST(every_beginning_of_a_text_is_refused)
 {
-	static const struct text whole = T("{\"a\\u0062\":[1,-2.5e3,true,null,\"\xe2\x82\xac\\ud83d\\ude39\"],\"c\":{\"d\":\"0123456789abcdef\"}}");
+	static const struct text whole = T(
+		"{\"a\\u0062\":[1,-2.5e3,true,null,\"\xe2\x82\xac\\ud83d\\ude39\"],\"c\":{\"d\":\"0123456789abcdef\"}}");
 
 	CHECK_INT(check_copy(whole, JSON_DEPTH_MAX, NULL), 0);
 	for (size_t n = 0; n < whole.size; n++)
-		CHECK_INT(check_copy((struct text){ whole.bytes, n }, JSON_DEPTH_MAX, NULL), -ERR_PROTOCOL);
+		CHECK_INT(check_copy((struct text){ whole.bytes, n }, JSON_DEPTH_MAX, NULL),
+			  -ERR_PROTOCOL);
 }
 
 /* Strings are taken many bytes at a time: a byte that may not be there must be seen at each place of a block. */
@@ -218,7 +220,8 @@ TEST(the_error_names_the_byte_and_never_the_text)
 {
 	struct err err;
 
-	CHECK_INT(json_check("{\"token\":\"s3cret\",\"token\":\"s3cret\"}", 35, 16, &err), -ERR_PROTOCOL);
+	CHECK_INT(json_check("{\"token\":\"s3cret\",\"token\":\"s3cret\"}", 35, 16, &err),
+		  -ERR_PROTOCOL);
 	CHECK_STR(err.text, "malformed JSON at byte 19: duplicate key");
 	CHECK_INT(json_check("[1,s3cret]", 10, 16, &err), -ERR_PROTOCOL);
 	CHECK_STR(err.text, "malformed JSON at byte 3: not a value");

@@ -173,7 +173,9 @@ TEST(packets_that_are_no_messages)
 		CHECK_INT(link_decode(text, strlen(text), &m, NULL), -ERR_PROTOCOL);
 	}
 	check_row(NULL);
-	CHECK_INT(control_decode((char[]){ "{\"type\":\"Hello\",\"build\":\"x\"}" }, 28, &(struct control_message){ 0 }, NULL), -ERR_PROTOCOL);
+	CHECK_INT(control_decode((char[]){ "{\"type\":\"Hello\",\"build\":\"x\"}" }, 28,
+				 &(struct control_message){ 0 }, NULL),
+		  -ERR_PROTOCOL);
 }
 
 TEST(an_error_never_quotes_the_packet)

@@ -15,7 +15,8 @@ static const char *line(enum log_format format, const struct log_field *fields, 
 	struct buf b;
 
 	buf_init(&b, sizeof(text) - 1);
-	log_format_line(&b, format, "prog", 1767323045678, LOG_LEVEL_WARNING, "keeper.state", fields, n);
+	log_format_line(&b, format, "prog", 1767323045678, LOG_LEVEL_WARNING, "keeper.state",
+			fields, n);
 	snprintf(text, sizeof(text), "%s", b.data);
 	buf_fini(&b);
 	return text;
@@ -34,15 +35,21 @@ TEST(text_is_quoted_when_it_must_be)
 
 		snprintf(want, sizeof(want), "keeper.state k=%s n=-5", rows[i][1]);
 		check_row(rows[i][0]);
-		CHECK_STR(line(LOG_FORMAT_TEXT, FIELDS_OF(F_STR("k", rows[i][0]), F_INT("n", -5)), 2), want);
+		CHECK_STR(line(LOG_FORMAT_TEXT, FIELDS_OF(F_STR("k", rows[i][0]), F_INT("n", -5)),
+			       2),
+			  want);
 	}
 }
 
 TEST(json_is_one_object)
 {
-	CHECK_STR(line(LOG_FORMAT_JSON, FIELDS_OF(F_STR("k", "q\"\\\n\xff\xc3\xa9"), F_INT("n", 7), F_STR("none", (const char *)NULL)), 3),
-		  "{\"time\":\"2026-01-02T03:04:05.678Z\",\"program\":\"prog\",\"level\":\"warning\",\"event\":\"keeper.state\","
-		  "\"k\":\"q\\\"\\\\\\u000a\\u00ff\xc3\xa9\",\"n\":7,\"none\":\"-\"}");
+	CHECK_STR(
+		line(LOG_FORMAT_JSON,
+		     FIELDS_OF(F_STR("k", "q\"\\\n\xff\xc3\xa9"), F_INT("n", 7),
+			       F_STR("none", (const char *)NULL)),
+		     3),
+		"{\"time\":\"2026-01-02T03:04:05.678Z\",\"program\":\"prog\",\"level\":\"warning\",\"event\":\"keeper.state\","
+		"\"k\":\"q\\\"\\\\\\u000a\\u00ff\xc3\xa9\",\"n\":7,\"none\":\"-\"}");
 }
 
 TEST(an_event_may_have_no_fields)
@@ -53,7 +60,8 @@ TEST(an_event_may_have_no_fields)
 static unsigned calls;
 static enum log_level last_level;
 
-static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n, void *arg)
+static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n,
+		 void *arg)
 {
 	calls++;
 	last_level = level;
@@ -102,7 +110,8 @@ static const char *through_stderr(bool journal, const char *value)
 
 	if (saved < 0 || pipe(ends) < 0 || fstat(ends[1], &st) < 0 || dup2(ends[1], 2) < 0)
 		abort();
-	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino + !journal);
+	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino + !journal);
 	setenv("JOURNAL_STREAM", name, 1);
 	log_to_stderr("prog", LOG_FORMAT_TEXT);
 	log_event(LOG_LEVEL_WARNING, "a.b", F_STR("x", value));

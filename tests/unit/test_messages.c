@@ -20,7 +20,9 @@ static void round_trip(const struct fields *f, const void *message, const char *
 	fields_encode(f, message, &first);
 	CHECK_STR(first.data, want);
 	CHECK_INT(json_check(first.data, first.len, 16, NULL), 0);
-	CHECK_INT(fields_decode(f, json_root(first.data, first.len), UNKNOWN_REFUSE, again, &bad, NULL), 0);
+	CHECK_INT(fields_decode(f, json_root(first.data, first.len), UNKNOWN_REFUSE, again, &bad,
+				NULL),
+		  0);
 	CHECK_STR(bad, NULL);
 	fields_encode(f, again, &second);
 	CHECK_STR(second.data, want);
@@ -41,15 +43,17 @@ TEST(tokens)
 		.user_id = "005", .username = "u@e", .expires_in_s = SET(-5),
 	};
 
-	round_trip(&token_fields_table, &t,
-		   "{\"accessToken\":\"00D!x\",\"tokenType\":\"Bearer\",\"instanceUrl\":\"https://i\",\"credential\":\"etl\",\"generation\":17,\"issuedAt\":1,\"expiresAt\":7201,"
-		   "\"expirySource\":\"configured\",\"validity\":\"assumed\",\"refreshAfter\":3600,\"scopes\":[\"api\",\"web\"],\"identityUrl\":\"https://id\",\"organizationId\":\"00D\","
-		   "\"userId\":\"005\",\"username\":\"u@e\",\"expiresInSeconds\":-5}");
+	round_trip(
+		&token_fields_table, &t,
+		"{\"accessToken\":\"00D!x\",\"tokenType\":\"Bearer\",\"instanceUrl\":\"https://i\",\"credential\":\"etl\",\"generation\":17,\"issuedAt\":1,\"expiresAt\":7201,"
+		"\"expirySource\":\"configured\",\"validity\":\"assumed\",\"refreshAfter\":3600,\"scopes\":[\"api\",\"web\"],\"identityUrl\":\"https://id\",\"organizationId\":\"00D\","
+		"\"userId\":\"005\",\"username\":\"u@e\",\"expiresInSeconds\":-5}");
 	t = (struct token_fields){ .access_token = "x", .token_type = "Bearer", .instance_url = "i", .credential = "c" };
-	round_trip(&token_fields_table, &t,
-		   "{\"accessToken\":\"x\",\"tokenType\":\"Bearer\",\"instanceUrl\":\"i\",\"credential\":\"c\",\"generation\":0,\"issuedAt\":0,\"expiresAt\":0,"
-		   "\"expirySource\":\"response\",\"validity\":\"fresh\",\"refreshAfter\":null,\"scopes\":[],\"identityUrl\":null,\"organizationId\":null,"
-		   "\"userId\":null,\"username\":null,\"expiresInSeconds\":0}");
+	round_trip(
+		&token_fields_table, &t,
+		"{\"accessToken\":\"x\",\"tokenType\":\"Bearer\",\"instanceUrl\":\"i\",\"credential\":\"c\",\"generation\":0,\"issuedAt\":0,\"expiresAt\":0,"
+		"\"expirySource\":\"response\",\"validity\":\"fresh\",\"refreshAfter\":null,\"scopes\":[],\"identityUrl\":null,\"organizationId\":null,"
+		"\"userId\":null,\"username\":null,\"expiresInSeconds\":0}");
 }
 
 TEST(credentials)
@@ -59,13 +63,15 @@ TEST(credentials)
 		.expires_at = SET(4), .expiry_source = EXPIRY_LEARNED, .next_refresh_at = SET(5), .upstream_attempts = SET(6), .last_error = "e",
 	};
 
-	round_trip(&credential_info_table, &c,
-		   "{\"name\":\"etl\",\"aliases\":[\"api\"],\"grantType\":\"jwt_bearer\",\"state\":\"login_required\",\"instanceUrl\":\"i\",\"username\":\"u\",\"generation\":3,"
-		   "\"expiresAt\":4,\"expirySource\":\"learned\",\"nextRefreshAt\":5,\"upstreamAttempts\":6,\"lastError\":\"e\"}");
+	round_trip(
+		&credential_info_table, &c,
+		"{\"name\":\"etl\",\"aliases\":[\"api\"],\"grantType\":\"jwt_bearer\",\"state\":\"login_required\",\"instanceUrl\":\"i\",\"username\":\"u\",\"generation\":3,"
+		"\"expiresAt\":4,\"expirySource\":\"learned\",\"nextRefreshAt\":5,\"upstreamAttempts\":6,\"lastError\":\"e\"}");
 	c = (struct credential_info){ .name = "etl", .expiry_source = -1 };
-	round_trip(&credential_info_table, &c,
-		   "{\"name\":\"etl\",\"aliases\":[],\"grantType\":\"web_server\",\"state\":\"empty\",\"instanceUrl\":null,\"username\":null,\"generation\":0,"
-		   "\"expiresAt\":null,\"expirySource\":null,\"nextRefreshAt\":null,\"upstreamAttempts\":0,\"lastError\":null}");
+	round_trip(
+		&credential_info_table, &c,
+		"{\"name\":\"etl\",\"aliases\":[],\"grantType\":\"web_server\",\"state\":\"empty\",\"instanceUrl\":null,\"username\":null,\"generation\":0,"
+		"\"expiresAt\":null,\"expirySource\":null,\"nextRefreshAt\":null,\"upstreamAttempts\":0,\"lastError\":null}");
 }
 
 TEST(broker_calls)
@@ -76,12 +82,17 @@ TEST(broker_calls)
 	struct report_rejected_reply reported = { SET(true), SET(18) };
 	struct list_credentials_call list = { "etl" };
 
-	round_trip(&get_token_table, &get, "{\"credential\":\"etl\",\"minValidSeconds\":60,\"rejectedGeneration\":17,\"waitSeconds\":0,\"allowStale\":true,\"reason\":\"why\"}");
+	round_trip(
+		&get_token_table, &get,
+		"{\"credential\":\"etl\",\"minValidSeconds\":60,\"rejectedGeneration\":17,\"waitSeconds\":0,\"allowStale\":true,\"reason\":\"why\"}");
 	round_trip(&get_token_table, &none, "{}");
 	round_trip(&credential_call_table, &credential, "{\"credential\":\"etl\"}");
 	round_trip(&credential_call_table, &no_credential, "{}");
-	round_trip(&report_rejected_table, &report, "{\"credential\":\"etl\",\"generation\":17,\"httpStatus\":401,\"errorCode\":\"INVALID_SESSION_ID\"}");
-	round_trip(&report_rejected_reply_table, &reported, "{\"accepted\":true,\"generation\":18}");
+	round_trip(
+		&report_rejected_table, &report,
+		"{\"credential\":\"etl\",\"generation\":17,\"httpStatus\":401,\"errorCode\":\"INVALID_SESSION_ID\"}");
+	round_trip(&report_rejected_reply_table, &reported,
+		   "{\"accepted\":true,\"generation\":18}");
 	round_trip(&list_credentials_table, &list, "{\"after\":\"etl\"}");
 }
 
@@ -98,17 +109,26 @@ TEST(manager_messages)
 	struct configuration_invalid_error invalid = { "f.conf", SET(7), "m" };
 	struct set_log_level_call level = { SET(7) };
 
-	round_trip(&credential_required_table, &(struct credential_call){ "etl" }, "{\"credential\":\"etl\"}");
+	round_trip(&credential_required_table, &(struct credential_call){ "etl" },
+		   "{\"credential\":\"etl\"}");
 	round_trip(&refresh_table, &refresh, "{\"credential\":\"etl\",\"waitSeconds\":5}");
 	round_trip(&refresh_reply_table, &refreshed, "{\"generation\":9}");
 	round_trip(&set_enabled_table, &enable, "{\"credential\":\"etl\",\"enabled\":false}");
-	round_trip(&reload_reply_table, &reload, "{\"added\":1,\"changed\":2,\"removed\":3,\"addedNames\":[\"api\"],\"changedNames\":[\"api\",\"web\"],\"removedNames\":[],\"warnings\":[\"api\"]}");
-	round_trip(&listener_info_table, &listener, "{\"name\":\"broker\",\"protocol\":\"varlink\",\"address\":\"/run/x\",\"role\":\"broker\",\"connections\":4}");
-	round_trip(&status_reply_table, &status,
-		   "{\"version\":\"0.1.0\",\"startedAt\":1,\"ready\":true,\"parentPid\":2,\"mintPid\":3,\"frontPid\":4,\"store\":\"ok\",\"configurationFiles\":[\"api\"],"
-		   "\"listeners\":[{\"name\":\"broker\"}],\"warnings\":[]}");
-	round_trip(&event_reply_table, &event, "{\"time\":1,\"event\":\"token.minted\",\"credential\":\"etl\",\"peerUid\":1000,\"peerPid\":null,\"details\":{\"a\":1}}");
-	round_trip(&configuration_invalid_table, &invalid, "{\"file\":\"f.conf\",\"line\":7,\"message\":\"m\"}");
+	round_trip(
+		&reload_reply_table, &reload,
+		"{\"added\":1,\"changed\":2,\"removed\":3,\"addedNames\":[\"api\"],\"changedNames\":[\"api\",\"web\"],\"removedNames\":[],\"warnings\":[\"api\"]}");
+	round_trip(
+		&listener_info_table, &listener,
+		"{\"name\":\"broker\",\"protocol\":\"varlink\",\"address\":\"/run/x\",\"role\":\"broker\",\"connections\":4}");
+	round_trip(
+		&status_reply_table, &status,
+		"{\"version\":\"0.1.0\",\"startedAt\":1,\"ready\":true,\"parentPid\":2,\"mintPid\":3,\"frontPid\":4,\"store\":\"ok\",\"configurationFiles\":[\"api\"],"
+		"\"listeners\":[{\"name\":\"broker\"}],\"warnings\":[]}");
+	round_trip(
+		&event_reply_table, &event,
+		"{\"time\":1,\"event\":\"token.minted\",\"credential\":\"etl\",\"peerUid\":1000,\"peerPid\":null,\"details\":{\"a\":1}}");
+	round_trip(&configuration_invalid_table, &invalid,
+		   "{\"file\":\"f.conf\",\"line\":7,\"message\":\"m\"}");
 	round_trip(&set_log_level_table, &level, "{\"level\":7}");
 }
 
@@ -163,15 +183,22 @@ TEST(parameters_outside_their_range_are_named)
 
 		snprintf(text, sizeof(text), "%s", rows[i].json);
 		check_row(rows[i].json);
-		CHECK_INT(fields_decode(&get_token_table, json_root(text, strlen(text)), UNKNOWN_REFUSE, &get, &bad, NULL), -ERR_INPUT);
+		CHECK_INT(fields_decode(&get_token_table, json_root(text, strlen(text)),
+					UNKNOWN_REFUSE, &get, &bad, NULL),
+			  -ERR_INPUT);
 		CHECK_STR(bad, rows[i].bad);
 	}
 	check_row(NULL);
 	for (int extra = 0; extra < 2; extra++) {
-		snprintf(text, sizeof(text), "{\"credential\":\"%0*d\"}", CREDENTIAL_NAME_MAX + extra, 0);
-		CHECK_INT(fields_decode(&get_token_table, json_root(text, strlen(text)), UNKNOWN_REFUSE, &get, NULL, NULL), extra ? -ERR_INPUT : 0);
+		snprintf(text, sizeof(text), "{\"credential\":\"%0*d\"}",
+			 CREDENTIAL_NAME_MAX + extra, 0);
+		CHECK_INT(fields_decode(&get_token_table, json_root(text, strlen(text)),
+					UNKNOWN_REFUSE, &get, NULL, NULL),
+			  extra ? -ERR_INPUT : 0);
 		snprintf(text, sizeof(text), "{\"reason\":\"%0*d\"}", REASON_MAX + extra, 0);
-		CHECK_INT(fields_decode(&get_token_table, json_root(text, strlen(text)), UNKNOWN_REFUSE, &get, NULL, NULL), extra ? -ERR_INPUT : 0);
+		CHECK_INT(fields_decode(&get_token_table, json_root(text, strlen(text)),
+					UNKNOWN_REFUSE, &get, NULL, NULL),
+			  extra ? -ERR_INPUT : 0);
 	}
 }
 

@@ -79,7 +79,8 @@ TEST(each_error_has_its_row)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const struct row *r = &rows[i];
-		const struct oauth_error_row *found = oauth_error_find(r->grant, r->error, r->description);
+		const struct oauth_error_row *found = oauth_error_find(r->grant, r->error,
+								       r->description);
 		char body[300];
 		struct problem p;
 
@@ -87,7 +88,8 @@ TEST(each_error_has_its_row)
 		CHECK_INT(found->class, r->class);
 		if (!strstr(found->sentence, r->word))
 			CHECK_STR(found->sentence, r->word);
-		snprintf(body, sizeof body, "{\"error_description\":\"%s\",\"error\":\"%s\"}", r->description, r->error);
+		snprintf(body, sizeof body, "{\"error_description\":\"%s\",\"error\":\"%s\"}",
+			 r->description, r->error);
 		p = classify(400, JSON_TYPE, body, r->grant);
 		CHECK_INT(p.class, r->class);
 		CHECK_STR(p.error, r->error);
@@ -114,7 +116,8 @@ TEST(class_state_error_and_exit_status_agree)
 		bool here = r->class == PROBLEM_ADMIN && r->error && r->error[0] == '#';
 
 		check_row(r->sentence);
-		REQUIRE(r->class > PROBLEM_NONE && r->class <= PROBLEM_BUG && r->class != PROBLEM_LOGIN);
+		REQUIRE(r->class > PROBLEM_NONE && r->class <= PROBLEM_BUG &&
+			r->class != PROBLEM_LOGIN);
 		CHECK_INT(r->state, want[r->class].state);
 		CHECK_INT(r->broker_error, here ? (int)BROKER_NOT_SERVED : want[r->class].error);
 		CHECK_INT(r->exit_status, want[r->class].exit);
@@ -127,11 +130,14 @@ TEST(every_row_can_be_reached)
 	for (size_t i = 0; i < oauth_n_errors; i++) {
 		const struct oauth_error_row *r = &oauth_errors[i];
 		int grant = r->grant_type >= 0 ? r->grant_type : CC;
-		const struct oauth_error_row *found = oauth_error_find(grant, r->error ? r->error : "unheard_of", r->description);
+		const struct oauth_error_row *found = oauth_error_find(
+			grant, r->error ? r->error : "unheard_of", r->description);
 
 		check_row(r->sentence);
-		if (found != r) /* an ANY row behind one for the same words of this grant: then the other grant reaches it */
-			found = oauth_error_find(JWT, r->error ? r->error : "unheard_of", r->description);
+		if (found !=
+		    r) /* an ANY row behind one for the same words of this grant: then the other grant reaches it */
+			found = oauth_error_find(JWT, r->error ? r->error : "unheard_of",
+						 r->description);
 		CHECK(found == r);
 	}
 }
@@ -141,7 +147,8 @@ TEST(sentences_fit_and_say_something)
 	for (size_t i = 0; i < oauth_n_errors; i++) {
 		check_row(oauth_errors[i].sentence);
 		CHECK(strlen(oauth_errors[i].sentence) >= 20);
-		CHECK(strlen(oauth_errors[i].sentence) <= 220); /* room for the server's words in ERR_TEXT_MAX */
+		CHECK(strlen(oauth_errors[i].sentence) <=
+		      220); /* room for the server's words in ERR_TEXT_MAX */
 	}
 }
 
@@ -245,7 +252,9 @@ TEST(the_wish_of_the_server_is_passed_on)
 
 TEST(a_clock_error_says_how_far_we_are_off)
 {
-	struct http_response res = answer_json(400, "{\"error\":\"invalid_grant\",\"error_description\":\"expired authorization code\"}");
+	struct http_response res = answer_json(
+		400,
+		"{\"error\":\"invalid_grant\",\"error_description\":\"expired authorization code\"}");
 	struct problem p;
 
 	res.date_real_ms = clock_real_ms() + 600000;
@@ -279,7 +288,8 @@ TEST(the_words_of_the_server_are_cleaned)
 		char body[300];
 		struct problem p;
 
-		snprintf(body, sizeof body, "{\"error\":\"e\",\"error_description\":\"%s\"}", table[i].said);
+		snprintf(body, sizeof body, "{\"error\":\"e\",\"error_description\":\"%s\"}",
+			 table[i].said);
 		p = classify(400, JSON_TYPE, body, CC);
 		check_row(table[i].said);
 		CHECK_STR(p.description, table[i].shown);

@@ -42,7 +42,10 @@ TEST(every_byte_but_the_unreserved_is_escaped)
 	for (unsigned c = 0; c < 256; c++) {
 		CLEANUP(buf_finip) struct buf b;
 		char byte = (char)c, want[8];
-		bool plain = c && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", (int)c);
+		bool plain =
+			c &&
+			strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~",
+			       (int)c);
 
 		buf_init(&b, 100);
 		oauth_form_add(&b, "v", &byte, 1);

@@ -45,7 +45,8 @@ TEST(a_token_is_read_with_all_that_it_says)
 	CHECK_STR(g->instance_url, "https://acme.my.salesforce.com");
 	CHECK_STR(g->token_type, "Bearer");
 	CHECK_STR(g->scope, "id api");
-	CHECK_STR(g->identity_url, "https://login.salesforce.com/id/00Dx0000000BV7zEAK/005x00000012Q9PAAU");
+	CHECK_STR(g->identity_url,
+		  "https://login.salesforce.com/id/00Dx0000000BV7zEAK/005x00000012Q9PAAU");
 	CHECK_STR(g->organization_id, "00Dx0000000BV7zEAK");
 	CHECK_STR(g->user_id, "005x00000012Q9PAAU");
 	CHECK_INT(g->issued_at_real_ms, 1278448832702);
@@ -113,8 +114,9 @@ TEST(what_may_be_missing_may_be_strange)
 TEST(the_end_of_a_jwt_is_read_from_it)
 {
 	/* {"exp":1800000000,"iat":1799992800} */
-	CLEANUP(grant_unrefp) struct grant *g =
-		read_body(TOKEN("\"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE4MDAwMDAwMDAsImlhdCI6MTc5OTk5MjgwMH0.c2ln\""));
+	CLEANUP(grant_unrefp)
+	struct grant *g = read_body(TOKEN(
+		"\"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjE4MDAwMDAwMDAsImlhdCI6MTc5OTk5MjgwMH0.c2ln\""));
 
 	REQUIRE(g != NULL);
 	CHECK_INT(g->jwt_exp_s, 1800000000);
@@ -208,8 +210,9 @@ TEST(nothing_else_is_a_token)
 	for (size_t i = 0; i < sizeof bads / sizeof bads[0]; i++) {
 		const struct bad *b = &bads[i];
 		struct problem p;
-		CLEANUP(grant_unrefp) struct grant *g =
-			read_answer(answer(200, JSON_TYPE, b->body, b->size ? b->size : strlen(b->body)), &p);
+		CLEANUP(grant_unrefp)
+		struct grant *g = read_answer(
+			answer(200, JSON_TYPE, b->body, b->size ? b->size : strlen(b->body)), &p);
 
 		check_row(b->name);
 		CHECK(g == NULL);
@@ -223,7 +226,8 @@ TEST(nothing_else_is_a_token)
 
 static char *with_token_of(size_t size)
 {
-	static const char before[] = "{\"token_type\":\"Bearer\",\"instance_url\":\"https://a.salesforce.com\",\"access_token\":\"";
+	static const char before[] =
+		"{\"token_type\":\"Bearer\",\"instance_url\":\"https://a.salesforce.com\",\"access_token\":\"";
 	char *body = calloc(1, sizeof before + size + 3);
 
 	if (body) {
@@ -259,7 +263,8 @@ TEST(the_type_is_judged_by_its_beginning)
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct problem p;
-		CLEANUP(grant_unrefp) struct grant *g = read_answer(answer(200, rows[i].type, GOOD, strlen(GOOD)), &p);
+		CLEANUP(grant_unrefp)
+		struct grant *g = read_answer(answer(200, rows[i].type, GOOD, strlen(GOOD)), &p);
 
 		check_row(rows[i].type);
 		CHECK_INT(g != NULL, rows[i].fine);
@@ -293,7 +298,8 @@ TEST(no_message_holds_the_token)
 
 		check_row(bodies[i]);
 		CHECK(read_answer(answer_json(200, bodies[i]), &p) == NULL);
-		CHECK(!strstr(p.message, "SECRET") && !strstr(p.description, "SECRET") && !strstr(p.error, "SECRET"));
+		CHECK(!strstr(p.message, "SECRET") && !strstr(p.description, "SECRET") &&
+		      !strstr(p.error, "SECRET"));
 	}
 }
 
@@ -311,7 +317,8 @@ TEST(introspection_says_alive_and_until_when)
 {
 	struct problem p;
 	struct introspection in = introspect(
-		"{\"active\":true,\"exp\":1528502109,\"iat\":1528494909,\"username\":\"u@x\",\"token_type\":\"access_token\"}", &p);
+		"{\"active\":true,\"exp\":1528502109,\"iat\":1528494909,\"username\":\"u@x\",\"token_type\":\"access_token\"}",
+		&p);
 
 	CHECK_INT(in.active, 1);
 	CHECK_INT(in.exp_s, 1528502109);

@@ -195,7 +195,8 @@ TEST(an_instance_url_has_one_form)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		CLEANUP(cleanup_free) char *form = salesforce_instance_url(rows[i].url, &answer_hosts, NULL);
+		CLEANUP(cleanup_free)
+		char *form = salesforce_instance_url(rows[i].url, &answer_hosts, NULL);
 
 		CHECK_STR(form, rows[i].form);
 	}
@@ -253,7 +254,8 @@ TEST(identity_urls)
 		CLEANUP(cleanup_free) char *user = NULL;
 
 		check_row(rows[i].url);
-		CHECK_INT(salesforce_identity(rows[i].url, &org, &user, NULL), rows[i].org ? 0 : -ERR_PROTOCOL);
+		CHECK_INT(salesforce_identity(rows[i].url, &org, &user, NULL),
+			  rows[i].org ? 0 : -ERR_PROTOCOL);
 		CHECK_STR(org, rows[i].org);
 		CHECK_STR(user, rows[i].user);
 	}
@@ -286,7 +288,8 @@ TEST(the_life_of_a_jwt)
 		int64_t exp = -1, iat = -1;
 
 		check_row(rows[i].token);
-		CHECK_INT(salesforce_jwt_life(rows[i].token, strlen(rows[i].token), &exp, &iat), rows[i].exp != 0);
+		CHECK_INT(salesforce_jwt_life(rows[i].token, strlen(rows[i].token), &exp, &iat),
+			  rows[i].exp != 0);
 		CHECK_INT(exp, rows[i].exp);
 		CHECK_INT(iat, rows[i].iat);
 	}
@@ -313,7 +316,8 @@ TEST(userinfo_tells_dead_from_alive)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct http_response res = answer(rows[i].status, rows[i].type, rows[i].body, strlen(rows[i].body));
+		struct http_response res = answer(rows[i].status, rows[i].type, rows[i].body,
+						  strlen(rows[i].body));
 
 		check_row(rows[i].body);
 		CHECK_INT(salesforce_userinfo_answer(&res), rows[i].life);
@@ -339,7 +343,8 @@ TEST(userinfo_and_introspection_go_to_the_instance)
 	c.client_secret = secret;
 	REQUIRE(salesforce_introspect_request(&c, &g, &req, NULL) == 0);
 	CHECK_STR(req.url, "https://acme.my.salesforce.com/services/oauth2/introspect");
-	CHECK_STR(secret_bytes(req.body), "token=00D1%21a&token_type_hint=access_token&client_id=CK&client_secret=s%26");
+	CHECK_STR(secret_bytes(req.body),
+		  "token=00D1%21a&token_type_hint=access_token&client_id=CK&client_secret=s%26");
 	CHECK(req.post && !req.bearer && !req.basic);
 	http_request_fini(&req);
 	secret_unref(token);

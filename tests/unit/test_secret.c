@@ -99,7 +99,8 @@ TEST(the_last_reference_erases_and_no_other)
 
 TEST(contents_are_compared)
 {
-	struct secret *a = secret_new("abc", 3), *b = secret_new("abc", 3), *c = secret_new("abd", 3), *d = secret_new("ab", 2);
+	struct secret *a = secret_new("abc", 3), *b = secret_new("abc", 3),
+		      *c = secret_new("abd", 3), *d = secret_new("ab", 2);
 
 	CHECK(secret_equal(a, b));
 	CHECK(!secret_equal(a, c));
@@ -139,7 +140,8 @@ TEST(ten_thousand_secrets_keep_out_of_each_others_way)
 	for (unsigned i = 0; i < 10000; i++) {
 		unsigned at = i * 7 % 10000;
 
-		CHECK_INT(count(secret_bytes(all[at]), secret_size(all[at]), (char)at), secret_size(all[at]));
+		CHECK_INT(count(secret_bytes(all[at]), secret_size(all[at]), (char)at),
+			  secret_size(all[at]));
 		secret_unref(all[at]);
 	}
 	CHECK(classes[class_of(256)] && !classes[class_of(256)]->next);
@@ -156,13 +158,15 @@ static bool in_child(rlim_t may_lock, bool (*check)(void))
 	if (pid == 0) {
 		struct rlimit limit = { may_lock, may_lock };
 
-		memset(classes, 0, sizeof(classes)); /* the mappings of the parent are not inherited */
+		memset(classes, 0,
+		       sizeof(classes)); /* the mappings of the parent are not inherited */
 		weakest = SECRET_ARENA_NONE;
 		if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0 || (getuid() == 0 && setuid(65534) < 0))
 			_exit(2);
 		_exit(check() ? 0 : 1);
 	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == 0;
 }
 
 static bool many_are_locked(void)
@@ -170,7 +174,8 @@ static bool many_are_locked(void)
 	for (int i = 0; i < 10000; i++)
 		if (!secret_new_empty(200))
 			return false;
-	return secret_arena_kind() == SECRET_ARENA_MEMFD || secret_arena_kind() == SECRET_ARENA_LOCKED;
+	return secret_arena_kind() == SECRET_ARENA_MEMFD ||
+	       secret_arena_kind() == SECRET_ARENA_LOCKED;
 }
 
 static bool one_is_plain(void)
@@ -178,7 +183,8 @@ static bool one_is_plain(void)
 	struct secret *s = secret_new("x", 1);
 
 #ifdef SANITIZED
-	enum secret_arena want = SECRET_ARENA_LOCKED; /* the sanitizer's mlock() does nothing and succeeds */
+	enum secret_arena
+		want = SECRET_ARENA_LOCKED; /* the sanitizer's mlock() does nothing and succeeds */
 #else
 	enum secret_arena want = SECRET_ARENA_PLAIN;
 #endif

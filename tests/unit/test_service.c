@@ -23,7 +23,8 @@ static void greet(void *caller, const struct varlink_call *call, const void *par
 {
 	const struct greet_call *p = params;
 
-	snprintf(ran, sizeof(ran), "greet %s %s %d %s", (const char *)caller, p->name, (int)p->times.value, call->more ? "more" : "once");
+	snprintf(ran, sizeof(ran), "greet %s %s %d %s", (const char *)caller, p->name,
+		 (int)p->times.value, call->more ? "more" : "once");
 }
 
 static void bare(void *caller, const struct varlink_call *call, const void *params)
@@ -114,7 +115,9 @@ TEST(every_call_has_its_answer)
 
 TEST(the_service_describes_itself)
 {
-	const char *answer = dispatch(S "GetInterfaceDescription\",\"parameters\":{\"interface\":\"org.varlink.service\"}}");
+	const char *answer = dispatch(
+		S
+		"GetInterfaceDescription\",\"parameters\":{\"interface\":\"org.varlink.service\"}}");
 
 	CHECK(strstr(answer, "interface org.varlink.service\\n"));
 	CHECK(strstr(answer, "error ExpectedMore()"));

@@ -9,7 +9,8 @@
 #include "tests/unit/keys.h"
 
 /* Verified as anybody else would who has the public key alone. */
-static bool verified(const struct secret *public_pem, const char *bytes, const struct buf *signature)
+static bool verified(const struct secret *public_pem, const char *bytes,
+		     const struct buf *signature)
 {
 	BIO *in = BIO_new_mem_buf(secret_bytes(public_pem), (int)secret_size(public_pem));
 	EVP_PKEY *key = PEM_read_bio_PUBKEY(in, NULL, NULL, NULL);
@@ -31,7 +32,8 @@ TEST(a_signature_is_verified_by_the_public_key)
 
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
 		struct secret *public = NULL;
-		CLEANUP(secret_unrefp) struct secret *pem = keys_make("RSA", 2048, forms[i], &public);
+		CLEANUP(secret_unrefp)
+		struct secret *pem = keys_make("RSA", 2048, forms[i], &public);
 		CLEANUP(buf_finip) struct buf signature;
 		struct err err = { 0 };
 
@@ -67,7 +69,8 @@ TEST(keys_that_cannot_be_used_are_refused_in_clear_words)
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		CLEANUP(secret_unrefp) struct secret *pem = keys_make(rows[i].kind, rows[i].bits, rows[i].form, NULL);
+		CLEANUP(secret_unrefp)
+		struct secret *pem = keys_make(rows[i].kind, rows[i].bits, rows[i].form, NULL);
 		CLEANUP(buf_finip) struct buf signature;
 		struct err err = { 0 };
 
@@ -102,7 +105,8 @@ TEST(what_is_no_key_at_all_is_refused)
 
 TEST(the_message_holds_nothing_of_the_key)
 {
-	static const char text[] = "-----BEGIN PRIVATE KEY-----\nU0VDUkVU\n-----END PRIVATE KEY-----\nSECRET\n";
+	static const char text
+		[] = "-----BEGIN PRIVATE KEY-----\nU0VDUkVU\n-----END PRIVATE KEY-----\nSECRET\n";
 	CLEANUP(secret_unrefp) struct secret *pem = secret_new(text, strlen(text));
 	struct err err = { 0 };
 

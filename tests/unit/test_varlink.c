@@ -42,7 +42,8 @@ TEST(a_cut_at_any_byte_changes_nothing)
 
 			memcpy(bytes, stream, len);
 			while ((n = varlink_frame(bytes + start, len - start, &scanned)) >= 0) {
-				CHECK_STR(bytes + start, got ? "{\"method\":\"a.C\",\"more\":true}" : "{\"method\":\"a.B\"}");
+				CHECK_STR(bytes + start, got ? "{\"method\":\"a.C\",\"more\":true}"
+							     : "{\"method\":\"a.B\"}");
 				CHECK_INT(scanned, 0);
 				start += (size_t)n + 1;
 				got++;
@@ -99,9 +100,14 @@ TEST(a_call_has_all_its_parts)
 	struct varlink_call call;
 	char *keep;
 
-	CHECK_INT(parse_call(" {\"method\" : \"io.sftoken.Broker.GetToken\", \"parameters\":{\"credential\":\"etl\"},\"more\":true,\"oneway\":false,\"upgrade\":false}", &call, &keep), 0);
+	CHECK_INT(
+		parse_call(
+			" {\"method\" : \"io.sftoken.Broker.GetToken\", \"parameters\":{\"credential\":\"etl\"},\"more\":true,\"oneway\":false,\"upgrade\":false}",
+			&call, &keep),
+		0);
 	CHECK_STR(call.method, "io.sftoken.Broker.GetToken");
-	CHECK_MEM(call.parameters.start, (size_t)(call.parameters.end - call.parameters.start), "{\"credential\":\"etl\"}", 20);
+	CHECK_MEM(call.parameters.start, (size_t)(call.parameters.end - call.parameters.start),
+		  "{\"credential\":\"etl\"}", 20);
 	CHECK(call.more && !call.oneway);
 	free(keep);
 }
@@ -156,7 +162,11 @@ TEST(sixteen_levels_are_allowed)
 	struct varlink_call call;
 	char *keep;
 
-	CHECK_INT(parse_call("{\"method\":\"a.B\",\"parameters\":{\"a\":[[[[[[[[[[[[[[]]]]]]]]]]]]]]}}", &call, &keep), 0);
+	CHECK_INT(
+		parse_call(
+			"{\"method\":\"a.B\",\"parameters\":{\"a\":[[[[[[[[[[[[[[]]]]]]]]]]]]]]}}",
+			&call, &keep),
+		0);
 	free(keep);
 }
 
@@ -184,7 +194,8 @@ TEST(a_reply_is_success_or_error)
 
 	CHECK_INT(parse_reply("{\"parameters\":{\"a\":1},\"continues\":true}", &reply, &keep), 0);
 	CHECK(!reply.error && reply.continues);
-	CHECK_MEM(reply.parameters.start, (size_t)(reply.parameters.end - reply.parameters.start), "{\"a\":1}", 7);
+	CHECK_MEM(reply.parameters.start, (size_t)(reply.parameters.end - reply.parameters.start),
+		  "{\"a\":1}", 7);
 	free(keep);
 	CHECK_INT(parse_reply("{\"error\":\"a.b.C\",\"parameters\":null}", &reply, &keep), 0);
 	CHECK_STR(reply.error, "a.b.C");
@@ -226,21 +237,33 @@ TEST(replies_that_break_the_protocol)
 TEST(calls_are_written)
 {
 	WRITTEN(varlink_add_call(&b, "a.B", NULL, 0, false, false), "{\"method\":\"a.B\"}");
-	WRITTEN(varlink_add_call(&b, "a.B", "{\"x\":1}", 7, true, false), "{\"method\":\"a.B\",\"parameters\":{\"x\":1},\"more\":true}");
-	WRITTEN(varlink_add_call(&b, "a.B", "{}", 2, false, true), "{\"method\":\"a.B\",\"parameters\":{},\"oneway\":true}");
+	WRITTEN(varlink_add_call(&b, "a.B", "{\"x\":1}", 7, true, false),
+		"{\"method\":\"a.B\",\"parameters\":{\"x\":1},\"more\":true}");
+	WRITTEN(varlink_add_call(&b, "a.B", "{}", 2, false, true),
+		"{\"method\":\"a.B\",\"parameters\":{},\"oneway\":true}");
 }
 
 TEST(replies_and_errors_are_written)
 {
-	WRITTEN((varlink_begin_reply(&b), buf_add_text(&b, "{}"), varlink_end_reply(&b, false)), "{\"parameters\":{}}");
-	WRITTEN((varlink_begin_reply(&b), buf_add_text(&b, "{}"), varlink_end_reply(&b, true)), "{\"parameters\":{},\"continues\":true}");
-	WRITTEN((varlink_begin_error(&b, "a.B"), buf_add_text(&b, "{}"), varlink_end_reply(&b, false)), "{\"error\":\"a.B\",\"parameters\":{}}");
-	WRITTEN(varlink_add_method_not_found(&b, "a.B"), "{\"error\":\"org.varlink.service.MethodNotFound\",\"parameters\":{\"method\":\"a.B\"}}");
-	WRITTEN(varlink_add_method_not_implemented(&b, "a.B"), "{\"error\":\"org.varlink.service.MethodNotImplemented\",\"parameters\":{\"method\":\"a.B\"}}");
-	WRITTEN(varlink_add_interface_not_found(&b, "a.b.C", 3), "{\"error\":\"org.varlink.service.InterfaceNotFound\",\"parameters\":{\"interface\":\"a.b\"}}");
-	WRITTEN(varlink_add_invalid_parameter(&b, "q\"\n"), "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"q\\\"\\n\"}}");
-	WRITTEN(varlink_add_permission_denied(&b), "{\"error\":\"org.varlink.service.PermissionDenied\",\"parameters\":{}}");
-	WRITTEN(varlink_add_expected_more(&b), "{\"error\":\"org.varlink.service.ExpectedMore\",\"parameters\":{}}");
+	WRITTEN((varlink_begin_reply(&b), buf_add_text(&b, "{}"), varlink_end_reply(&b, false)),
+		"{\"parameters\":{}}");
+	WRITTEN((varlink_begin_reply(&b), buf_add_text(&b, "{}"), varlink_end_reply(&b, true)),
+		"{\"parameters\":{},\"continues\":true}");
+	WRITTEN((varlink_begin_error(&b, "a.B"), buf_add_text(&b, "{}"),
+		 varlink_end_reply(&b, false)),
+		"{\"error\":\"a.B\",\"parameters\":{}}");
+	WRITTEN(varlink_add_method_not_found(&b, "a.B"),
+		"{\"error\":\"org.varlink.service.MethodNotFound\",\"parameters\":{\"method\":\"a.B\"}}");
+	WRITTEN(varlink_add_method_not_implemented(&b, "a.B"),
+		"{\"error\":\"org.varlink.service.MethodNotImplemented\",\"parameters\":{\"method\":\"a.B\"}}");
+	WRITTEN(varlink_add_interface_not_found(&b, "a.b.C", 3),
+		"{\"error\":\"org.varlink.service.InterfaceNotFound\",\"parameters\":{\"interface\":\"a.b\"}}");
+	WRITTEN(varlink_add_invalid_parameter(&b, "q\"\n"),
+		"{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"q\\\"\\n\"}}");
+	WRITTEN(varlink_add_permission_denied(&b),
+		"{\"error\":\"org.varlink.service.PermissionDenied\",\"parameters\":{}}");
+	WRITTEN(varlink_add_expected_more(&b),
+		"{\"error\":\"org.varlink.service.ExpectedMore\",\"parameters\":{}}");
 }
 
 TEST(two_messages_in_one_buffer_are_two_frames)

@@ -15,7 +15,8 @@ static int ask(struct flow_run *run, struct http_request *req, struct err *err)
 		return err_set(err, ERR_ADMIN, "this grant needs ClientId= and ClientSecret=");
 	oauth_form_add(&form, "grant_type", "client_credentials", strlen("client_credentials"));
 	oauth_form_add(&form, "client_id", c->client_id, strlen(c->client_id));
-	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret), secret_size(c->client_secret));
+	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret),
+		       secret_size(c->client_secret));
 	return flow_ask_token(run, &form, req, err);
 }
 

@@ -35,7 +35,8 @@ static int add_claims(const struct flow_run *run, struct buf *assertion, struct 
 	json_add_int(&claims, run->real_ms / 1000 + ASSERTION_LIFE_S);
 	json_end_object(&claims);
 	if (buf_failed(&claims))
-		return err_set(err, ERR_ADMIN, "ClientId=, Username= and Audience= are too long together");
+		return err_set(err, ERR_ADMIN,
+			       "ClientId=, Username= and Audience= are too long together");
 	oauth_base64url(assertion, claims.data, claims.len);
 	return 0;
 }
@@ -53,7 +54,8 @@ static int make_assertion(const struct flow_run *run, struct buf *assertion, str
 		return r;
 	if (buf_failed(assertion))
 		return err_oom(err);
-	r = sign_rs256(run->credential->private_key, assertion->data, assertion->len, &signature, err);
+	r = sign_rs256(run->credential->private_key, assertion->data, assertion->len, &signature,
+		       err);
 	if (r < 0)
 		return r;
 	buf_add_char(assertion, '.');
@@ -71,7 +73,8 @@ static int ask(struct flow_run *run, struct http_request *req, struct err *err)
 	buf_init(&assertion, ASSERTION_MAX);
 	buf_init(&form, HTTP_BODY_MAX);
 	if (!c->client_id || !c->username || !c->private_key)
-		return err_set(err, ERR_ADMIN, "this grant needs ClientId=, Username= and PrivateKey=");
+		return err_set(err, ERR_ADMIN,
+			       "this grant needs ClientId=, Username= and PrivateKey=");
 	r = make_assertion(run, &assertion, err);
 	if (r < 0)
 		return r;
