@@ -16,7 +16,7 @@ from bench import BUILD, CORE, REQUEST, Row, Took, took, us
 from harness import Daemon, wait_for
 
 NGINX = "/usr/sbin/nginx"
-LIMITS = ("MaxCallsPerSecond=10000000\nMinRenewDelay=1s\nMaxRequestsPerHour=100000\nMaxScheduledInFlight=64\n")
+LIMITS = ("MaxCallsPerSecond=10000000\nMinRenewDelay=1s\nMaxRequestsPerHour=100000\nMaxScheduledInFlight=64\nStartSpread=5s\n")
 
 CONFIG = """
 daemon off; master_process off; worker_processes 1; error_log stderr crit; pid {dir}/nginx.pid;
@@ -110,7 +110,8 @@ def idle_and_storm(number: int, life_s: int, jwt: bool, one_request: bool, secon
         idle = took(pinned(daemon, nginx, caller), None)
         credentials(daemon, nginx, number, life_s, jwt)
         daemon.cli("reload", timeout=300)
-        wait_for(lambda: nginx.counters()[1] > number, "the first token of each", 300)
+        ready = f"STATUS={number + 1} credentials, {number + 1} with a token"
+        wait_for(lambda: ready in daemon.notifications(), "the first token of each", 300)
         time.sleep(life_s)  # the spread of the start is over: renewals come evenly
         before, started = nginx.counters(), time.monotonic()
         storm = took(pinned(daemon, nginx, caller), None)
