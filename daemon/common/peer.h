@@ -10,17 +10,17 @@
 
 #include "base/err.h"
 
-enum { PEER_OVERFLOW_UID = 65534 };
+enum { PEER_OVERFLOW_UID = 65534, PEER_GROUPS_MAX = 4096 };
 
 struct peer {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
-	gid_t *groups; /* supplementary ones, owned */
+	gid_t *groups; /* supplementary ones in ascending order, owned */
 	size_t n_groups;
 };
 
-/* Fills *p (to be ended by peer_fini()). A peer in very many groups costs one allocation. */
+/* Fills *p (to be ended by peer_fini()). A peer in more than PEER_GROUPS_MAX groups is an error. */
 int peer_read(int sock, struct peer *p, struct err *err);
 void peer_fini(struct peer *p);
 

@@ -132,8 +132,9 @@ bool policy_allows(const struct access *a, const struct peer *p, const struct gl
 
 	if (p->uid == PEER_OVERFLOW_UID)
 		return false;
-	allowed = among(p->uid, a->uids, a->n_uids) || among(p->gid, a->gids, a->n_gids);
-	for (size_t i = 0; !allowed && a->n_gids > 0 && i < p->n_groups; i++)
-		allowed = among(p->groups[i], a->gids, a->n_gids);
+	allowed = among(p->uid, a->uids, a->n_uids);
+	/* Few groups are named, and the caller chooses how many it is in: its own are not walked through. */
+	for (size_t i = 0; !allowed && i < a->n_gids; i++)
+		allowed = peer_in_group(p, a->gids[i]);
 	return allowed && (!globs || globs_match(globs, name));
 }

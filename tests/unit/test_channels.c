@@ -554,28 +554,4 @@ TEST(accepting_pauses_when_descriptors_run_out_and_goes_on)
 	close_ears();
 }
 
-/* --- peer --- */
-
-TEST(a_peer_is_in_its_groups)
-{
-	int fds[2];
-	struct peer p;
-	gid_t groups[1000];
-	int n = getgroups(1000, groups);
-
-	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-	CHECK_INT(peer_read(fds[0], &p, NULL), 0);
-	CHECK_INT(p.uid, geteuid());
-	CHECK_INT(p.pid, getpid());
-	CHECK_INT(p.n_groups, n);
-	for (int i = 0; i < n; i++)
-		CHECK(peer_in_group(&p, groups[i]));
-	CHECK(peer_in_group(&p, getegid()));
-	CHECK(!peer_in_group(&p, 54321));
-	peer_fini(&p);
-	CHECK(!peer_in_group(&p, getegid()));
-	close(fds[0]);
-	close(fds[1]);
-}
-
 CHECK_MAIN()
