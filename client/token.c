@@ -7,7 +7,7 @@
 #include "client/handle.h"
 #include "proto/messages.h"
 
-enum { WAIT_DEFAULT_S = 30, ANSWER_SLACK_MS = 5000, SHORT_CALL_MS = 10000 };
+enum { WAIT_DEFAULT_S = 30, WAIT_MOST_S = 24 * 3600, ANSWER_SLACK_MS = 5000, SHORT_CALL_MS = 10000 };
 
 struct sftoken_token {
 	struct token_fields f;
@@ -133,6 +133,14 @@ static struct get_token_call get_parameters(const struct sftoken_get_options *o)
 	return call;
 }
 
+/* wait_s is the caller's and may be any number; what the daemon does not accept it says itself. */
+static int answer_within_ms(int wait_s)
+{
+	int wait = wait_s < 0 ? WAIT_DEFAULT_S : wait_s < WAIT_MOST_S ? wait_s : WAIT_MOST_S;
+
+	return wait * 1000 + ANSWER_SLACK_MS;
+}
+
 int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options,
 		struct sftoken_token **out, struct sftoken_err *err)
 {
@@ -153,9 +161,7 @@ int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options,
 	if (buf_failed(&parameters))
 		return fail(err, SFTOKEN_E_INVALID,
 			    "sftoken_get: the options are longer than 64 KiB");
-	timeout_ms = o.timeout_ms > 0
-			     ? o.timeout_ms
-			     : (o.wait_s >= 0 ? o.wait_s : WAIT_DEFAULT_S) * 1000 + ANSWER_SLACK_MS;
+	timeout_ms = o.timeout_ms > 0 ? o.timeout_ms : answer_within_ms(o.wait_s);
 	handle_lock(h);
 	r = call_locked(h, BROKER_INTERFACE ".GetToken", parameters.data, SFTOKEN_CALL_REPEAT,
 			timeout_ms, take_token, &taken, err);
@@ -168,9 +174,14 @@ int sftoken_get(struct sftoken *h, const struct sftoken_get_options *options,
 	return taken.token ? 0 : bad_token(err);
 }
 
+struct taken_report {
+	struct report_rejected_reply *reply;
+	struct sftoken_err *err;
+};
+
 static int take_report(const char *parameters, int continues, void *arg)
 {
-	struct report_rejected_reply *reply = arg;
+	const struct taken_report *taken = arg;
 	CLEANUP(buf_finip) struct buf text;
 	const char *bad;
 
@@ -179,8 +190,9 @@ static int take_report(const char *parameters, int continues, void *arg)
 	buf_add_text(&text, parameters);
 	if (buf_failed(&text) || json_check(text.data, text.len, JSON_DEPTH_MAX, NULL) < 0 ||
 	    fields_decode(&report_rejected_reply_table, json_root(text.data, text.len),
-			  UNKNOWN_NEWER, reply, &bad, NULL) < 0)
-		return SFTOKEN_E_PROTOCOL;
+			  UNKNOWN_NEWER, taken->reply, &bad, NULL) < 0)
+		return fail(taken->err, SFTOKEN_E_PROTOCOL,
+			    "the daemon sent a reply that this library does not understand");
 	return 0;
 }
 
@@ -191,6 +203,7 @@ int sftoken_report(struct sftoken *h, const char *credential, int64_t generation
 					     .generation = { generation, true },
 					     .error_code = error_code };
 	struct report_rejected_reply reply = { 0 };
+	struct taken_report taken = { &reply, err };
 	CLEANUP(buf_finip) struct buf parameters;
 	int r;
 
@@ -204,10 +217,7 @@ int sftoken_report(struct sftoken *h, const char *credential, int64_t generation
 		return fail(err, SFTOKEN_E_INVALID,
 			    "sftoken_report: the arguments are longer than 64 KiB");
 	r = sftoken_call(h, BROKER_INTERFACE ".ReportRejected", parameters.data,
-			 SFTOKEN_CALL_REPEAT, SHORT_CALL_MS, take_report, &reply, err);
-	if (r == SFTOKEN_E_PROTOCOL && err && !err->code)
-		return fail(err, r,
-			    "the daemon sent a reply that this library does not understand");
+			 SFTOKEN_CALL_REPEAT, SHORT_CALL_MS, take_report, &taken, err);
 	if (r < 0)
 		return r;
 	if (accepted)

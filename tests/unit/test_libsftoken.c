@@ -166,6 +166,32 @@ TEST(a_reply_without_end_is_refused)
 	end(&b, h);
 }
 
+TEST(a_report_that_is_not_understood_says_so_whatever_err_held_before)
+{
+	static const char *const odd[] = { "{\"parameters\":{\"accepted\":\"perhaps\"}}", NULL };
+	struct sftoken_err err = { .code = 77, .text = "left over" };
+
+	BROKER(b, h, ANSWER, odd);
+	CHECK_INT(sftoken_report(h, "prod", 7, 401, NULL, NULL, NULL, &err), SFTOKEN_E_PROTOCOL);
+	CHECK_INT(err.code, SFTOKEN_E_PROTOCOL);
+	CHECK(strstr(err.text, "does not understand") != NULL);
+	end(&b, h);
+}
+
+/* The undefined behaviour sanitizer watches the multiplication. */
+TEST(a_wait_of_any_length_is_sent_as_it_is)
+{
+	struct sftoken_get_options o = SFTOKEN_GET_OPTIONS_INIT;
+	struct sftoken_token *t = NULL;
+
+	BROKER(b, h, ANSWER, one_token);
+	o.wait_s = INT32_MAX;
+	CHECK_INT(sftoken_get(h, &o, &t, NULL), 0);
+	CHECK(strstr(b.last_call, "\"waitSeconds\":2147483647") != NULL);
+	sftoken_token_free(t);
+	end(&b, h);
+}
+
 TEST(every_error_has_its_code_and_says_what_to_do)
 {
 	static const struct {
