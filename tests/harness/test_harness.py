@@ -12,7 +12,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests"))
 
-from harness import tap  # noqa: E402
+from harness import suites, tap  # noqa: E402
 
 RUNNER = """
 import sys
@@ -166,9 +166,17 @@ def suites_are_described():
     return f"CONTRIBUTING.md does not name: {' '.join(missing)}" if missing or not names else None
 
 
+def every_program_is_in_a_suite():
+    """A tests/FOLDER/test_*.py that no suite names would never run."""
+    run = {Path(p.command[1]) for s in suites.SUITES if s.files for p in suites.file_programs(TOP, s)}
+    meant = {p.relative_to(TOP) for p in (TOP / "tests").glob("*/test_*.py")}
+    alone = {p for p in meant - run if str(p.relative_to("tests")) not in suites.NOT_PROGRAMS and p.parts[1] != "unit"}
+    return f"in no suite: {' '.join(map(str, sorted(alone)))}" if alone else None
+
+
 TESTS = (good, failed_test, no_plan, too_few, nothing_tested, bad_exit, killed, sanitizer_spoke, sanitizer_spoke_in_a_log, skip_refused,
          skip_allowed, suite_skip_refused, suite_skip_allowed, foreign_suite_skip_refused, no_program, left_running, time_is_up,
-         unknown_suite, one_program, out_of_order, todo_refused, suites_are_described)
+         unknown_suite, one_program, out_of_order, todo_refused, suites_are_described, every_program_is_in_a_suite)
 
 
 def main() -> int:
