@@ -8,10 +8,12 @@
 
 static const unsigned legal[] = {
 	[STATE_EMPTY] = TO(STATE_MINTING) | TO(STATE_VALID) | TO(STATE_DISABLED),
-	[STATE_MINTING] = TO(STATE_VALID) | TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
-	[STATE_VALID] = TO(STATE_RENEWING) | TO(STATE_MINTING) | TO(STATE_BACKOFF) | TO(STATE_DISABLED),
-	[STATE_RENEWING] = TO(STATE_VALID) | TO(STATE_MINTING) | TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) |
-			   TO(STATE_DISABLED),
+	[STATE_MINTING] = TO(STATE_VALID) | TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) |
+			  TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
+	[STATE_VALID] = TO(STATE_RENEWING) | TO(STATE_MINTING) | TO(STATE_BACKOFF) |
+			TO(STATE_DISABLED),
+	[STATE_RENEWING] = TO(STATE_VALID) | TO(STATE_MINTING) | TO(STATE_BACKOFF) |
+			   TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
 	[STATE_BACKOFF] = TO(STATE_MINTING) | TO(STATE_RENEWING) | TO(STATE_DISABLED),
 	/* a probe leaves the state alone until it has a result */
 	[STATE_LOGIN_REQUIRED] = TO(STATE_VALID) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
@@ -261,6 +263,9 @@ static void failed(struct step *x)
 
 	s->in_flight = s->demanded = false;
 	x->out->changed = true;
+	/* an outage of the network must not use up what is needed when it is over */
+	if (p->outcome == HTTP_UNSENT || p->outcome == HTTP_REFUSED)
+		schedule_budget_return(s);
 	if (fail_by_clock(x, p))
 		return;
 	if (s->check == CHECK_GRANT)
@@ -324,9 +329,11 @@ static bool may_bring_forward(const struct step *x)
 
 	if (s->state == STATE_EMPTY)
 		return true;
+	/* callers may not spend all of the budget on an outage: the back-off has to see its end */
 	if (s->state == STATE_BACKOFF || s->unchanged)
 		return quiet && !s->brought_forward &&
-		       s->next_attempt_ms > x->e->wanted.deadline_ms;
+		       s->next_attempt_ms > x->e->wanted.deadline_ms &&
+		       !schedule_budget_half_spent(x->rules, s, x->now.boot_ms);
 	return quiet;
 }
 
@@ -437,9 +444,12 @@ static void enable(struct step *x)
 static void disable(struct step *x)
 {
 	struct schedule *s = x->s;
+	bool claimed = s->claim || s->check != CHECK_IDLE;
 
 	x->out->cancel = true;
 	step_forget_claims(x);
+	if (claimed)
+		step_settle_claim(x, false);
 	step_drop_elder(x);
 	x->out->drop_checks = false;
 	s->in_flight = s->demanded = false;
@@ -461,6 +471,17 @@ static void nothing(struct step *x)
 	(void)x;
 }
 
+/*
+ * A claim that is not checked now is answered all the same: the front waits for it, and sends no
+ * other one of this generation.
+ */
+static void report_in_vain(struct step *x)
+{
+	x->out->changed = true;
+	if (step_held(x->s) && x->e->reported.generation == x->s->generation)
+		step_settle_claim(x, false);
+}
+
 /* Nothing to say but what is known: every Want is answered. */
 static void say(struct step *x)
 {
@@ -470,12 +491,16 @@ static void say(struct step *x)
 typedef void cell(struct step *x);
 
 /* One row a state, one column an event. An answer that comes when no attempt runs was cancelled and is not heard. */
-#define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, REPORTED, REFRESH, TAKEN_OVER, ENABLE, DISABLE)         \
-	{                                                                                                                              \
-		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, [SCHEDULE_FAILED] = FAILED,            \
-		[SCHEDULE_INTROSPECTED] = INTROSPECTED, [SCHEDULE_CHECKED] = CHECKED, [SCHEDULE_ELDER] = ELDER,                        \
-		[SCHEDULE_WANTED] = WANTED, [SCHEDULE_USED] = USED, [SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH,                                  \
-		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_ENABLE] = ENABLE, [SCHEDULE_DISABLE] = DISABLE                           \
+#define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, REPORTED, \
+	    REFRESH, TAKEN_OVER, ENABLE, DISABLE) \
+	{ \
+		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, \
+		[SCHEDULE_FAILED] = FAILED, [SCHEDULE_INTROSPECTED] = INTROSPECTED, \
+		[SCHEDULE_CHECKED] = CHECKED, [SCHEDULE_ELDER] = ELDER, \
+		[SCHEDULE_WANTED] = WANTED, [SCHEDULE_USED] = USED, \
+		[SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH, \
+		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_ENABLE] = ENABLE, \
+		[SCHEDULE_DISABLE] = DISABLE \
 	}
 
 /* clang-format off */
@@ -500,34 +525,43 @@ static bool idle(const struct step *x)
 	       s->last_use_ms < s->issued_ms;
 }
 
-static void look_earlier(struct step *x, int64_t at_ms)
+/* A claim waits for its check. */
+static bool claim_waits(const struct schedule *s)
 {
-	if (!x->out->wake_ms || at_ms < x->out->wake_ms)
-		x->out->wake_ms = at_ms;
+	return s->claim && s->check == CHECK_IDLE && step_held(s) && s->state != STATE_DISABLED;
 }
 
-/* Does what is due, and says when to look again. */
-static void finish(struct step *x)
+static void do_what_is_due(struct step *x)
 {
 	struct schedule *s = x->s;
 	int64_t now = x->now.boot_ms;
 
 	if (s->elder && !s->elder_asked && now >= s->elder_due_ms)
 		s->elder_asked = x->out->ask_elder = true;
-	if (s->claim && s->check == CHECK_IDLE && now >= s->next_check_ms && step_held(s) &&
-	    s->state != STATE_DISABLED)
+	if (claim_waits(s) && now >= s->next_check_ms)
 		step_begin_check(x);
-	if (!s->in_flight && s->next_attempt_ms && s->next_attempt_ms <= now) {
-		if (idle(x))
-			s->next_attempt_ms = 0;
-		else
-			step_start_attempt(x, false);
-	}
-	x->out->wake_ms = s->in_flight ? 0 : s->next_attempt_ms;
-	if (s->claim && s->check == CHECK_IDLE)
-		look_earlier(x, s->next_check_ms);
+	if (s->in_flight || !s->next_attempt_ms || s->next_attempt_ms > now)
+		return;
+	if (idle(x))
+		s->next_attempt_ms = 0;
+	else
+		step_start_attempt(x, false);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
+static int64_t next_wake(const struct schedule *s)
+{
+	int64_t wake = s->in_flight ? 0 : s->next_attempt_ms;
+
+	if (claim_waits(s))
+		wake = earlier(wake, s->next_check_ms);
 	if (s->elder && !s->elder_asked)
-		look_earlier(x, s->elder_due_ms);
+		wake = earlier(wake, s->elder_due_ms);
+	return wake;
 }
 
 void schedule_init(struct schedule *s, int64_t generation)
@@ -548,5 +582,6 @@ void schedule_step(const struct schedule_rules *rules, struct schedule *s,
 	memset(out, 0, sizeof *out);
 	if (!answer || s->in_flight)
 		table[s->state][e->type](&x);
-	finish(&x);
+	do_what_is_due(&x);
+	out->wake_ms = next_wake(s);
 }
