@@ -60,13 +60,12 @@ struct trust connect_trust_from_environment(void)
 	char *end;
 	unsigned long uid;
 
-	if (!text || *text < '0' || *text > '9')
+	if (!text || !*text)
 		return trust;
 	errno = 0;
 	uid = strtoul(text, &end, 10);
-	if (errno || *end || uid >= (uid_t)-1)
-		return trust;
 	trust.named = true;
+	trust.wrong = errno || *text < '0' || *text > '9' || *end || uid >= (uid_t)-1;
 	trust.uid = (uid_t)uid;
 	return trust;
 }
@@ -104,6 +103,9 @@ static int check_server(int sock, const char *path, const struct trust *trust,
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return fail(err, SFTOKEN_E_REFUSED, "cannot tell who serves %s: %s", path,
 			    strerror(errno));
+	if (trust->wrong)
+		return fail(err, SFTOKEN_E_INVALID,
+			    "SFTOKEN_SERVER_UID must be a number: the uid of the daemon");
 	if (trust->named) {
 		if (peer.uid == trust->uid)
 			return 0;

@@ -20,6 +20,7 @@ char *connect_default_path(void);
 
 struct trust {
 	bool named; /* uid was named by the program or $SFTOKEN_SERVER_UID */
+	bool wrong; /* $SFTOKEN_SERVER_UID is no number: nobody is trusted */
 	uid_t uid;
 };
 

@@ -99,7 +99,7 @@ static int other_error(const struct varlink_reply *reply, struct sftoken_err *er
 			if (json_is(key, "parameter") && json_type(value) == JSON_STRING)
 				return fail(
 					err, SFTOKEN_E_INVALID,
-					"the parameter %.100s is unknown, missing or out of range",
+					"the daemon does not take this value of %.100s: see io.sftoken.Broker(7) for its range",
 					json_text(value, NULL));
 	}
 	if (strcmp(name, MANAGER_INTERFACE ".ConfigurationInvalid") == 0) {

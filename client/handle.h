@@ -29,7 +29,7 @@ struct sftoken {
 	struct buf in, out;
 	size_t sent, scanned;
 	/* the call that runs */
-	bool running, answered;
+	bool running, answered, stopping;
 	int flags, losses;
 	int64_t deadline_ms; /* CLOCK_MONOTONIC; INT64_MAX: none */
 	sftoken_reply_fn *reply;

@@ -196,6 +196,11 @@ static int fill(struct sftoken *h)
 	return 1;
 }
 
+static bool may_repeat(const struct sftoken *h)
+{
+	return (h->flags & SFTOKEN_CALL_REPEAT) && !h->answered && h->losses < REPEATS;
+}
+
 static int deliver(struct sftoken *h, char *message, size_t len, struct sftoken_err *err)
 {
 	struct varlink_reply reply;
@@ -208,11 +213,14 @@ static int deliver(struct sftoken *h, char *message, size_t len, struct sftoken_
 		return abort_call(h, fail(err, SFTOKEN_E_PROTOCOL,
 					  "the daemon at %s sent something that is not Varlink: %s",
 					  h->path, problem.text));
-	h->answered = true;
 	if (reply.error) {
-		end_call(h);
-		return error_from_reply(&reply, err);
+		r = error_from_reply(&reply, err);
+		h->stopping = r == SFTOKEN_E_SHUTTING_DOWN && may_repeat(h);
+		if (!h->stopping)
+			end_call(h);
+		return h->stopping ? 1 : r;
 	}
+	h->answered = true;
 	last = !reply.continues || !(h->flags & SFTOKEN_CALL_MORE);
 	if (reply.parameters.start) {
 		text = reply.parameters.start;
@@ -225,6 +233,38 @@ static int deliver(struct sftoken *h, char *message, size_t len, struct sftoken_
 	if (r == 0)
 		return last ? 0 : 1;
 	return abort_call(h, r < 0 ? r : 0);
+}
+
+/* The connection broke: send the call again, if that is allowed. 1: sent again. */
+static int lost(struct sftoken *h, struct sftoken_err *err)
+{
+	bool may = may_repeat(h);
+	int64_t left_ms;
+	int r;
+
+	wire_drop(h);
+	if (!may)
+		return abort_call(h, fail(err, SFTOKEN_E_DISCONNECTED,
+					  "the daemon at %s closed the connection", h->path));
+	left_ms = h->deadline_ms - clock_mono_ms();
+	if (left_ms > repeat_pause_ms[h->losses])
+		(void)poll(NULL, 0, repeat_pause_ms[h->losses]);
+	h->losses++;
+	h->sent = 0;
+	r = wire_open(h, err);
+	return r < 0 ? abort_call(h, r) : 1;
+}
+
+/* The daemon stops. When another one takes its place, the caller need not know. */
+static int restarted(struct sftoken *h, struct sftoken_err *err)
+{
+	int r;
+
+	h->stopping = false;
+	r = lost(h, NULL);
+	if (r >= 0)
+		return r;
+	return fail(err, SFTOKEN_E_SHUTTING_DOWN, "the daemon is stopping: try again in a moment");
 }
 
 /* Hands on every complete reply. 1: the call goes on, 0: it has ended, negative: failed. */
@@ -245,30 +285,12 @@ static int take_replies(struct sftoken *h, struct sftoken_err *err)
 		if (h->wire.fd >= 0)
 			buf_drop(&h->in, (size_t)len + 1);
 		h->scanned = 0;
+		if (h->stopping)
+			return restarted(h, err);
 		if (r <= 0)
 			return r;
 	}
 	return 0;
-}
-
-/* The connection broke: send the call again, if that is allowed. 1: sent again. */
-static int lost(struct sftoken *h, struct sftoken_err *err)
-{
-	bool may = (h->flags & SFTOKEN_CALL_REPEAT) && !h->answered && h->losses < REPEATS;
-	int64_t left_ms;
-	int r;
-
-	wire_drop(h);
-	if (!may)
-		return abort_call(h, fail(err, SFTOKEN_E_DISCONNECTED,
-					  "the daemon at %s closed the connection", h->path));
-	left_ms = h->deadline_ms - clock_mono_ms();
-	if (left_ms > repeat_pause_ms[h->losses])
-		(void)poll(NULL, 0, repeat_pause_ms[h->losses]);
-	h->losses++;
-	h->sent = 0;
-	r = wire_open(h, err);
-	return r < 0 ? abort_call(h, r) : 1;
 }
 
 int sftoken_process(struct sftoken *h, struct sftoken_err *err)
@@ -312,7 +334,7 @@ int sftoken_start(struct sftoken *h, const char *method, const char *parameters,
 	h->deadline_ms = INT64_MAX;
 	h->flags = flags;
 	h->losses = 0;
-	h->answered = false;
+	h->answered = h->stopping = false;
 	h->reply = reply;
 	h->arg = arg;
 	r = wire_ready(h, err);

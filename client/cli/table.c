@@ -143,7 +143,9 @@ char *when(int64_t at_s)
 		return strdup("-");
 	if (!on_terminal())
 		n = asprintf(&text, "%" PRId64, at_s);
-	else if (left_s >= 0)
+	else if (left_s == 0)
+		n = asprintf(&text, "now");
+	else if (left_s > 0)
 		n = asprintf(&text, "in %s", span(left_s, buffer));
 	else
 		n = asprintf(&text, "%s ago", span(-left_s, buffer));

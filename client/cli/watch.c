@@ -46,7 +46,7 @@ int cmd_watch(struct cli *cli)
 		r = sftoken_call(h, "io.sftoken.Broker.WatchToken",
 				 json.object_to_json_string(parameters),
 				 SFTOKEN_CALL_REPEAT | SFTOKEN_CALL_MORE, 0, print_next, &w, &err);
-	while (r == SFTOKEN_E_DISCONNECTED);
+	while (r == SFTOKEN_E_DISCONNECTED || r == SFTOKEN_E_SHUTTING_DOWN);
 	json.object_put(parameters);
 	sftoken_close(h);
 	if (w.status)

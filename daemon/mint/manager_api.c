@@ -42,7 +42,7 @@ static const struct varlink_interface systemd_interface = {
 static const struct varlink_interface *const interfaces[] = { &manager_interface, &systemd_interface };
 
 static const struct service service = {
-	.vendor = "sftokend",
+	.vendor = "sftoken",
 	.product = "sftokend",
 	.version = SFTOKEN_VERSION,
 	.url = "https://github.com/sftoken/sftokend",
@@ -197,6 +197,7 @@ void manager_reloaded(struct manager *m)
 		.idle_timeout_ms = l->idle_timeout_ms,
 		.stalled_ms = l->watch_stall_timeout_ms,
 	};
+	m->listener_handlers.pause_ms = l->accept_pause_ms;
 	find_admin_group(m);
 }
 

@@ -186,7 +186,7 @@ static int send_token(struct link_end *e, struct keeper *k)
 		.identity_url = g->identity_url,
 		.organization_id = g->organization_id,
 		.user_id = g->user_id,
-		.username = g->username,
+		.username = g->username ? g->username : keeper_credential(k)->username,
 	};
 	r = link_send(e, &m);
 	if (r > 0) {

@@ -41,8 +41,9 @@ static int check_owner(int fd, const char *path, const struct identity *id, stru
 	if (st.st_uid == id->uid)
 		return 0;
 	return err_set(err, ERR_ADMIN,
-		       "%s belongs to uid %u, not to the daemon's uid %u: chown %u %s", path,
-		       (unsigned)st.st_uid, (unsigned)id->uid, (unsigned)id->uid, path);
+		       "%s belongs to uid %u, not to the daemon's uid %u: name a directory of its own with "
+		       "--runtime or --state",
+		       path, (unsigned)st.st_uid, (unsigned)id->uid);
 }
 
 int place_make(const char *path, mode_t mode, const struct identity *id, struct err *err)

@@ -234,6 +234,34 @@ TEST(every_error_has_its_code_and_says_what_to_do)
 	}
 }
 
+TEST(a_daemon_that_stops_and_another_that_starts_are_one)
+{
+	static const char *const stopping[] = { "{\"error\":\"io.sftoken.Broker.ShuttingDown\"}", NULL };
+	struct sftoken_err err;
+	BROKER(b, h, ANSWER, stopping);
+
+	CHECK_INT(get(h, &err), SFTOKEN_E_SHUTTING_DOWN);
+	CHECK_INT(b.calls, 3); /* it was tried again twice */
+	b.replies = one_token;
+	CHECK_INT(get(h, &err), 0);
+	end(&b, h);
+}
+
+TEST(a_server_uid_that_is_no_number_trusts_nobody)
+{
+	struct sftoken_err err;
+	struct sftoken *h;
+	struct fake_broker b = { .replies = one_token };
+
+	CHECK(fake_broker_start(&b));
+	CHECK(setenv("SFTOKEN_SERVER_UID", "root", 1) == 0);
+	CHECK_INT(sftoken_open(&h, b.path, NULL), 0);
+	CHECK(unsetenv("SFTOKEN_SERVER_UID") == 0);
+	CHECK_INT(get(h, &err), SFTOKEN_E_INVALID);
+	CHECK(strstr(err.text, "SFTOKEN_SERVER_UID") != NULL);
+	end(&b, h);
+}
+
 TEST(values_of_a_newer_daemon_are_accepted)
 {
 	static const char *const newer[] = {
