@@ -84,18 +84,18 @@ struct schedule {
 };
 
 enum schedule_event_type {
-	SCHEDULE_START,        /* the mint begins (or a credential was added) and no token was taken over */
-	SCHEDULE_TICK,         /* wake_ms has come */
+	SCHEDULE_START, /* the mint begins (or a credential was added) and no token was taken over */
+	SCHEDULE_TICK,  /* wake_ms has come */
 	SCHEDULE_GRANTED,
 	SCHEDULE_FAILED,
 	SCHEDULE_INTROSPECTED,
-	SCHEDULE_CHECKED,      /* userinfo answered */
-	SCHEDULE_ELDER,        /* userinfo answered about the elder */
-	SCHEDULE_WANTED,       /* a caller misses a token */
-	SCHEDULE_USED,         /* a caller got it */
+	SCHEDULE_CHECKED, /* userinfo answered */
+	SCHEDULE_ELDER,   /* userinfo answered about the elder */
+	SCHEDULE_WANTED,  /* a caller misses a token */
+	SCHEDULE_USED,    /* a caller got it */
 	SCHEDULE_REPORTED,
-	SCHEDULE_REFRESH,      /* an administrator wants a new one now */
-	SCHEDULE_TAKEN_OVER,   /* a token that is known from elsewhere: the front, or before a reload */
+	SCHEDULE_REFRESH,    /* an administrator wants a new one now */
+	SCHEDULE_TAKEN_OVER, /* a token that is known from elsewhere: the front, or before a reload */
 	SCHEDULE_ENABLE,
 	SCHEDULE_DISABLE,
 	SCHEDULE_EVENTS
@@ -175,7 +175,8 @@ int64_t schedule_budget_ms(const struct schedule_rules *rules, const struct sche
 void schedule_budget_take(struct schedule *s, int64_t now_ms);
 /* The last request that was taken has never left this machine. */
 void schedule_budget_return(struct schedule *s);
-bool schedule_budget_half_spent(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms);
+bool schedule_budget_half_spent(const struct schedule_rules *rules, const struct schedule *s,
+				int64_t now_ms);
 /* schedule_budget.c: delays. random: uniform. */
 int64_t schedule_backoff_ms(const struct limits *l, unsigned failures, int64_t retry_after_ms,
 			    uint32_t random);

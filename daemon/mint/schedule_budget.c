@@ -53,7 +53,8 @@ void schedule_budget_return(struct schedule *s)
 	s->attempts--;
 }
 
-bool schedule_budget_half_spent(const struct schedule_rules *rules, const struct schedule *s, int64_t now_ms)
+bool schedule_budget_half_spent(const struct schedule_rules *rules, const struct schedule *s,
+				int64_t now_ms)
 {
 	struct limits half = *rules->limits;
 	struct schedule_rules halved = *rules;

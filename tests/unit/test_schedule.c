@@ -106,11 +106,14 @@ TEST(retry_after_is_a_floor_and_is_clamped)
 TEST(renewal_requests_leave_between_45_and_50_percent_of_any_life)
 {
 	struct schedule_rules r = rules_default();
-	static const int64_t lives[] = { 20 * SECOND, 60 * SECOND, 15 * MINUTE, 2 * HOUR, 24 * HOUR };
+	static const int64_t lives[] = { 20 * SECOND, 60 * SECOND, 15 * MINUTE, 2 * HOUR,
+					 24 * HOUR };
 
 	for (size_t i = 0; i < sizeof lives / sizeof lives[0]; i++) {
 		for (uint64_t random = 0; random <= UINT32_MAX; random += UINT32_MAX / 16) {
-			struct schedule s = { .issued_ms = 1000000, .life_ms = lives[i], .deadline_ms = 1000000 + lives[i] };
+			struct schedule s = { .issued_ms = 1000000,
+					      .life_ms = lives[i],
+					      .deadline_ms = 1000000 + lives[i] };
 			double part;
 
 			schedule_renewal_point(&r, &s, (uint32_t)random);
@@ -131,7 +134,9 @@ TEST(the_renewal_point_keeps_its_distances)
 	s = (struct schedule){ .issued_ms = 0, .life_ms = 10 * MINUTE, .deadline_ms = 10 * MINUTE };
 	schedule_renewal_point(&r, &s, 0);
 	CHECK_INT(s.normal_ms, 5 * MINUTE);
-	s = (struct schedule){ .issued_ms = 0, .life_ms = 10 * MINUTE - 1, .deadline_ms = 10 * MINUTE - 1 };
+	s = (struct schedule){ .issued_ms = 0,
+			       .life_ms = 10 * MINUTE - 1,
+			       .deadline_ms = 10 * MINUTE - 1 };
 	schedule_renewal_point(&r, &s, 0);
 	CHECK(s.normal_ms > 9 * MINUTE);
 	r.renew_at_percent = 0;
@@ -224,8 +229,12 @@ TEST(an_overdue_token_that_is_taken_over_is_renewed_within_half_of_what_is_left)
 	struct schedule_rules r = rules_default();
 	struct schedule s;
 	struct schedule_event e = {
-		.type = SCHEDULE_TAKEN_OVER, .random = UINT32_MAX,
-		.taken_over = { .generation = 7, .issued_ms = 0, .life_ms = 100 * SECOND, .deadline_ms = 100 * SECOND },
+		.type = SCHEDULE_TAKEN_OVER,
+		.random = UINT32_MAX,
+		.taken_over = { .generation = 7,
+				.issued_ms = 0,
+				.life_ms = 100 * SECOND,
+				.deadline_ms = 100 * SECOND },
 	};
 	struct schedule_actions out;
 
@@ -256,8 +265,10 @@ TEST(refresh_grants_spend_nothing_on_a_claim_that_nobody_can_decide)
 	struct schedule_rules r = rules_default();
 	struct schedule s;
 	struct schedule_actions out;
-	struct schedule_event claim = { .type = SCHEDULE_REPORTED, .reported = { .generation = 5, .deadline_ms = 100000 } };
-	struct schedule_event unsure = { .type = SCHEDULE_CHECKED, .checked = { .generation = 5, .liveness = TOKEN_UNSURE } };
+	struct schedule_event claim = { .type = SCHEDULE_REPORTED,
+					.reported = { .generation = 5, .deadline_ms = 100000 } };
+	struct schedule_event unsure = { .type = SCHEDULE_CHECKED,
+					 .checked = { .generation = 5, .liveness = TOKEN_UNSURE } };
 
 	r.renewal = RENEW_REFRESH;
 	schedule_init(&s, 0);
@@ -289,7 +300,7 @@ TEST(in_a_back_off_only_the_first_demand_after_five_quiet_seconds_moves_the_atte
 	wanted.wanted.deadline_ms = 90 * SECOND; /* can wait for the next one */
 	CHECK(!step(&r, &s, wanted, 2500).start);
 	wanted.wanted.deadline_ms = 10 * SECOND;
-	CHECK(!step(&r, &s, wanted, 7000).start);  /* 4.5 s after the last demand */
+	CHECK(!step(&r, &s, wanted, 7000).start); /* 4.5 s after the last demand */
 	CHECK(!step(&r, &s, wanted, 11999).start);
 	CHECK(step(&r, &s, wanted, 17000).start);
 }
@@ -306,240 +317,11 @@ TEST(demand_passes_neither_the_budget_nor_retry_after)
 	step(&r, &s, start(), 1000);
 	step(&r, &s, failed, 1000);
 	CHECK(!step(&r, &s, wanted, 20 * SECOND).start);
-	CHECK(!step(&r, &s, (struct schedule_event){ .type = SCHEDULE_REFRESH }, 30 * SECOND).start);
+	CHECK(!step(&r, &s, (struct schedule_event){ .type = SCHEDULE_REFRESH }, 30 * SECOND)
+		       .start);
 	limits.max_requests_per_hour = limits.max_requests_per_life = 1;
 	CHECK(!step(&r, &s, (struct schedule_event){ .type = SCHEDULE_REFRESH }, 2 * MINUTE).start);
 	CHECK(s.next_attempt_ms >= 1000 + HOUR);
-}
-
-/* --- whatever happens --- */
-
-static uint64_t dice_state;
-
-static uint32_t dice(uint32_t sides)
-{
-	dice_state = dice_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-	return (uint32_t)(dice_state >> 33) % sides;
-}
-
-/* What is outside of the schedule: requests under way, and what has been sent when. */
-struct world {
-	struct schedule_rules rules;
-	struct schedule s;
-	struct problem problem;
-	int64_t now, wake;
-	bool attempt, check, introspect, elder;
-	int64_t attempt_sent, generation, dead_generation;
-	int64_t sent[4096];
-	unsigned n_sent;
-};
-
-static bool budget_holds(const struct world *w)
-{
-	int64_t last = w->sent[w->n_sent - 1];
-	unsigned in_hour = 0, in_life = 0;
-	/* by the life that is believed now, or the session before there is one */
-	int64_t life = w->s.life_ms ? w->s.life_ms : w->rules.session_timeout_ms;
-
-	for (unsigned i = 0; i < w->n_sent; i++) {
-		in_hour += w->sent[i] > last - HOUR;
-		in_life += w->sent[i] > last - life;
-	}
-	return in_hour <= (unsigned)limits.max_requests_per_hour ||
-	       in_life <= (unsigned)limits.max_requests_per_life;
-}
-
-static void note_actions(struct world *w, const struct schedule_actions *out)
-{
-	if (out->cancel)
-		w->attempt = w->check = w->introspect = w->elder = false;
-	if (out->drop_checks)
-		w->check = w->introspect = false;
-	if (out->drop_elder)
-		w->elder = false;
-	if (out->start) {
-		CHECK(!w->attempt); /* single flight */
-		w->attempt = true;
-		w->attempt_sent = w->now;
-		w->sent[w->n_sent++ % 4096] = w->now;
-		if (w->n_sent <= 4096)
-			CHECK(budget_holds(w));
-		CHECK(w->now >= w->s.not_before_ms);
-	}
-	w->check |= out->check;
-	w->introspect |= out->introspect;
-	w->elder |= out->ask_elder;
-	if (out->confirmed_dead)
-		w->dead_generation = w->s.generation;
-	w->wake = out->wake_ms;
-}
-
-/* One event may change the state twice: enabled, and renewed at once. Each change by itself is asserted in schedule.c. */
-static bool reachable(enum state from, enum state to)
-{
-	for (int by = STATE_EMPTY; by <= STATE_DISABLED; by++)
-		if (schedule_legal(from, (enum state)by) && schedule_legal((enum state)by, to))
-			return true;
-	return from == to || schedule_legal(from, to);
-}
-
-static void hold_invariants(const struct world *w, enum state before)
-{
-	const struct schedule *s = &w->s;
-
-	CHECK(reachable(before, s->state));
-	CHECK(s->in_flight == w->attempt);
-	CHECK(!w->wake || w->wake > w->now); /* no wake-up in the past */
-	CHECK(!s->in_flight || s->next_attempt_ms == 0);
-	if (s->state == STATE_MINTING || s->state == STATE_RENEWING)
-		CHECK(s->in_flight);
-	if (s->state == STATE_DISABLED)
-		CHECK(!s->in_flight && !w->wake && !schedule_usable(&w->rules, s, w->now));
-	if (schedule_usable(&w->rules, s, w->now))
-		CHECK(s->generation != w->dead_generation); /* never a dead token */
-	if (s->state == STATE_VALID)
-		CHECK(s->has_token && !s->dead);
-	if (s->state == STATE_BACKOFF)
-		CHECK(s->next_attempt_ms > w->now && s->trouble != TROUBLE_NONE);
-	/* something is planned unless only people can help, or a token without users was left alone */
-	if (s->state != STATE_DISABLED && s->state != STATE_EMPTY && !s->in_flight)
-		CHECK(s->next_attempt_ms > 0 || !w->rules.renew_when_idle ||
-		      (s->permanent && w->rules.renewal == RENEW_REFRESH));
-}
-
-static struct schedule_event random_answer(struct world *w)
-{
-	static const enum problem_class classes[] = { PROBLEM_RETRY, PROBLEM_RATE, PROBLEM_CLOCK, PROBLEM_LOGIN, PROBLEM_ADMIN, PROBLEM_BUG };
-	struct schedule_event e = { .type = SCHEDULE_GRANTED };
-
-	w->attempt = false;
-	if (dice(3) == 0) {
-		w->problem = (struct problem){ .class = classes[dice(dice(4) ? 2 : 6)], .retry_after_ms = dice(4) ? 0 : dice(100) * SECOND,
-					       .skew_ms = dice(2) ? (int64_t)dice(1000) * SECOND : 0 };
-		e.type = SCHEDULE_FAILED;
-		e.failed = &w->problem;
-		return e;
-	}
-	e.granted.same = w->s.has_token && dice(3) == 0;
-	e.granted.generation = e.granted.same ? 0 : ++w->generation;
-	e.granted.sent_ms = w->attempt_sent;
-	e.granted.expires_in_ms = dice(4) ? 0 : (1 + dice(7200)) * SECOND;
-	return e;
-}
-
-static struct schedule_event random_check(struct world *w)
-{
-	struct schedule_event e = { .type = SCHEDULE_CHECKED, .checked = { .generation = w->s.generation, .liveness = (enum liveness)dice(3) } };
-
-	w->check = false;
-	return e;
-}
-
-static struct schedule_event random_introspection(struct world *w)
-{
-	struct schedule_event e = {
-		.type = SCHEDULE_INTROSPECTED,
-		.introspected = { .generation = w->s.generation, .active = (int)dice(3) - 1, .sent_ms = w->now,
-				  .exp_s = (at(w->now).real_ms / 1000) + dice(7200) },
-	};
-
-	w->introspect = false;
-	return e;
-}
-
-static struct schedule_event random_elder(struct world *w)
-{
-	w->elder = false;
-	return (struct schedule_event){ .type = SCHEDULE_ELDER, .elder = (enum liveness)dice(3) };
-}
-
-static struct schedule_event random_caller(const struct world *w)
-{
-	struct schedule_event e = { .type = SCHEDULE_WANTED };
-
-	switch (dice(8)) {
-	case 0:
-	case 1:
-		e.type = SCHEDULE_REPORTED;
-		e.reported.generation = w->s.generation - dice(2);
-		e.reported.deadline_ms = dice(2) ? 0 : w->now + dice(300) * SECOND;
-		break;
-	case 2:
-		e.type = SCHEDULE_USED;
-		break;
-	case 3:
-		e.type = dice(10) ? SCHEDULE_TICK : SCHEDULE_DISABLE;
-		break;
-	case 4:
-		e.type = SCHEDULE_ENABLE;
-		break;
-	case 5:
-		e.type = dice(4) ? SCHEDULE_WANTED : SCHEDULE_REFRESH;
-		break;
-	default:
-		break;
-	}
-	if (e.type == SCHEDULE_WANTED) {
-		e.wanted.min_left_ms = dice(2) ? 0 : dice(7200) * SECOND;
-		e.wanted.deadline_ms = w->now + dice(60) * SECOND;
-	}
-	return e;
-}
-
-/* Time goes to the wake-up, or a little, and then something happens. */
-static struct schedule_event next_event(struct world *w)
-{
-	int64_t step_ms = 1 + dice(dice(3) ? 2000 : 100000);
-
-	if (w->wake && w->now + step_ms >= w->wake) {
-		w->now = w->wake;
-		return (struct schedule_event){ .type = SCHEDULE_TICK };
-	}
-	w->now += step_ms;
-	if (w->attempt && dice(2))
-		return random_answer(w);
-	if (w->check && dice(2))
-		return random_check(w);
-	if (w->introspect && dice(2))
-		return random_introspection(w);
-	if (w->elder && dice(2))
-		return random_elder(w);
-	return random_caller(w);
-}
-
-static void run_random(uint64_t seed, unsigned steps)
-{
-	struct world w = { .rules = rules_default(), .now = 1000000 };
-	struct schedule_event e = start();
-
-	dice_state = seed;
-	w.rules.introspect = dice(2);
-	w.rules.renew_when_idle = dice(4) > 0;
-	w.rules.renewal = dice(4) ? RENEW_ITSELF : RENEW_REFRESH;
-	w.rules.start_spread_ms = dice(2) * MINUTE;
-	w.rules.session_timeout_ms = (30 + dice(7200)) * SECOND;
-	schedule_init(&w.s, 0);
-	for (unsigned i = 0; i < steps; i++) {
-		enum state before = w.s.state;
-		struct schedule_actions out;
-
-		e.random = dice(UINT32_MAX);
-		schedule_step(&w.rules, &w.s, &e, at(w.now), &out);
-		note_actions(&w, &out);
-		hold_invariants(&w, before);
-		if (check_run.failures > 5) {
-			printf("# seed %llu, step %u, event %d\n", (unsigned long long)seed, i,
-			       (int)e.type);
-			return;
-		}
-		e = next_event(&w);
-	}
-}
-
-TEST(nothing_that_may_happen_breaks_what_must_hold)
-{
-	for (uint64_t seed = 1; seed <= 400 && check_run.failures <= 5; seed++)
-		run_random(seed, 1500);
 }
 
 /* --- a month with a server that answers: what it costs and that nobody goes without --- */
