@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "daemon/mint/publish_parts.h"
 
-enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16 };
+enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16, LOG_NAME_MAX = 64 };
 
 struct removed {
 	char *name;
@@ -157,7 +157,15 @@ static void served(struct publish *p, const struct link_served *s)
 		keeper_used(k);
 }
 
-/* The front's own words; what the fields are called is its business. */
+/* The front's own words. Names are written as they are, so they must be names: a front that has been taken over writes no lines of its own. */
+static bool is_name(const char *text)
+{
+	size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	return size > 0 && size <= LOG_NAME_MAX && !text[size];
+}
+
 static void log_for_front(const struct link_log *l)
 {
 	struct log_field fields[LOG_FIELDS_MAX];
@@ -166,7 +174,7 @@ static void log_for_front(const struct link_log *l)
 	int64_t level = l->level.set ? l->level.value : LOG_LEVEL_INFO;
 	size_t n = 0;
 
-	if (level < LOG_LEVEL_ERR || level > LOG_LEVEL_DEBUG || !l->event)
+	if (level < LOG_LEVEL_ERR || level > LOG_LEVEL_DEBUG || !l->event || !is_name(l->event))
 		return;
 	if (l->fields.start && json_type(l->fields) == JSON_OBJECT) {
 		i = json_iterate(l->fields);
@@ -177,7 +185,8 @@ static void log_for_front(const struct link_log *l)
 				fields[n] = (struct log_field){ .text = json_text(value, NULL) };
 			else
 				continue;
-			fields[n++].name = json_text(key, NULL);
+			fields[n].name = json_text(key, NULL);
+			n += is_name(fields[n].name);
 		}
 	}
 	log_fields((enum log_level)level, l->event, fields, n);
@@ -277,7 +286,9 @@ struct publish *publish_new(struct loop *l, struct registry *registry, uid_t ser
 	p->registry = registry;
 	p->service_uid = service_uid;
 	p->handlers = *handlers;
-	p->link_handlers = (struct link_handlers){ .message = message, .writable = flush, .closed = closed, .arg = p };
+	p->link_handlers = (struct link_handlers){
+		.message = message, .writable = flush, .closed = closed, .arg = p
+	};
 	p->flush = timer_new(l, flush, p);
 	p->count = timer_new(l, no_counters, p);
 	if (!p->flush || !p->count) {

@@ -7,7 +7,8 @@
 #include "tests/unit/fake_http.h"
 
 #define TOKEN(text) \
-	"{\"access_token\":\"" text "\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
+	"{\"access_token\":\"" text \
+	"\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
 
 static char name[] = "etl", login_url[] = "https://acme.my.salesforce.com", client_id[] = "CK";
 static struct settings settings;
@@ -28,8 +29,13 @@ static void start(void)
 	fake_http_submitted = fake_http_cancelled = 0;
 	loop = loop_new(NULL);
 	attempts = attempts_new(loop, NULL, &settings, NULL);
-	context = (struct keeper_context){ .loop = loop, .attempts = attempts, .settings = &settings, .start_spread_ms = 3600000,
-					   .random = 7, .changed = heard, .settled = heard };
+	context = (struct keeper_context){ .loop = loop,
+					   .attempts = attempts,
+					   .settings = &settings,
+					   .start_spread_ms = 3600000,
+					   .random = 7,
+					   .changed = heard,
+					   .settled = heard };
 }
 
 static void stop(void)
@@ -44,9 +50,15 @@ static struct keeper *keeper(int64_t session_ms)
 	struct credential *c = calloc(1, sizeof *c);
 	struct keeper *k;
 
-	*c = (struct credential){ .refs = 1, .name = strdup(name), .grant_type = GRANT_CLIENT_CREDENTIALS, .login_url = strdup(login_url),
-				  .client_id = strdup(client_id), .client_secret = secret_new("s", 1), .session_timeout_ms = session_ms,
-				  .introspect = INTROSPECT_AUTO, .renew_when_idle = true };
+	*c = (struct credential){ .refs = 1,
+				  .name = strdup(name),
+				  .grant_type = GRANT_CLIENT_CREDENTIALS,
+				  .login_url = strdup(login_url),
+				  .client_id = strdup(client_id),
+				  .client_secret = secret_new("s", 1),
+				  .session_timeout_ms = session_ms,
+				  .introspect = INTROSPECT_AUTO,
+				  .renew_when_idle = true };
 	k = keeper_new(&context, c, NULL);
 	credential_unref(c);
 	return k;
@@ -54,7 +66,9 @@ static struct keeper *keeper(int64_t session_ms)
 
 static void want(struct keeper *k, int64_t min_left_ms, int64_t not_generation)
 {
-	const struct link_want w = { .credential = name, .min_left_ms = { min_left_ms, true }, .not_generation = { not_generation, true },
+	const struct link_want w = { .credential = name,
+				     .min_left_ms = { min_left_ms, true },
+				     .not_generation = { not_generation, true },
 				     .deadline_ms = { loop_now_ms(loop) + 30000, true } };
 
 	keeper_want(k, &w);
@@ -142,9 +156,15 @@ static struct link_have good_have(const struct keeper *k)
 	static char token[] = "00D1!a", instance[] = "https://a.my.salesforce.com";
 	int64_t now = loop_now_ms(loop);
 
-	return (struct link_have){ .credential = name, .origin = (char *)(uintptr_t)keeper_origin(k), .generation = { 1800000000, true },
-				   .token = token, .instance_url = instance, .life_ms = { 7200000, true }, .issued_ms = { now, true },
-				   .deadline_ms = { now + 7200000, true }, .vouched_ms = { now, true },
+	return (struct link_have){ .credential = name,
+				   .origin = (char *)(uintptr_t)keeper_origin(k),
+				   .generation = { 1800000000, true },
+				   .token = token,
+				   .instance_url = instance,
+				   .life_ms = { 7200000, true },
+				   .issued_ms = { now, true },
+				   .deadline_ms = { now + 7200000, true },
+				   .vouched_ms = { now, true },
 				   .expiry_source = EXPIRY_CONFIGURED };
 }
 

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mint's end of the link, with a front that says what no front of ours says. */
+#include "daemon/mint/publish.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "daemon/common/link.h"
+#include "tests/unit/check.h"
+
+static struct loop *loop;
+static struct attempts *attempts;
+static struct registry *registry;
+static struct publish *publish;
+static struct link_end *front;
+static struct settings settings;
+static unsigned lines, fields_seen;
+static char last_event[64];
+
+static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n,
+		 void *arg)
+{
+	(void)level;
+	(void)fields;
+	(void)arg;
+	lines++;
+	fields_seen = (unsigned)n;
+	snprintf(last_event, sizeof last_event, "%s", event);
+}
+
+static void keeper_heard(struct keeper *k, void *arg)
+{
+	(void)k;
+	(void)arg;
+}
+
+static void keeper_replaced(struct keeper *old, struct keeper *new, void *arg)
+{
+	(void)old;
+	(void)new;
+	(void)arg;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void no_counters(const struct link_counters *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+}
+
+static void front_message(const struct link_message *m, void *arg)
+{
+	(void)m;
+	(void)arg;
+}
+
+static void stop_loop(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void turns(void)
+{
+	CLEANUP(timer_freep) struct timer *t = timer_new(loop, stop_loop, NULL);
+
+	for (int i = 0; i < 4; i++) {
+		timer_set(t, 0);
+		loop_run(loop, NULL);
+	}
+}
+
+static void start(void)
+{
+	static const struct link_handlers front_handlers = { .message = front_message,
+							     .writable = nothing,
+							     .closed = nothing };
+	const struct registry_handlers from_registry = { .changed = keeper_heard,
+							 .settled = keeper_heard,
+							 .removed = keeper_heard,
+							 .replaced = keeper_replaced,
+							 .reloaded = nothing };
+	const struct publish_handlers from_publish = { .taken_over = nothing,
+						       .counters = no_counters,
+						       .other_build = nothing };
+	static struct credential_set set = { .refs = 100 };
+	int fds[2];
+
+	settings = (struct settings){ .refs = 100 };
+	limits_default(&settings.limits);
+	loop = loop_new(NULL);
+	attempts = attempts_new(loop, NULL, &settings, NULL);
+	registry = registry_new(loop, attempts, &from_registry, 1, NULL);
+	CHECK_INT(registry_swap(registry, &settings, &set, NULL, NULL), 0);
+	publish = publish_new(loop, registry, 1, &from_publish, NULL);
+	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	CHECK_INT(publish_link(publish, fds[0], NULL), 0);
+	front = link_open(loop, fds[1], SFTOKEN_VERSION, &front_handlers, NULL);
+	turns();
+	log_set_sink(sink, NULL);
+	log_set_level(LOG_LEVEL_DEBUG);
+	lines = 0;
+}
+
+static void stop(void)
+{
+	log_set_sink(NULL, NULL);
+	link_close(front);
+	publish_free(publish);
+	registry_free(registry);
+	attempts_free(attempts);
+	loop_free(loop);
+}
+
+static void say(const char *event, const char *fields)
+{
+	struct link_message m = { .type = LINK_LOG,
+				  .log = { .level = { LOG_LEVEL_INFO, true }, .event = event } };
+	char *json = strdup(fields);
+
+	m.log.fields = json_root(json, strlen(json));
+	CHECK_INT(link_send(front, &m), 1);
+	turns();
+	free(json);
+}
+
+TEST(what_the_front_says_is_logged)
+{
+	start();
+	say("limit.reached", "{\"which\":\"calls\",\"count\":3}");
+	CHECK_INT(lines, 1);
+	CHECK_INT(fields_seen, 2);
+	CHECK_STR(last_event, "limit.reached");
+	stop();
+}
+
+/* Names are written as they are: a front that has been taken over must not write lines of its own. */
+TEST(names_that_would_break_a_line_are_not_logged)
+{
+	start();
+	say("x\n<3>sftokend-mint: forged", "{}");
+	CHECK_INT(lines, 0);
+	say("", "{}");
+	CHECK_INT(lines, 0);
+	say("limit.reached", "{\"a\\nb\":1,\"c d=\":2,\"\":3,\"good_1\":4}");
+	CHECK_INT(lines, 1);
+	CHECK_INT(fields_seen, 1);
+	stop();
+}
+
+CHECK_MAIN()
