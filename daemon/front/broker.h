@@ -19,7 +19,7 @@ bool broker_allows(const struct caller *c, const struct entry *e);
  * name NULL: what null means for this caller. NULL: no such credential, or not this caller's; there
  * is no telling which.
  */
-struct entry *broker_find(const struct caller *c, const char *name);
+struct entry *broker_find(struct caller *c, const char *name);
 /* Takes one report from the caller's allowance. */
 bool broker_may_report(struct caller *c);
 

@@ -63,6 +63,8 @@ struct caller {
 	struct remembered *last;
 	struct entry *last_entry; /* what it is about, while last_version is the table's */
 	uint32_t last_version;
+	uint32_t null_version;    /* null_entry holds while this is the table's */
+	struct entry *null_entry; /* what null means for this caller; NULL: nothing */
 	uint32_t listener; /* index */
 };
 

@@ -94,6 +94,39 @@ TEST(null_is_the_default_the_only_one_or_nothing)
 	fixture_end(f);
 }
 
+static unsigned looks;
+
+struct entry *__real_table_default(const struct table *t, const struct peer *p,
+				   const struct globs *globs);
+struct entry *__wrap_table_default(const struct table *t, const struct peer *p,
+				   const struct globs *globs);
+
+/* Stands before the real one (meson.build): counts the looks at all credentials. */
+struct entry *__wrap_table_default(const struct table *t, const struct peer *p,
+				   const struct globs *globs)
+{
+	looks++;
+	return __real_table_default(t, p, globs);
+}
+
+TEST(a_stranger_who_asks_for_null_again_costs_one_look)
+{
+	struct front *f = with_token();
+	struct connection *c = user(501);
+
+	looks = 0;
+	for (int i = 0; i < 3; i++)
+		caller_get(c, "{}");
+	CHECK_INT(looks, 1);
+	mint_credential("theirs", 501, ",'uids':[501]");
+	mint_publish("theirs", 3, "");
+	caller_get(c, "{}");
+	CHECK(GOT_TOKEN(c, 3));
+	caller_call(c, "GetCredential", "{}", "");
+	CHECK_INT(looks, 2);
+	fixture_end(f);
+}
+
 TEST(a_listener_narrows)
 {
 	struct front *f = with_token();
