@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { PAUSE_MS = 100 };
-
 struct listener {
 	struct loop *loop;
 	int fd;
@@ -34,7 +32,7 @@ static void listener_pause(struct listener *l, int errnum)
 {
 	l->paused = true;
 	event_del(l->event);
-	timer_set(l->resume, loop_now_ms(l->loop) + PAUSE_MS);
+	timer_set(l->resume, loop_now_ms(l->loop) + l->handlers->pause_ms);
 	if (l->handlers->paused)
 		l->handlers->paused(l, errnum, l->handlers->arg);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listening sockets of a child: accepts one a turn, pauses 100 ms when descriptors run out, and hands each new socket on with what the kernel says of the peer.
+ * Listening sockets of a child: accepts one a turn, pauses when descriptors run out, and hands each new socket on with what the kernel says of the peer.
  */
 #ifndef COMMON_LISTENER_H
 #define COMMON_LISTENER_H
@@ -15,6 +15,7 @@ struct listener_handlers {
 	void (*accepted)(struct listener *l, int sock, struct peer *peer, void *arg);
 	/* Accepting pauses: no descriptors or no memory (errnum). */
 	void (*paused)(struct listener *l, int errnum, void *arg);
+	int64_t pause_ms; /* how long; may change */
 	void *arg;
 };
 

@@ -195,6 +195,7 @@ static void on_rules(struct rules *r, void *arg)
 	f->connection_limits.request_timeout_ms = f->rules.limits.request_timeout_ms;
 	f->connection_limits.idle_timeout_ms = f->rules.limits.idle_timeout_ms;
 	f->connection_limits.stalled_ms = f->rules.limits.watch_stall_timeout_ms;
+	f->listener_handlers.pause_ms = f->rules.limits.accept_pause_ms;
 	for (size_t i = 0; i < f->n_listeners; i++)
 		f->listeners[i].globs = rules_globs(&f->rules, f->listeners[i].name);
 	check_descriptors(f);
@@ -305,6 +306,7 @@ void front_write_status(struct front *f)
 		  F_INT("connections", f->connections), F_INT("waiting", (int64_t)f->deadlines.n),
 		  F_INT("calls", f->counters.value[COUNT_CALLS]),
 		  F_INT("tokens", f->counters.value[COUNT_TOKENS]));
+	counters_log_limits(&f->counters);
 }
 
 /* --- the whole --- */

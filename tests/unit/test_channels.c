@@ -450,7 +450,8 @@ static void on_paused(struct listener *l, int errnum, void *arg)
 }
 
 static const struct listener_handlers listener_handlers = { .accepted = on_accepted,
-							    .paused = on_paused };
+							    .paused = on_paused,
+							    .pause_ms = 250 };
 static char socket_path[100];
 
 static void open_ears(void)
@@ -537,6 +538,7 @@ TEST(a_listener_may_be_closed_while_it_accepts)
 TEST(accepting_pauses_when_descriptors_run_out_and_goes_on)
 {
 	struct rlimit old, none;
+	int64_t paused_ms;
 	int fd;
 
 	open_ears();
@@ -546,10 +548,13 @@ TEST(accepting_pauses_when_descriptors_run_out_and_goes_on)
 	listener_enable(ears.listener, true);
 	setrlimit(RLIMIT_NOFILE, &none);
 	CHECK(run_until(paused));
+	paused_ms = clock_now_ms();
 	CHECK_INT(ears.last_errno, EMFILE);
 	CHECK_INT(ears.accepted, 0);
 	setrlimit(RLIMIT_NOFILE, &old);
 	CHECK(run_until(one_accepted));
+	/* the pause began a moment before we looked at the clock */
+	CHECK(clock_now_ms() - paused_ms >= 150);
 	close(fd);
 	close_ears();
 }
