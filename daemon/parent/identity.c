@@ -21,15 +21,14 @@ static int check_overflow(const struct identity *id, struct err *err)
 		PEER_OVERFLOW_UID);
 }
 
-/* User= may be a number, also one without an entry (containers). */
-static bool number(const char *name, uid_t *uid)
+bool identity_number(const char *text, uint32_t *id)
 {
 	char *end;
-	unsigned long value = strtoul(name, &end, 10);
+	unsigned long value = strtoul(text, &end, 10);
 
-	if (*name < '0' || *name > '9' || *end || value >= UINT32_MAX)
+	if (*text < '0' || *text > '9' || *end || value >= UINT32_MAX)
 		return false;
-	*uid = (uid_t)value;
+	*id = (uint32_t)value;
 	return true;
 }
 
@@ -42,7 +41,7 @@ int identity_resolve(const struct settings *settings, bool user_mode, struct ide
 	*id = (struct identity){ .uid = geteuid(), .gid = getegid() };
 	if (user_mode || geteuid() != 0)
 		return check_overflow(id, err);
-	if (number(name, &id->uid)) {
+	if (identity_number(name, &id->uid)) {
 		pw = getpwuid(id->uid);
 		id->gid = pw ? pw->pw_gid : (gid_t)id->uid;
 		id->name = strdup(pw ? pw->pw_name : name);

@@ -5,6 +5,9 @@
 
 #include "daemon/common/settings.h"
 
+/* Decimal digits alone that are an id: users and groups may be numbers, also without an entry (containers). */
+bool identity_number(const char *text, uint32_t *id);
+
 struct identity {
 	char *name; /* NULL: we stay who we are */
 	uid_t uid;

@@ -43,13 +43,9 @@ static void warn(struct sockets *s, const char *format, ...)
 static bool find_group(const char *name, gid_t *gid)
 {
 	const struct group *gr;
-	char *end;
-	unsigned long number = strtoul(name, &end, 10);
 
-	if (*name && !*end) {
-		*gid = (gid_t)number;
+	if (identity_number(name, gid))
 		return true;
-	}
 	gr = getgrnam(name);
 	if (gr)
 		*gid = gr->gr_gid;
