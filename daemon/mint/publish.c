@@ -157,7 +157,10 @@ static void served(struct publish *p, const struct link_served *s)
 		keeper_used(k);
 }
 
-/* The front's own words. Names are written as they are, so they must be names: a front that has been taken over writes no lines of its own. */
+/*
+ * The front's own words. Names are written as they are, so they must be names: a front that has been
+ * taken over writes no lines of its own.
+ */
 static bool is_name(const char *text)
 {
 	size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyz"
