@@ -17,6 +17,17 @@ from tap import Skip
 HERE = Path(__file__).resolve().parent
 
 
+def become_root() -> None:
+    """Runs the whole program anew through sudo if it is not root, for tests that must be several users."""
+    if os.geteuid() == 0:
+        return
+    if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0:
+        print(f"SKIP {Path(sys.argv[0]).stem.removeprefix('test_')}: needs root, and sudo wants a password")
+        sys.exit(0)
+    kept = [f"{name}={os.environ[name]}" for name in ("SFTOKEN_ROOT", "SFTOKEN_VARIANT", "PATH") if name in os.environ]
+    os.execvp("sudo", ["sudo", "-n", "env", "PYTHONDONTWRITEBYTECODE=1", *kept, sys.executable, *sys.argv])
+
+
 def as_root(*command: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Runs a command as root; Skip where there is no way to."""
     if os.geteuid() == 0:

@@ -10,10 +10,9 @@ import subprocess
 import sys
 import urllib.parse
 from pathlib import Path
-from typing import Optional
 
 from harness import MANAGER, ROOT, VARIANT, Daemon, Standin, VarlinkError, expect, run_tests, same, wait_for
-from privileged import ask
+from privileged import ask, become_root
 
 SERVICE_UID = 64001
 PLANTED = "planted+client/secret=Qz7-canary-8Ke2"
@@ -215,12 +214,11 @@ def test_tokens_are_not_logged() -> None:
 
 
 def run() -> int:
-    user: Optional[int] = SERVICE_UID if os.geteuid() == 0 else None
-    with Standin() as salesforce, Daemon(salesforce, user=user) as daemon:
+    become_root()
+    with Standin() as salesforce, Daemon(salesforce, user=SERVICE_UID) as daemon:
         Shared.salesforce, Shared.daemon = salesforce, daemon
-        if user is not None:
-            for path in (daemon.directory, daemon.config, daemon.credentials):
-                os.chown(path, user, user)
+        for path in (daemon.directory, daemon.config, daemon.credentials):
+            os.chown(path, SERVICE_UID, SERVICE_UID)
         # the front dies often here
         daemon.add_settings("[Network]\nTimeout=3s\nConnectTimeout=2s\n[Limits]\nRestartFirst=10ms\nRestartMax=50ms\nMaxRequestsPerHour=1000\nBackoffFirst=1h\nBackoffMax=1h\n")
         daemon.add_client_credentials("crm", secret=PLANTED, extra="Required=yes")
