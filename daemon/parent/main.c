@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -286,6 +287,7 @@ int main(int argc, char **argv)
 
 	fill_standard_descriptors();
 	umask(077);
+	(void)signal(SIGCHLD, SIG_DFL); /* ignored by our starter, the check could not be waited for */
 	if (options_parse(&p.options, argc, argv, &err) < 0) {
 		status = fail(EX_USAGE, &err);
 	} else if (p.options.help) {

@@ -22,16 +22,17 @@ enum { FIRST_DEATHS_MAX = 5 };
 
 int supervisor_init(struct supervisor *s, struct err *err)
 {
+	static const int wanted[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGCHLD };
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGCHLD);
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		sigaddset(&set, wanted[i]);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot block signals");
+	/* What our starter ignored (nohup, a shell in the background) would never reach the signalfd. */
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		(void)signal(wanted[i], SIG_DFL);
 	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signals < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot make a signalfd");

@@ -279,6 +279,28 @@ TEST(a_child_that_was_killed_is_started_again_with_a_new_link_and_the_other_stay
 	finish(&d);
 }
 
+/* Ignored signals are inherited: by nohup, or from a program that never wants to wait for its children. */
+TEST(what_our_starter_ignored_is_heard_all_the_same)
+{
+	struct daemon d;
+	pid_t front = 0;
+
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGCHLD, SIG_IGN);
+	start(&d, "good", "good", 60000);
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	both_ready(&d);
+	count(&d, "front start", &front, NULL);
+	kill(front, SIGKILL);
+	CHECK(wait_count(&d, "front start", 2));
+	kill(d.pid, SIGHUP);
+	CHECK(wait_count(&d, "mint Reload", 1));
+	kill(d.pid, SIGTERM);
+	CHECK_INT(wait_for(d.pid), 0);
+	finish(&d);
+}
+
 TEST(a_child_that_keeps_crashing_gets_growing_pauses_then_the_daemon_gives_up)
 {
 	struct daemon d;
