@@ -23,8 +23,13 @@ static int make_above(const char *path, struct err *err)
 	if (!above)
 		return err_oom(err);
 	for (char *slash = strchr(above + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		mode_t mask = umask(022); /* the service user must get through */
+		int made;
+
 		*slash = '\0';
-		if (mkdir(above, 0755) < 0 && errno != EEXIST)
+		made = mkdir(above, 0755);
+		umask(mask);
+		if (made < 0 && errno != EEXIST)
 			return err_errno(err, ERR_ADMIN, errno, "cannot make the directory %s",
 					 above);
 		*slash = '/';
@@ -32,18 +37,25 @@ static int make_above(const char *path, struct err *err)
 	return 0;
 }
 
-static int check_owner(int fd, const char *path, const struct identity *id, struct err *err)
+/* A directory that was there before is somebody's decision: it is judged, never changed. */
+static int check_directory(int fd, const char *path, const struct identity *id, struct err *err)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, ERR_ADMIN, errno, "cannot look at %s", path);
-	if (st.st_uid == id->uid)
+	if (st.st_uid == id->uid && !(st.st_mode & (S_IWGRP | S_IWOTH)))
 		return 0;
-	return err_set(err, ERR_ADMIN,
-		       "%s belongs to uid %u, not to the daemon's uid %u: name a directory of its own with "
-		       "--runtime or --state",
-		       path, (unsigned)st.st_uid, (unsigned)id->uid);
+	if (st.st_uid == id->uid)
+		return err_set(
+			err, ERR_ADMIN,
+			"%s can be written by others, who could replace what is in it: chmod go-w %s",
+			path, path);
+	return err_set(
+		err, ERR_ADMIN,
+		"%s belongs to uid %u, not to the daemon's uid %u: name a directory of its own with "
+		"--runtime or --state",
+		path, (unsigned)st.st_uid, (unsigned)id->uid);
 }
 
 int place_make(const char *path, mode_t mode, const struct identity *id, struct err *err)
@@ -60,12 +72,11 @@ int place_make(const char *path, mode_t mode, const struct identity *id, struct 
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(err, ERR_ADMIN, errno, "cannot open the directory %s", path);
-	if (made && geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0)
+	if (!made)
+		return check_directory(fd, path, id, err);
+	if (geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0)
 		return err_errno(err, ERR_ADMIN, errno, "cannot give %s to uid %u", path,
 				 (unsigned)id->uid);
-	r = check_owner(fd, path, id, err);
-	if (r < 0)
-		return r;
 	if (fchmod(fd, mode) < 0)
 		return err_errno(err, ERR_ADMIN, errno, "cannot set the mode of %s", path);
 	return 0;
@@ -108,6 +119,9 @@ static bool is_dead(pid_t pid)
 {
 	if (pid <= 0)
 		return false;
+	/* The number is ours by now, as it is for every start of a container: it cannot be the holder's. */
+	if (pid == getpid())
+		return true;
 	return (kill(pid, 0) < 0 && errno == ESRCH) || is_zombie(pid);
 }
 
@@ -132,6 +146,21 @@ static int wait_for_lock(int fd, const char *path, struct err *err)
 	return 0;
 }
 
+/* As root we are about to empty it and give it away, in a directory of the service user: it must not be another name of something else. */
+static int check_lock_file(int fd, const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot look at %s", path);
+	if (S_ISREG(st.st_mode) && st.st_nlink == 1)
+		return 0;
+	return err_set(
+		err, ERR_ADMIN,
+		"%s is no lock of ours: it is not a regular file, or has a second name; remove it",
+		path);
+}
+
 int place_lock(const char *dir, const struct identity *id, struct err *err)
 {
 	CLEANUP(cleanup_free) char *path = NULL;
@@ -145,7 +174,9 @@ int place_lock(const char *dir, const struct identity *id, struct err *err)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(err, ERR_ADMIN, errno, "cannot open %s", path);
-	r = wait_for_lock(fd, path, err);
+	r = check_lock_file(fd, path, err);
+	if (r == 0)
+		r = wait_for_lock(fd, path, err);
 	if (r < 0)
 		return r;
 	if (geteuid() == 0 && fchown(fd, id->uid, id->gid) < 0)

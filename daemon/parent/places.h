@@ -5,7 +5,7 @@
 
 #include "daemon/parent/identity.h"
 
-/* Makes path (and what is missing above it) for the service user, or checks that it is one. 0 or -ERR_ADMIN. */
+/* Makes path (and what is missing above it) with mode for the service user, or checks that an existing one is its own and nobody else can write it. 0 or -ERR_ADMIN. */
 int place_make(const char *path, mode_t mode, const struct identity *id, struct err *err);
 
 /*

@@ -153,6 +153,7 @@ TEST(a_directory_is_made_with_what_is_missing_above_it)
 	umask(077);
 	CHECK_INT(place_make(in_folder("a/b"), 0755, &me, &err), 0);
 	CHECK_INT(mode_of(in_folder("a/b")), 0755);
+	CHECK_INT(mode_of(in_folder("a")), 0755); /* the service user has to get through */
 	CHECK_INT(place_make(in_folder("s"), 0700, &me, &err), 0);
 	CHECK_INT(mode_of(in_folder("s")), 0700);
 	CHECK_INT(place_make(in_folder("s"), 0700, &me, &err), 0); /* again */
@@ -168,7 +169,11 @@ TEST(a_directory_of_somebody_else_or_a_file_is_refused)
 	enter();
 	mkdir(in_folder("d"), 0755);
 	CHECK(place_make(in_folder("d"), 0755, &other, &err) < 0);
-	CHECK(strstr(err.text, "chown") != NULL);
+	CHECK(strstr(err.text, "--runtime") != NULL);
+	CHECK(chmod(in_folder("d"), 0775) == 0);
+	CHECK(place_make(in_folder("d"), 0755, &me, &err) < 0);
+	CHECK(strstr(err.text, "chmod go-w") != NULL);
+	CHECK_INT(mode_of(in_folder("d")), 0775); /* it is judged, not changed */
 	close(open(in_folder("f"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	CHECK(place_make(in_folder("f"), 0755, &me, &err) < 0);
 	CHECK(place_make(in_folder("f/below"), 0755, &me, &err) < 0);
@@ -258,7 +263,17 @@ TEST(a_lock_holds_the_number_of_its_owner_and_is_close_on_exec)
 }
 
 /* The holder's number belongs to a dead process, but a copy of the lock lives on for a moment: the mint of a daemon that was killed. */
-static void wait_behind_the_dead(bool reap)
+static void write_number(pid_t pid)
+{
+	char text[32];
+	int fd = open(in_folder("lock"), O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	snprintf(text, sizeof text, "%d\n", (int)pid);
+	CHECK_INT(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void wait_behind_the_dead(bool reap, pid_t number)
 {
 	struct err err;
 	int fd, hold[2];
@@ -287,6 +302,8 @@ static void wait_behind_the_dead(bool reap)
 		waitpid(dead, NULL, 0);
 	else
 		waitid(P_PID, (id_t)dead, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
+	if (number > 0)
+		write_number(number);
 	/* somebody ends the heir while we wait for the lock */
 	heir = fork();
 	if (heir == 0) {
@@ -304,12 +321,18 @@ static void wait_behind_the_dead(bool reap)
 
 TEST(a_lock_left_by_a_dead_daemon_is_waited_for)
 {
-	wait_behind_the_dead(true);
+	wait_behind_the_dead(true, 0);
 }
 
 TEST(a_daemon_that_nobody_has_waited_for_is_dead_too)
 {
-	wait_behind_the_dead(false);
+	wait_behind_the_dead(false, 0);
+}
+
+/* In a container every start is pid 1. */
+TEST(a_number_that_is_ours_by_now_is_that_of_a_dead_daemon)
+{
+	wait_behind_the_dead(true, getpid());
 }
 
 TEST(a_lock_is_not_taken_through_a_symlink)
@@ -320,6 +343,21 @@ TEST(a_lock_is_not_taken_through_a_symlink)
 	CHECK_INT(symlink("/tmp/sftokend-test-target", in_folder("lock")), 0);
 	CHECK(place_lock(folder, &me, &err) < 0);
 	CHECK(access("/tmp/sftokend-test-target", F_OK) < 0);
+	leave();
+}
+
+TEST(a_lock_with_a_second_name_is_neither_emptied_nor_given_away)
+{
+	struct err err;
+	int fd;
+
+	enter();
+	fd = open(in_folder("precious"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	CHECK_INT(write(fd, "12345678", 8), 8);
+	CHECK_INT(link(in_folder("precious"), in_folder("lock")), 0);
+	CHECK_INT(place_lock(folder, &me, &err), -ERR_ADMIN);
+	CHECK_INT(lseek(fd, 0, SEEK_END), 8);
+	close(fd);
 	leave();
 }
 
@@ -413,6 +451,25 @@ TEST(a_group_that_does_not_exist_leaves_0600_and_a_warning_with_the_command)
 	CHECK(s.n_warnings && strstr(s.warnings[0], "groupadd --system no-such-group") != NULL);
 	sockets_close(&s);
 	leave();
+}
+
+/* 4294967296 would be root's group, -1 and 4294967295 no change at all. */
+TEST(a_number_that_is_no_group_leaves_0600)
+{
+	static const char *const wrong[] = { "4294967296", "4294967295", "-1", "+12", "0x0c" };
+
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct sockets s;
+		struct err err;
+
+		check_row(wrong[i]);
+		enter();
+		CHECK_INT(open_one(&s, in_folder("s"), (char *)wrong[i], -1, false, &err), 0);
+		CHECK_INT(mode_of(listener.path), 0600);
+		CHECK_INT(s.n_warnings, 1);
+		sockets_close(&s);
+		leave();
+	}
 }
 
 TEST(a_name_that_is_no_socket_is_not_taken_over)
