@@ -18,7 +18,7 @@
 #include "daemon/parent/sd.h"
 
 /* A child that cannot even start once is not tried for ever: whoever started us wants to know. */
-enum { FIRST_DEATHS_MAX = 5 };
+enum { FIRST_DEATHS_MAX = 5, PACKETS_A_TURN = 64 };
 
 int supervisor_init(struct supervisor *s, struct err *err)
 {
@@ -205,16 +205,21 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 	}
 }
 
-/* Until nothing is left; end of file is followed by SIGCHLD, which does the rest. */
+/*
+ * What is there, but not for ever: a front in a stranger's hands must not keep us from signals and from the mint. poll() brings
+ * us back to the rest; end of file is followed by SIGCHLD, which does what is left to do.
+ */
 static void read_control(struct supervisor *s, struct child *c)
 {
 	static char packet[PACKET_MAX + 1];
 	struct control_message m;
 	struct err err = { 0 };
-	int fd, n = 0;
+	int fd, n = -ERR_RETRY;
 
-	while (c->control >= 0 &&
-	       (n = packet_recv(c->control, packet, sizeof packet, &fd, &err)) > 0) {
+	for (int i = 0; i < PACKETS_A_TURN && c->control >= 0; i++) {
+		n = packet_recv(c->control, packet, sizeof packet, &fd, &err);
+		if (n <= 0)
+			break;
 		if (fd >= 0)
 			close(fd);
 		if (control_decode(packet, (size_t)n, &m, &err) == 0)
@@ -223,7 +228,7 @@ static void read_control(struct supervisor *s, struct child *c)
 			log_event(LOG_LEVEL_ERR, "child.message", F_STR("name", c->name),
 				  F_STR("why", err.text));
 	}
-	if (c->control >= 0 && n != -ERR_RETRY)
+	if (c->control >= 0 && n <= 0 && n != -ERR_RETRY)
 		child_hung_up(c, clock_mono_ms());
 }
 
