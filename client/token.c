@@ -7,7 +7,12 @@
 #include "client/handle.h"
 #include "proto/messages.h"
 
-enum { WAIT_DEFAULT_S = 30, WAIT_MOST_S = 24 * 3600, ANSWER_SLACK_MS = 5000, SHORT_CALL_MS = 10000 };
+enum {
+	WAIT_DEFAULT_S = 30,
+	WAIT_MOST_S = 24 * 3600,
+	ANSWER_SLACK_MS = 5000,
+	SHORT_CALL_MS = 10000
+};
 
 struct sftoken_token {
 	struct token_fields f;

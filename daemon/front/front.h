@@ -65,7 +65,7 @@ struct caller {
 	uint32_t last_version;
 	uint32_t null_version;    /* null_entry holds while this is the table's */
 	struct entry *null_entry; /* what null means for this caller; NULL: nothing */
-	uint32_t listener; /* index */
+	uint32_t listener;        /* index */
 };
 
 struct front_listener {

@@ -47,9 +47,10 @@ static int fail(int status, const struct err *err)
 static void fill_environment(struct parent *p)
 {
 	static const char *const kept[] = {
-		"PATH", "LANG", "LC_ALL", "TZ", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM",
+		"PATH",           "LANG",          "LC_ALL",       "TZ", "CREDENTIALS_DIRECTORY",
+		"JOURNAL_STREAM",
 #ifdef SANITIZED
-		"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+		"ASAN_OPTIONS",   "UBSAN_OPTIONS", "LSAN_OPTIONS",
 #endif
 	};
 	size_t n = 0;
@@ -67,7 +68,9 @@ static void fill_arguments(struct parent *p)
 {
 	const struct options *o = &p->options;
 	const char **a = p->mint_arguments;
-	const char *const all[] = { "sftokend-mint", "--config", o->places.config_dir, "--state", o->places.state_dir, "--runtime",
+	const char *const all[] = { "sftokend-mint",      "--config",
+				    o->places.config_dir, "--state",
+				    o->places.state_dir,  "--runtime",
 				    o->places.runtime_dir };
 	size_t n = sizeof all / sizeof all[0];
 
@@ -287,7 +290,8 @@ int main(int argc, char **argv)
 
 	fill_standard_descriptors();
 	umask(077);
-	(void)signal(SIGCHLD, SIG_DFL); /* ignored by our starter, the check could not be waited for */
+	/* Ignored by our starter, the check could not be waited for. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	if (options_parse(&p.options, argc, argv, &err) < 0) {
 		status = fail(EX_USAGE, &err);
 	} else if (p.options.help) {
