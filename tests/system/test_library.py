@@ -1,108 +1,148 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libsftoken as another program uses it: compiled with pkg-config against what is installed, over restarts, forks and threads."""
+"""libsftoken as it is installed: found by pkg-config, used by a C program with threads, forks and restarts of the daemon."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
-import threading
+import tempfile
+import time
 from pathlib import Path
-from typing import Optional
 
 from harness import ROOT, TOP, VARIANT, Daemon, Standin, run_tests, same, wait_for
-from load import LibraryCaller, Load, library
+from load import library
 
-RELEASE = ROOT if VARIANT == "release" else ROOT.parent / "root"
+# A sanitizer cannot be loaded into a program that is not built with it.
+LIBRARY_ROOT = ROOT if VARIANT == "release" else ROOT.parent / "root"
+THREADS, CALLS = 64, 50
 
 
 class Shared:
+    salesforce: Standin
     daemon: Daemon
-    program: Optional[Path] = None
+    folder: Path
 
 
-def pkg_config(*arguments: str) -> list[str]:
-    folder = next(RELEASE.glob("usr/lib/**/pkgconfig"))
-    environment = {**os.environ, "PKG_CONFIG_LIBDIR": str(folder), "PKG_CONFIG_SYSROOT_DIR": str(RELEASE),
-                   "PKG_CONFIG_ALLOW_SYSTEM_CFLAGS": "1", "PKG_CONFIG_ALLOW_SYSTEM_LIBS": "1"}
-    return subprocess.run(["pkg-config", *arguments, "libsftoken"], check=True, capture_output=True, text=True, env=environment).stdout.split()
+def library_folder() -> Path:
+    library()
+    return next(LIBRARY_ROOT.glob("usr/lib/**/libsftoken.so.0")).parent
 
 
-def example(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """The example program, compiled on first use with nothing but what is installed."""
-    if Shared.program is None:
-        program = Shared.daemon.directory / "limits"
-        source = TOP / "client/example/limits.c"
-        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", str(source), "-o", str(program), *pkg_config("--cflags", "--libs")], check=True)
-        Shared.program = program
-    folder = next(RELEASE.glob("usr/lib/**/libsftoken.so.0")).parent
-    return subprocess.run([str(Shared.program), *arguments], check=check, capture_output=True, text=True, timeout=60,
-                          env={"SFTOKEN_SOCKET": Shared.daemon.broker_path, "LD_LIBRARY_PATH": str(folder)})
+def compiled(source: Path) -> Path:
+    """The program, built with nothing but what pkg-config says."""
+    folder = library_folder()
+    env = {"PATH": "/usr/bin:/bin", "PKG_CONFIG_LIBDIR": str(folder / "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(LIBRARY_ROOT)}
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libsftoken"], env=env, capture_output=True, text=True, check=True).stdout
+    program = Shared.folder / source.stem
+    if not program.exists():
+        subprocess.run(["gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Werror", str(source), "-o", str(program), *flags.split(), "-pthread"], check=True)
+    return program
+
+
+def run_program(program: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": str(library_folder()), "SFTOKEN_SOCKET": Shared.daemon.broker_path}
+    result = subprocess.run([str(program), *arguments], env=env, capture_output=True, text=True, timeout=120, check=False)
+    if check:
+        same((result.returncode, result.stderr), (0, ""), f"{program.name} {arguments}: {result.stdout}")
+    return result
+
+
+def user_program(*arguments: str) -> str:
+    program = compiled(TOP / "tests/system/library_user.c")
+    return run_program(program, Shared.daemon.broker_path, *arguments).stdout
+
+
+def test_pkg_config() -> None:
+    """pkg-config knows version and library; --modversion is the version that the library says"""
+    folder = library_folder()
+    env = {"PATH": "/usr/bin:/bin", "PKG_CONFIG_LIBDIR": str(folder / "pkgconfig")}
+    version = subprocess.run(["pkg-config", "--modversion", "libsftoken"], env=env, capture_output=True, text=True, check=True).stdout.strip()
+    lib = library()
+    lib.sftoken_version.restype = ctypes.c_char_p
+    same(lib.sftoken_version().decode(), version)
 
 
 def test_example() -> None:
-    """The example of libsftoken(3) compiles with pkg-config and names instance and generation"""
+    """client/example/limits.c compiles with what pkg-config says, prints the request, and takes a newer token after a 401"""
+    program = compiled(TOP / "client/example/limits.c")
     with Shared.daemon.broker() as c:
         token = c.get("crm")
-    output = example("crm").stdout
-    assert f"{token['instanceUrl']}/services/data" in output and f"generation {token['generation']}" in output, output
+    output = run_program(program, "crm").stdout
+    assert output.startswith(f"GET {token['instanceUrl']}/services/data/v") and f"generation {token['generation']}," in output, output
     assert token["accessToken"] not in output
+    Shared.salesforce.kill_token(token["accessToken"])
+    run_program(program, "crm", "401")
+    with Shared.daemon.broker() as c:
+        assert c.get("crm")["generation"] > token["generation"]
+    result = run_program(program, "no-such-credential", check=False)
+    assert result.returncode == 1 and "no-such-credential" in result.stderr, result
 
 
-def test_example_fails_in_words() -> None:
-    """An error of the library is one line that says what to do"""
-    result = example("nobody", check=False)
-    same((result.returncode, len(result.stderr.splitlines())), (1, 1))
-    assert "sftoken list" in result.stderr, result.stderr
+def test_threads() -> None:
+    """64 threads with a handle each and 64 with one together: every call gets its own answer"""
+    same(user_program("threads", "crm", str(THREADS), str(CALLS)), f"{2 * THREADS * CALLS} calls, 0 failed\n")
 
 
-def test_example_reports() -> None:
-    """Asked with a rejected generation that is alive, the daemon says that the server accepts it"""
-    result = example("crm", "rejected", check=False)
-    assert result.returncode == 1 and "accepts this token" in result.stderr, result
+def test_fork() -> None:
+    """A handle works on both sides of a fork, and after its descriptor was closed and its number used for a file"""
+    user_program("fork", "crm")
 
 
-def test_soname() -> None:
-    """The library has its SONAME and needs libc alone"""
-    path = next(RELEASE.glob("usr/lib/**/libsftoken.so.0"))
-    text = subprocess.run(["readelf", "-d", str(path)], check=True, capture_output=True, text=True).stdout
-    assert "[libsftoken.so.0]" in text
-    same([line.split("[")[1].rstrip("]") for line in text.splitlines() if "(NEEDED)" in line], ["libc.so.6"])
-
-
-def test_many_threads() -> None:
-    """64 threads with a handle each: no errors, one generation"""
-    with Load(Shared.daemon.broker_path, ["crm"], n=64) as load:
-        wait_for(lambda: load.calls > 6400, "6,400 calls")
-    same(load.errors[:3], [])
-    same({g for c in load.callers for g in c.generations}, {load.callers[0].generations[0]})
-
-
-def test_restart_in_mid_call() -> None:
-    """The daemon is stopped and started while calls run: they are sent again or wait for the new one, none fails"""
-    daemon = Shared.daemon
-    with Load(daemon.broker_path, ["crm"], n=8, pause=0.01) as load:
-        for _ in range(3):
-            before = load.calls
-            wait_for(lambda b=before: load.calls > b + 50, "calls go on")  # type: ignore[misc]
-            daemon.stop()
+def test_restart() -> None:
+    """The daemon is stopped and started while callers ask without a pause, one of them in the middle of a call: none sees an error"""
+    daemon, salesforce = Shared.daemon, Shared.salesforce
+    program = compiled(TOP / "tests/system/library_user.c")
+    env = {"PATH": "/usr/bin:/bin", "LD_LIBRARY_PATH": str(library_folder())}
+    with subprocess.Popen([str(program), daemon.broker_path, "loop", "crm", "8"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as caller:
+        for _ in range(2):
+            calls_of(daemon)
+            time.sleep(0.5)
+            kill_all(daemon)
             daemon.start()
-    unexpected = [e for e in load.errors if "stopping" not in e]
-    same(unexpected[:3], [])
+        output, errors = caller.communicate(timeout=60)
+        same((caller.returncode, errors), (0, ""), output)
+    same(salesforce.problems(), [])
 
 
-def test_unreachable_is_quick() -> None:
-    """Without a daemon a call ends after connect_wait, not at its deadline"""
-    caller = LibraryCaller(library(), "/tmp/no-such-daemon/socket", "crm")
-    done = threading.Event()
-    threading.Thread(target=lambda: (caller.one(), done.set()), daemon=True).start()
-    assert done.wait(10), "the call hangs"
-    assert "is sftokend running" in caller.errors[0], caller.errors
+def calls_of(daemon: Daemon) -> None:
+    with daemon.broker() as c:
+        wait_for(lambda: c.get("crm"), "a token")
+
+
+def kill_all(daemon: Daemon) -> None:
+    """kill -9 of the parent takes all with it; a TERM would tell callers ShuttingDown, which is an answer."""
+    process = daemon.process
+    assert process
+    pids = [p for p in (daemon.child("mint"), daemon.child("front")) if p]
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "the children are gone")
+    assert daemon.notify
+    daemon.notify.close()
+    daemon.notified = []
+
+
+def test_wrong_server() -> None:
+    """A socket whose server is somebody else, or in a directory that others may write, is refused (77); none at all: 69"""
+    folder = Shared.folder / "open"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    link = folder / "socket"
+    link.unlink(missing_ok=True)
+    os.link(Shared.daemon.broker_path, link)
+    result = Shared.daemon.cli("--socket", str(link), "get", "crm", check=77)
+    assert "written by others" in result.stderr, result.stderr
+    Shared.daemon.cli("--socket", str(Shared.folder / "no-such-socket"), "get", "crm", check=69)
+    Shared.daemon.cli("get", "crm", environment={"SFTOKEN_SERVER_UID": "12345"}, check=77)
 
 
 def run() -> int:
-    with Standin() as salesforce, Daemon(salesforce) as daemon:
-        Shared.daemon = daemon
+    with tempfile.TemporaryDirectory() as folder, Standin() as salesforce, Daemon(salesforce) as daemon:
+        Shared.salesforce, Shared.daemon, Shared.folder = salesforce, daemon, Path(folder)
+        daemon.add_settings("[Limits]\nMaxRequestsPerHour=1000\nCheckInterval=1s\n")
         daemon.add_client_credentials("crm", extra="Required=yes")
         daemon.start()
         return run_tests()
