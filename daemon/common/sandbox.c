@@ -2,6 +2,7 @@
 #include "daemon/common/sandbox.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -112,11 +113,25 @@ static void release(scmp_filter_ctx *filter)
 		seccomp_release(*filter);
 }
 
+/* Started by root with --user, or with User=root: what the front does needs no privilege. */
+static int drop_capabilities(struct err *err)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capset, &header, none) < 0)
+		return err_errno(err, ERR_INTERNAL, errno, "cannot drop capabilities");
+	return 0;
+}
+
 int sandbox_enter_front(struct err *err)
 {
-	CLEANUP(release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int rc;
+	CLEANUP(release) scmp_filter_ctx filter = NULL;
+	int rc = drop_capabilities(err);
 
+	if (rc < 0)
+		return rc;
+	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!filter)
 		return err_set(err, ERR_INTERNAL, "cannot make a system call filter");
 	rc = allow(filter, front_calls, sizeof front_calls / sizeof front_calls[0], err);
