@@ -67,6 +67,7 @@ static const int sanitizer_calls[] = {
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(readlink),
+	SCMP_SYS(open),
 	SCMP_SYS(openat),
 	SCMP_SYS(newfstatat),
 	SCMP_SYS(fstat),
