@@ -3,9 +3,12 @@
 
 enum { HOUR_MS = 3600 * 1000, LIFE_DEFAULT_MS = 2 * HOUR_MS };
 
+/* The oldest place of the ring is lost with a request that is given back: it was written over when that one was taken. */
+enum { WINDOW_MOST = SCHEDULE_RING - 1 };
+
 /*
- * When a window of window_ms with room for n requests lets the next one through. The ring remembers SCHEDULE_RING requests: a larger n is spread over the window
- * (n = 640 in an hour is the same as 64 in six minutes), which is never more than n.
+ * When a window of window_ms with room for n requests lets the next one through. The ring remembers WINDOW_MOST requests: a larger n is spread over the window
+ * (n = 630 in an hour is the same as 63 in six minutes), which is never more than n.
  */
 static int64_t window_opens_ms(const struct schedule *s, int64_t n, int64_t window_ms,
 			       int64_t now_ms)
@@ -14,9 +17,9 @@ static int64_t window_opens_ms(const struct schedule *s, int64_t n, int64_t wind
 
 	if (n < 1)
 		n = 1;
-	if (n > SCHEDULE_RING) {
-		window_ms = window_ms * SCHEDULE_RING / n;
-		n = SCHEDULE_RING;
+	if (n > WINDOW_MOST) {
+		window_ms = window_ms * WINDOW_MOST / n;
+		n = WINDOW_MOST;
 	}
 	if ((int64_t)s->n_requests < n)
 		return now_ms;
