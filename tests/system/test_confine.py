@@ -182,6 +182,7 @@ def test_canaries() -> None:
             m.send(MANAGER + ".Refresh", {"credential": credential, "waitSeconds": 1})
             texts.append(all_written())
             replies.append(str(expect(VarlinkError, m.receive)))
+            wait_for(lambda: c.info(credential)["state"] == "backoff", "the end of the hanging attempt")
             for kind, args in (("html", {}), ("duplicate_keys", {}), ("redirect", {}), ("oauth_error", {"error": "invalid_client"})):
                 salesforce.fault(kind, client_id=f"app-{credential}", **args)
                 failing(credential)
