@@ -120,6 +120,7 @@ def run(top: Path, program: Program, log: Path) -> tuple[tap.Result, float]:
     """Returns what it said and how long it took; everything it printed is in log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     scratch = tempfile.mkdtemp(prefix="sft.", dir="/tmp")  # short: socket paths have 107 bytes
+    os.chmod(scratch, 0o755)  # some tests run daemons as other users
     started = time.monotonic()
     try:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:

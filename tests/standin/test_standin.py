@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import sys
 import tempfile
 import time
@@ -25,6 +26,11 @@ from standin.tap import (APP, FORM, JWT_APP, SECRET, TOKEN, USER, Case, Client, 
                          equal, has_ipv6, run)
 from standin.test_faults import FAULT_TESTS                             # noqa: E402
 from standin.tokens import signature                                    # noqa: E402
+
+_getaddrinfo = socket.getaddrinfo
+# "localhost" is this machine also where no /etc/hosts says so
+socket.getaddrinfo = lambda host, *rest, **named: _getaddrinfo(
+    "127.0.0.1" if host == "localhost" else host, *rest, **named)
 
 
 # -- client credentials --------------------------------------------------------------------------
