@@ -18,7 +18,7 @@
 #include "daemon/parent/sd.h"
 
 /* A child that cannot even start once is not tried for ever: whoever started us wants to know. */
-enum { FIRST_DEATHS_MAX = 5, PACKETS_A_TURN = 64 };
+enum { FIRST_DEATHS_MAX = 5, STATUS_MS = 1000, PACKETS_A_TURN = 64 };
 
 int supervisor_init(struct supervisor *s, struct err *err)
 {
@@ -93,7 +93,8 @@ static void send_about(struct supervisor *s)
 	m.about.mint_pid = number(s->mint.pid);
 	m.about.front_pid = number(s->front.pid);
 	m.about.started_wall = number(s->started_wall);
-	m.about.warnings = (struct text_list){ .items = (const char *const *)s->sockets->warnings, .n = s->sockets->n_warnings };
+	m.about.warnings = (struct text_list){ .items = (const char *const *)s->sockets->warnings,
+					       .n = s->sockets->n_warnings };
 	child_send(&s->mint, &m, -1);
 }
 
@@ -179,7 +180,7 @@ static void on_ready(struct supervisor *s, struct child *c, const struct control
 	c->ever_ready |= c->ready;
 	if (c == &s->mint && m->status) {
 		(void)snprintf(s->status, sizeof s->status, "%s", m->status);
-		sd_tell_status(s->status);
+		s->status_due = true;
 	}
 	tell_ready(s);
 }
@@ -313,6 +314,19 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* With thousands of credentials the words change a thousand times a second; nobody reads that fast. */
+static int64_t tell_status(struct supervisor *s, int64_t now_ms)
+{
+	if (!s->status_due)
+		return INT64_MAX;
+	if (now_ms < s->status_at_ms)
+		return s->status_at_ms;
+	s->status_due = false;
+	s->status_at_ms = now_ms + STATUS_MS;
+	sd_tell_status(s->status);
+	return INT64_MAX;
+}
+
 /* Does what time asks for; returns when it asks again. */
 static int64_t on_time(struct supervisor *s)
 {
@@ -320,6 +334,7 @@ static int64_t on_time(struct supervisor *s)
 
 	start_missing(s, now_ms);
 	next_ms = earlier(child_watch(&s->mint, now_ms), child_watch(&s->front, now_ms));
+	next_ms = earlier(next_ms, tell_status(s, now_ms));
 	if (s->stopping) {
 		if (now_ms >= s->stop_at_ms)
 			kill_leftover(s);

@@ -16,6 +16,8 @@ struct supervisor {
 	int signals;          /* signalfd */
 	int64_t started_wall; /* seconds since 1970 */
 	char status[200];     /* the mint's words, for STATUS= */
+	bool status_due;      /* the words are news for the service manager */
+	int64_t status_at_ms; /* CLOCK_MONOTONIC: not to be told before */
 	bool reloading, stopping, told_ready;
 	int64_t stop_at_ms; /* CLOCK_MONOTONIC: when who is still there is killed */
 	int exit_status;
