@@ -12,7 +12,7 @@
 #include "proto/messages.h"
 
 /* Request times that are remembered for the budget; larger limits are spread evenly (see schedule_budget.c). */
-enum { SCHEDULE_RING = 64 };
+enum { SCHEDULE_RING = 65 };
 
 struct schedule_rules {
 	const struct limits *limits;

@@ -8,7 +8,7 @@ enum { WINDOW_MOST = SCHEDULE_RING - 1 };
 
 /*
  * When a window of window_ms with room for n requests lets the next one through. The ring remembers WINDOW_MOST requests: a larger n is spread over the window
- * (n = 630 in an hour is the same as 63 in six minutes), which is never more than n.
+ * (n = 640 in an hour is the same as 64 in six minutes), which is never more than n.
  */
 static int64_t window_opens_ms(const struct schedule *s, int64_t n, int64_t window_ms,
 			       int64_t now_ms)
@@ -46,7 +46,7 @@ void schedule_budget_take(struct schedule *s, int64_t now_ms)
 	s->n_requests++;
 	/* keeps the position in the ring and "there were at least SCHEDULE_RING" when the counter is about to wrap */
 	if (s->n_requests == UINT32_MAX)
-		s->n_requests = 2 * SCHEDULE_RING - 1;
+		s->n_requests = SCHEDULE_RING + UINT32_MAX % SCHEDULE_RING;
 	s->attempts++;
 }
 
