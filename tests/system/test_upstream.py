@@ -244,29 +244,33 @@ def test_proxies_of_the_environment() -> None:
         expect(TimeoutError, proxy.accept)
 
 
-def retry_after(salesforce: Standin, daemon: Daemon, rows: list[tuple[Any, int]]) -> list[tuple[int, float]]:
-    """For each (values, status): retryAfterSeconds of a get after an answer with them, and how long after it the next request came."""
+def retry_after(salesforce: Standin, daemon: Daemon, rows: list[tuple[Any, int]], demanded: int) -> list[tuple[int, float]]:
+    """For each (values, status): how long after an answer with them the next request came; of the first `demanded` also
+    retryAfterSeconds of a get meanwhile."""
     names = [f"c{i}" for i in range(len(rows))]
     for name, (values, status) in zip(names, rows):
         daemon.add_client_credentials(name)
         salesforce.fault("retry_after", client_id=f"app-{name}", status=status, values=values)
     daemon.start()
-    with Storm(daemon.broker_path, len(rows)) as storm:
+    for name in names:
+        salesforce.wait_requests(1, client_id=f"app-{name}")
+    # nobody asks for the others: a first demand may bring a try forward
+    with Storm(daemon.broker_path, demanded) as storm:
         replies = storm.call(BROKER + ".GetToken", lambda i: {"credential": names[i], "waitSeconds": 1})
     said = [int(r["parameters"].get("retryAfterSeconds", -1)) for r in replies]
     times = [[r["t"] for r in salesforce.wait_requests(2, client_id=f"app-{name}")] for name in names]
-    return [(s, t[1] - t[0]) for s, t in zip(said, times)]
+    return [(s, t[1] - t[0]) for s, t in zip([*said, *[0] * (len(rows) - demanded)], times)]
 
 
 def test_retry_after() -> None:
     """Retry-After of 429 and 503 is honoured, clamped to RetryAfterMax=, and nonsense in it is not believed"""
     with Standin() as salesforce, Daemon(salesforce) as daemon:
-        daemon.add_settings("[Limits]\nBackoffFirst=1500ms\nBackoffMax=1500ms\nRetryAfterMax=9s\nSuspendedRetryFirst=100ms\n"
+        daemon.add_settings("[Limits]\nStartSpread=0s\nBackoffFirst=1500ms\nBackoffMax=1500ms\nRetryAfterMax=9s\nSuspendedRetryFirst=100ms\n"
                             "SuspendedRetryMax=100ms\nMaxRequestsPerHour=10000\nBreakerFailures=1000\n")
         past = "Fri, 01 Jan 2021 00:00:00 GMT"
         rows = [("5", 429), ("5", 503), ("100000", 429), ("99999999999999999999999", 503)]
         nonsense: list[tuple[Any, int]] = [(v, 429) for v in ("soon", "-5", "", "3x", past)]
-        found = retry_after(salesforce, daemon, [*rows, *nonsense])
+        found = retry_after(salesforce, daemon, [*rows, *nonsense], len(rows))
         for said, waited in found[:2]:
             assert 3 <= said <= 6 and 5 <= waited < 8, f"Retry-After 5: {said} s, {waited:.2f} s"
         for said, waited in found[2:4]:
