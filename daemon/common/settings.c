@@ -171,8 +171,9 @@ static void check_proxy(struct settings *s, struct config_notes *notes)
 
 static void check_network(struct settings *s, struct config_notes *notes)
 {
-	const char *ca = s->network.ca_file;
+	const char *ca = s->network.ca_file, *file;
 	struct stat st;
+	unsigned line;
 
 	if (ca && ca[0] != '/')
 		NOTE(s, notes, "Network", "CaFile", "CaFile= is not absolute — begin it with /");
@@ -182,8 +183,10 @@ static void check_network(struct settings *s, struct config_notes *notes)
 	else if (ca && !S_ISREG(st.st_mode))
 		NOTE(s, notes, "Network", "CaFile",
 		     "CaFile=%s is not a regular file — name a PEM file with certificates", ca);
+	/* blame the one that was written */
+	config_origin_of(s->origin, "Network", "ConnectTimeout", &file, &line);
 	if (s->network.connect_timeout_ms > s->network.timeout_ms)
-		NOTE(s, notes, "Network", "ConnectTimeout",
+		NOTE(s, notes, "Network", file ? "ConnectTimeout" : "Timeout",
 		     "ConnectTimeout= is longer than Timeout= — make it shorter");
 	for (size_t i = 0; i < s->network.allowed_hosts.n; i++)
 		if (!url_pattern_ok(s->network.allowed_hosts.items[i]))

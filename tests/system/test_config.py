@@ -84,6 +84,16 @@ def test_ten_mistakes() -> None:
             same([i["name"] for i in c.call("io.sftoken.Broker.ListCredentials")["credentials"]], ["crm"])
 
 
+def test_two_keys() -> None:
+    """Two values that do not fit together: the line of the one that was written"""
+    with Daemon(Shared.salesforce) as daemon:
+        one_credential(daemon, "")
+        for text, words in (("[Network]\n\nTimeout=2s\n", "ConnectTimeout="), ("[Limits]\n\nBackoffMax=100ms\n", "BackoffFirst="),
+                            ("[Network]\n\nConnectTimeout=20s\n", "ConnectTimeout=")):
+            path = daemon.add_settings(text)
+            mistakes(daemon, [(path, 3, words)])
+
+
 def test_later_keys() -> None:
     """Keys and values of later versions are mistakes that say so: credential files"""
     rows = [("Scopes=api", "Scopes="), ("RedirectUri=http://localhost:1717/OauthRedirect", "RedirectUri="), ("IdleStop=7d", "IdleStop="),
