@@ -7,6 +7,7 @@
  *	library_user SOCKET loop CREDENTIAL SECONDS       gets until the time is over, over every restart
  */
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,8 @@ static int get(struct sftoken *h, const char *credential)
 		fprintf(stderr, "%s: %s\n", err.name, err.text);
 		return -1;
 	}
-	if (!sftoken_token_access_token(token)[0] || strcmp(sftoken_token_credential(token), credential) != 0) {
+	if (!sftoken_token_access_token(token)[0] ||
+	    strcmp(sftoken_token_credential(token), credential) != 0) {
 		fprintf(stderr, "wrong token\n");
 		sftoken_token_free(token);
 		return -1;
@@ -90,10 +92,21 @@ static int threads(const char *path, const char *credential, int n, int calls)
 	return failed ? 1 : 0;
 }
 
+/* The application closes all descriptors that it does not know, and uses their numbers for its own files. */
+static bool outlives_close_all(struct sftoken *h, const char *credential, int files[2])
+{
+	char back[4];
+
+	for (int fd = 3; fd < 64; fd++)
+		close(fd);
+	return pipe(files) == 0 && get(h, credential) == 0 && write(files[1], "mine", 4) == 4 &&
+	       read(files[0], back, 4) == 4 && memcmp(back, "mine", 4) == 0;
+}
+
 static int forked(const char *path, const char *credential)
 {
 	struct sftoken *h = open_handle(path);
-	int status, failed = 0;
+	int files[2], status, failed = 0;
 	pid_t pid;
 
 	if (!h || get(h, credential) < 0)
@@ -108,15 +121,7 @@ static int forked(const char *path, const char *credential)
 		failed += get(h, credential) < 0;
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
 		return 1;
-	/* the application closes all descriptors that it does not know, and uses their numbers for its own files */
-	for (int fd = 3; fd < 64; fd++)
-		close(fd);
-	int files[2];
-	char back[4];
-
-	if (pipe(files) < 0 || get(h, credential) < 0 || write(files[1], "mine", 4) != 4 || read(files[0], back, 4) != 4)
-		return 1;
-	failed += memcmp(back, "mine", 4) != 0;
+	failed += !outlives_close_all(h, credential, files);
 	sftoken_close(h);
 	failed += write(files[1], "mine", 4) != 4;
 	return failed ? 1 : 0;
@@ -137,13 +142,18 @@ static int loop(const char *path, const char *credential, int seconds)
 	return failed || !calls ? 1 : 0;
 }
 
+static int number(const char *text)
+{
+	return (int)strtol(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 6 && strcmp(argv[2], "threads") == 0)
-		return threads(argv[1], argv[3], atoi(argv[4]), atoi(argv[5]));
+		return threads(argv[1], argv[3], number(argv[4]), number(argv[5]));
 	if (argc == 4 && strcmp(argv[2], "fork") == 0)
 		return forked(argv[1], argv[3]);
 	if (argc == 5 && strcmp(argv[2], "loop") == 0)
-		return loop(argv[1], argv[3], atoi(argv[4]));
+		return loop(argv[1], argv[3], number(argv[4]));
 	return 64;
 }
