@@ -197,3 +197,14 @@ bool url_allowed(const struct url *u, const struct config_list *patterns)
 			return true;
 	return false;
 }
+
+const char *url_scheme(const char *url)
+{
+	struct url parts;
+
+	if (!url || url_parse(url, &parts, NULL) < 0)
+		return NULL;
+	if (parts.https)
+		return "https";
+	return url_is_loopback(&parts) ? "http" : NULL;
+}

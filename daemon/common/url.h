@@ -42,4 +42,7 @@ bool url_pattern_ok(const char *pattern);
  */
 bool url_allowed(const struct url *u, const struct config_list *patterns);
 
+/* How a request to url may be sent: "https", "http" for a loopback literal alone, NULL: not at all. */
+const char *url_scheme(const char *url);
+
 #endif

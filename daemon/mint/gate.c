@@ -14,8 +14,8 @@ struct gate_host {
 	unsigned refs;
 	struct waiters queue[KINDS];
 	int64_t inside[KINDS];
-	int64_t failures;          /* in a row */
-	unsigned step;             /* of the back-off while the breaker is open; 0: closed */
+	int64_t failures; /* in a row */
+	unsigned step;    /* of the back-off while the breaker is open; 0: closed */
 	int64_t open_ms, probed_ms;
 	struct gate_waiter *probe; /* under way */
 	char key[];
@@ -138,7 +138,8 @@ static int64_t probe_ms(const struct gate *g, const struct gate_host *host, enum
 	return kind == ATTEMPT_DEMANDED && demand_ms < host->open_ms ? demand_ms : host->open_ms;
 }
 
-static bool may_enter(const struct gate *g, const struct gate_host *host, enum attempt_kind kind, int64_t now_ms)
+static bool may_enter(const struct gate *g, const struct gate_host *host, enum attempt_kind kind,
+		      int64_t now_ms)
 {
 	if (host->step)
 		return !host->probe && now_ms >= probe_ms(g, host, kind);
@@ -159,7 +160,8 @@ struct gate_waiter *gate_next(struct gate *g, struct gate_host *host, int64_t no
 	for (int kind = ATTEMPT_DEMANDED; kind >= ATTEMPT_SCHEDULED; kind--) {
 		struct gate_waiter *w;
 
-		if (TAILQ_EMPTY(&host->queue[kind]) || !may_enter(g, host, (enum attempt_kind)kind, now_ms))
+		if (TAILQ_EMPTY(&host->queue[kind]) ||
+		    !may_enter(g, host, (enum attempt_kind)kind, now_ms))
 			continue;
 		w = take_out(host, (enum attempt_kind)kind);
 		w->place = GATE_INSIDE;
@@ -173,7 +175,8 @@ struct gate_waiter *gate_next(struct gate *g, struct gate_host *host, int64_t no
 	return NULL;
 }
 
-struct gate_waiter *gate_next_refused(struct gate *g, struct gate_host *host, int64_t now_ms, int64_t *retry_ms)
+struct gate_waiter *gate_next_refused(struct gate *g, struct gate_host *host, int64_t now_ms,
+				      int64_t *retry_ms)
 {
 	if (!host->step || host->probe)
 		return NULL;
@@ -188,7 +191,8 @@ struct gate_waiter *gate_next_refused(struct gate *g, struct gate_host *host, in
 	return NULL;
 }
 
-static void open_breaker(struct gate *g, struct gate_host *host, int64_t retry_after_ms, int64_t now_ms)
+static void open_breaker(struct gate *g, struct gate_host *host, int64_t retry_after_ms,
+			 int64_t now_ms)
 {
 	int64_t wait_ms = g->first_ms;
 
@@ -201,7 +205,8 @@ static void open_breaker(struct gate *g, struct gate_host *host, int64_t retry_a
 	host->probed_ms = now_ms;
 }
 
-void gate_leave(struct gate *g, struct gate_waiter *w, enum gate_outcome outcome, int64_t retry_after_ms, int64_t now_ms)
+void gate_leave(struct gate *g, struct gate_waiter *w, enum gate_outcome outcome,
+		int64_t retry_after_ms, int64_t now_ms)
 {
 	struct gate_host *host = w->host;
 	bool probe = host->probe == w;

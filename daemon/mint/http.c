@@ -20,16 +20,12 @@
 #include "daemon/common/url.h"
 #include "daemon/mint/http_header.h"
 
-#ifndef SFTOKEN_VERSION
-#error "SFTOKEN_VERSION is to be set by the build"
-#endif
-
 enum {
 	HEADERS_MAX = 64 * 1024,
 	IDLE_CONNECTIONS_MAX = 64,
-	IDLE_MAX_S = 60,          /* hosts move (salesforce-oauth.md 9.8): connections grow neither idle */
-	CONNECTION_LIFE_S = 300,  /* nor old */
-	CA_CACHE_S = 600,         /* a replaced CaFile= is seen after that without a restart */
+	IDLE_MAX_S = 60, /* hosts move (salesforce-oauth.md 9.8): connections grow neither idle */
+	CONNECTION_LIFE_S = 300, /* nor old */
+	CA_CACHE_S = 600,        /* a replaced CaFile= is seen after that without a restart */
 };
 
 #define CA_FILE "/etc/ssl/certs/ca-certificates.crt"
@@ -45,8 +41,8 @@ TAILQ_HEAD(call_list, http_call);
 struct http {
 	struct loop *loop;
 	CURLM *multi;
-	struct timer *timer;     /* libcurl's */
-	struct timer *refusals;  /* delivers what was refused without being sent */
+	struct timer *timer;    /* libcurl's */
+	struct timer *refusals; /* delivers what was refused without being sent */
 	struct call_list calls, refused;
 	struct network network;
 	struct http_counters counters;
@@ -212,7 +208,8 @@ static bool set_request(struct http_call *c)
 	SET(CURLOPT_HTTPHEADER, c->headers);
 	if (c->req.post) {
 		/* A pointer: libcurl makes no copy of the secret of its own. */
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(c->req.body ? secret_size(c->req.body) : 0));
+		SET(CURLOPT_POSTFIELDSIZE_LARGE,
+		    (curl_off_t)(c->req.body ? secret_size(c->req.body) : 0));
 		SET(CURLOPT_POSTFIELDS, c->req.body ? secret_bytes(c->req.body) : "");
 	}
 	if (c->req.basic) {
@@ -235,13 +232,15 @@ struct hint {
 
 /* What a person can do about it; libcurl's own words follow. */
 static const struct hint hints[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, "the host has no address: check LoginUrl= and the name service" },
+	{ CURLE_COULDNT_RESOLVE_HOST,
+	  "the host has no address: check LoginUrl= and the name service" },
 	{ CURLE_COULDNT_RESOLVE_PROXY, "the proxy has no address: check Proxy= in [Network]" },
 	{ CURLE_COULDNT_CONNECT, "no connection: check LoginUrl=, the network and the firewall" },
 	{ CURLE_PEER_FAILED_VERIFICATION,
 	  "the server's certificate is not trusted: check LoginUrl=, the clock, and CaFile= in [Network]" },
 	{ CURLE_SSL_CACERT_BADFILE, "CaFile= in [Network] cannot be read" },
-	{ CURLE_SSL_CONNECT_ERROR, "no TLS connection: check LoginUrl= and any proxy or firewall between" },
+	{ CURLE_SSL_CONNECT_ERROR,
+	  "no TLS connection: check LoginUrl= and any proxy or firewall between" },
 	{ CURLE_OPERATION_TIMEDOUT, "no answer in time" },
 	{ CURLE_GOT_NOTHING, "the server closed the connection without an answer" },
 	{ CURLE_PARTIAL_FILE, "the answer broke off" },
@@ -264,7 +263,8 @@ static enum http_outcome outcome(const struct http_call *c, CURLcode code)
 		return HTTP_ANSWERED;
 	if (c->too_big)
 		return HTTP_TOO_BIG;
-	if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT || code == CURLE_OUT_OF_MEMORY)
+	if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ||
+	    code == CURLE_OUT_OF_MEMORY)
 		return c->sent ? HTTP_UNKNOWN : HTTP_REFUSED;
 	curl_easy_getinfo(c->easy, CURLINFO_REQUEST_SIZE, &written);
 	return c->sent && written > 0 ? HTTP_UNKNOWN : HTTP_UNSENT;
@@ -276,7 +276,7 @@ static int64_t read_retry_after(CURL *easy, int64_t now_real_ms, int64_t max_ms)
 	struct curl_header *h;
 	int64_t longest = 0;
 
-	for (size_t i = 0; curl_easy_header(easy, "Retry-After", i, CURLH_HEADER, -1, &h) == CURLHE_OK; i++) {
+	for (size_t i = 0; !curl_easy_header(easy, "Retry-After", i, CURLH_HEADER, -1, &h); i++) {
 		int64_t ms = http_header_retry_after(h->value, now_real_ms, max_ms);
 
 		longest = ms > longest ? ms : longest;
@@ -288,6 +288,7 @@ static void read_headers(const struct http_call *c, struct http_response *res)
 {
 	struct curl_header *h;
 	char *text = NULL;
+	int64_t now_ms, max_ms;
 
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &res->status);
 	if (curl_easy_getinfo(c->easy, CURLINFO_CONTENT_TYPE, &text) == CURLE_OK && text)
@@ -297,8 +298,9 @@ static void read_headers(const struct http_call *c, struct http_response *res)
 		res->location = text;
 	if (curl_easy_header(c->easy, "Date", 0, CURLH_HEADER, -1, &h) == CURLHE_OK)
 		res->date_real_ms = http_header_date(h->value);
-	res->retry_after_ms = read_retry_after(c->easy, res->date_real_ms ? res->date_real_ms : clock_real_ms(),
-					       c->http->network.retry_after_max_ms);
+	now_ms = res->date_real_ms ? res->date_real_ms : clock_real_ms();
+	max_ms = c->http->network.retry_after_max_ms;
+	res->retry_after_ms = read_retry_after(c->easy, now_ms, max_ms);
 }
 
 static void count(struct http *h, const struct http_call *c, CURLcode code)
@@ -321,7 +323,9 @@ static void deliver(struct http_call *c, struct http_response *res)
 static void finish(struct http *h, struct http_call *c, CURLcode code)
 {
 	char problem[CURL_ERROR_SIZE + 160];
-	struct http_response res = { .outcome = outcome(c, code), .content_type = "", .location = "" };
+	struct http_response res = { .outcome = outcome(c, code),
+				     .content_type = "",
+				     .location = "" };
 
 	curl_multi_remove_handle(h->multi, c->easy);
 	TAILQ_REMOVE(&h->calls, c, link);
@@ -364,7 +368,8 @@ static void drain(struct http *h)
 static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *h = arg;
-	int running, bits = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	int running, bits = (what & EV_READ ? CURL_CSELECT_IN : 0) |
+			    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
 
 	curl_multi_socket_action(h->multi, fd, bits, &running);
 	drain(h);
@@ -427,7 +432,9 @@ static void on_refusals(void *arg)
 	TAILQ_FOREACH(c, &h->refused, link)
 		n++;
 	while (n-- && (c = TAILQ_FIRST(&h->refused))) {
-		struct http_response res = { .outcome = HTTP_REFUSED, .content_type = "", .location = "",
+		struct http_response res = { .outcome = HTTP_REFUSED,
+					     .content_type = "",
+					     .location = "",
 					     .problem = c->refusal };
 
 		TAILQ_REMOVE(&h->refused, c, link);
@@ -447,7 +454,8 @@ static void network_fini(struct network *n)
 static bool network_set(struct network *n, const struct settings *s)
 {
 	struct network new = {
-		.ca_file = strdup(s->network.ca_file && s->network.ca_file[0] ? s->network.ca_file : CA_FILE),
+		.ca_file = strdup(s->network.ca_file && s->network.ca_file[0] ? s->network.ca_file
+									      : CA_FILE),
 		.proxy = strdup(s->network.proxy ? s->network.proxy : ""),
 		.connect_timeout_ms = (long)s->network.connect_timeout_ms,
 		.timeout_ms = (long)s->network.timeout_ms,
@@ -466,23 +474,27 @@ static bool network_set(struct network *n, const struct settings *s)
 void http_configure(struct http *h, const struct settings *settings)
 {
 	if (!network_set(&h->network, settings))
-		log_event(LOG_LEVEL_ERR, "http.configure", F_STR("error", "out of memory: the old [Network] stays"));
+		log_event(LOG_LEVEL_ERR, "http.configure",
+			  F_STR("error", "out of memory: the old [Network] stays"));
 }
 
 static bool set_multi(struct http *h)
 {
-	return curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, set_socket) == CURLM_OK &&
-	       curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) == CURLM_OK &&
-	       curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, set_timer) == CURLM_OK &&
-	       curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) == CURLM_OK &&
-	       curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK &&
-	       curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX) == CURLM_OK;
+	CURLM *m = h->multi;
+
+	return curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, set_socket) == CURLM_OK &&
+	       curl_multi_setopt(m, CURLMOPT_SOCKETDATA, h) == CURLM_OK &&
+	       curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, set_timer) == CURLM_OK &&
+	       curl_multi_setopt(m, CURLMOPT_TIMERDATA, h) == CURLM_OK &&
+	       curl_multi_setopt(m, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK &&
+	       curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX) == CURLM_OK;
 }
 
 /* libcurl and OpenSSL read these by themselves, and no option turns that off. */
 static void ignore_environment(void)
 {
-	static const char *const names[] = { "SSLKEYLOGFILE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE" };
+	static const char *const names[] = { "SSLKEYLOGFILE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+					     "CURL_CA_BUNDLE" };
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		unsetenv(names[i]);
@@ -507,7 +519,8 @@ struct http *http_new(struct loop *l, const struct settings *settings, struct er
 	h->timer = timer_new(l, on_timer, h);
 	h->refusals = timer_new(l, on_refusals, h);
 	h->multi = curl_multi_init();
-	if (!h->timer || !h->refusals || !h->multi || !network_set(&h->network, settings) || !set_multi(h)) {
+	if (!h->timer || !h->refusals || !h->multi || !network_set(&h->network, settings) ||
+	    !set_multi(h)) {
 		err_oom(err);
 		return NULL;
 	}
@@ -519,24 +532,12 @@ void http_free(struct http *h)
 	if (!h)
 		return;
 	if (h->multi)
-		curl_multi_cleanup(h->multi); /* closes connections: calls set_socket() and set_timer() */
+		curl_multi_cleanup(h->multi); /* calls set_socket() and set_timer() */
 	timer_free(h->timer);
 	timer_free(h->refusals);
 	network_fini(&h->network);
 	free(h);
 	curl_global_cleanup();
-}
-
-/* "https", "http" for a loopback literal, NULL for what is not sent. */
-static const char *scheme_of(const char *url)
-{
-	struct url parts;
-
-	if (!url || url_parse(url, &parts, NULL) < 0)
-		return NULL;
-	if (parts.https)
-		return "https";
-	return url_is_loopback(&parts) ? "http" : NULL;
 }
 
 static void refuse(struct http *h, struct http_call *c, const char *why)
@@ -549,24 +550,28 @@ static void refuse(struct http *h, struct http_call *c, const char *why)
 struct http_call *http_submit(struct http *h, struct http_request *req,
 			      void (*done)(const struct http_response *res, void *arg), void *arg)
 {
-	const char *scheme = scheme_of(req->url);
+	const char *scheme = url_scheme(req->url);
 	struct http_call *c = calloc(1, sizeof *c);
 
 	if (!c) {
 		http_request_fini(req);
 		return NULL;
 	}
-	*c = (struct http_call){ .http = h, .req = *req, .done = done, .arg = arg, .sent_ms = clock_now_ms() };
+	*c = (struct http_call){
+		.http = h, .req = *req, .done = done, .arg = arg, .sent_ms = clock_now_ms()
+	};
 	*req = (struct http_request){ 0 };
 	buf_init(&c->body, HTTP_BODY_MAX + 1);
 	h->counters.requests++;
 	if (!scheme) {
-		refuse(h, c, "the URL is not one that we send to: https, or http on 127.0.0.1 or [::1]");
+		refuse(h, c,
+		       "the URL is not one that we send to: https, or http on 127.0.0.1 or [::1]");
 		return c;
 	}
 	c->easy = curl_easy_init();
-	if (!c->easy || !set_rules(c, scheme) || !set_tls(c, &h->network) || !set_network(c, &h->network) ||
-	    !set_request(c) || curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
+	if (!c->easy || !set_rules(c, scheme) || !set_tls(c, &h->network) ||
+	    !set_network(c, &h->network) || !set_request(c) ||
+	    curl_multi_add_handle(h->multi, c->easy) != CURLM_OK) {
 		refuse(h, c, "out of memory");
 		return c;
 	}

@@ -17,7 +17,8 @@ int salesforce_parse_url(const char *url, struct url *out, struct err *err)
 		return -ERR_INPUT;
 	}
 	if (!out->https && !url_is_loopback(out))
-		return err_set(err, ERR_INPUT, "http:// is allowed for 127.0.0.1 and [::1] only: use https://");
+		return err_set(err, ERR_INPUT,
+			       "http:// is allowed for 127.0.0.1 and [::1] only: use https://");
 	return 0;
 }
 
@@ -30,9 +31,10 @@ static int check_parsed(const struct url *url, const struct config_list *hosts, 
 {
 	if (url_allowed(url, hosts))
 		return 0;
-	return err_set(err, ERR_ADMIN,
-		       "%.200s port %u is not an allowed host: if it is right, add it to AllowedHosts= in [Network]",
-		       url->host, url->port);
+	return err_set(
+		err, ERR_ADMIN,
+		"%.200s port %u is not an allowed host: if it is right, add it to AllowedHosts= in [Network]",
+		url->host, url->port);
 }
 
 int salesforce_check_url(const char *url, const struct config_list *allowed_hosts, struct err *err)
@@ -43,13 +45,15 @@ int salesforce_check_url(const char *url, const struct config_list *allowed_host
 	return r < 0 ? r : check_parsed(&parts, allowed_hosts, err);
 }
 
-char *salesforce_instance_url(const char *url, const struct config_list *allowed_hosts, struct err *err)
+char *salesforce_instance_url(const char *url, const struct config_list *allowed_hosts,
+			      struct err *err)
 {
 	struct url parts = { 0 };
 	CLEANUP(buf_finip) struct buf b;
 
 	buf_init(&b, URL_MAX);
-	if (salesforce_parse_url(url, &parts, err) < 0 || check_parsed(&parts, allowed_hosts, err) < 0)
+	if (salesforce_parse_url(url, &parts, err) < 0 ||
+	    check_parsed(&parts, allowed_hosts, err) < 0)
 		return NULL;
 	if (parts.path && parts.path[0] && strcmp(parts.path, "/") != 0) {
 		err_set(err, ERR_PROTOCOL, "the instance URL has a path");
@@ -78,8 +82,8 @@ static bool add_login_host(struct config_list *list, const char *login_url)
 	return true;
 }
 
-int salesforce_hosts(struct config_list *out, const struct config_list *configured, const char *login_url,
-		     struct err *err)
+int salesforce_hosts(struct config_list *out, const struct config_list *configured,
+		     const char *login_url, struct err *err)
 {
 	bool given = configured && configured->n;
 	size_t n = 0;
@@ -91,8 +95,8 @@ int salesforce_hosts(struct config_list *out, const struct config_list *configur
 	if (!out->items)
 		return err_oom(err);
 	for (; out->n < n; out->n++) {
-		out->items[out->n] =
-			strdup(given ? configured->items[out->n] : settings_default_hosts[out->n]);
+		out->items[out->n] = strdup(given ? configured->items[out->n]
+						  : settings_default_hosts[out->n]);
 		if (!out->items[out->n])
 			break;
 	}
