@@ -127,7 +127,7 @@ def configure(daemon: Daemon) -> None:
     daemon.add_jwt("prod", extra=f"SessionTimeout={SESSION_S}s\nAlias=production\nRequired=yes")
     for name in ("crm", "prod"):
         say(f"  credentials/{name}.conf:")
-        for line in (daemon.credentials / f"{name}.conf").read_text().split("\n\n")[0].splitlines():
+        for line in (daemon.credentials / f"{name}.conf").read_text().partition("[Access]")[0].strip().splitlines():
             say("    " + line)
 
 
