@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch: the token, and each new one, until the daemon ends it. */
 #include <string.h>
+#include <unistd.h>
 
 #include "client/cli/cli.h"
 #include "client/cli/json.h"
 
+/* How long to wait before the next try when the daemon was stopping. */
+enum { AGAIN_US = 100000 };
+
 struct watch {
 	print_token_fn *print;
+	int64_t generation; /* printed last: a new connection begins with it again */
 	int status;
+	struct sftoken_err err;
 };
 
 /* Lets the formats of `get` print what WatchToken sends: the same reply, taken in by the library. */
@@ -15,12 +21,13 @@ static int print_next(const char *parameters, int continues, void *arg)
 {
 	struct watch *w = arg;
 	struct sftoken_token *t;
-	struct sftoken_err err;
 
 	(void)continues;
-	if (sftoken_token_parse(parameters, &t, &err) < 0)
-		return err.code;
-	w->status = w->print(t);
+	if (sftoken_token_parse(parameters, &t, &w->err) < 0)
+		return w->err.code;
+	if (sftoken_token_generation(t) != w->generation)
+		w->status = w->print(t);
+	w->generation = sftoken_token_generation(t);
 	sftoken_token_free(t);
 	return w->status;
 }
@@ -42,14 +49,19 @@ int cmd_watch(struct cli *cli)
 	if (cli->credential)
 		json.object_object_add(parameters, "credential",
 				       json.object_new_string(cli->credential));
-	do
+	for (;;) {
 		r = sftoken_call(h, "io.sftoken.Broker.WatchToken",
 				 json.object_to_json_string(parameters),
 				 SFTOKEN_CALL_REPEAT | SFTOKEN_CALL_MORE, 0, print_next, &w, &err);
-	while (r == SFTOKEN_E_DISCONNECTED || r == SFTOKEN_E_SHUTTING_DOWN);
+		if (r != SFTOKEN_E_DISCONNECTED && r != SFTOKEN_E_SHUTTING_DOWN)
+			break;
+		usleep(AGAIN_US);
+	}
 	json.object_put(parameters);
 	sftoken_close(h);
 	if (w.status)
 		return w.status;
-	return r < 0 ? complain_err(cli, &err) : 0;
+	if (r < 0)
+		return complain_err(cli, w.err.code ? &w.err : &err);
+	return 0;
 }
