@@ -32,7 +32,7 @@ from tap import Skip, expect, main, run_tests, same, wait_for  # noqa: E402
 from varlink import BROKER, MANAGER, SERVICE, Closed, Connection, VarlinkError  # noqa: E402
 
 __all__ = ["BROKER", "MANAGER", "SERVICE", "Closed", "Connection", "Daemon", "ROOT", "Skip", "Standin", "TOP", "VARIANT",
-           "VarlinkError", "children", "expect", "main", "make_key", "run_tests", "same", "wait_for"]
+           "VarlinkError", "children", "expect", "main", "make_key", "run_tests", "runs", "same", "wait_for"]
 
 VARIANT = os.environ.get("SFTOKEN_VARIANT", "asan")
 ROOT = Path(os.environ.get("SFTOKEN_ROOT", TOP / "build" / ("root" if VARIANT == "release" else "asan-root")))
@@ -58,6 +58,14 @@ def children(pid: int) -> dict[str, int]:
         if int(fields[1]) == pid and fields[0] != "Z":
             found[os.path.basename(name)] = int(entry.name)
     return found
+
+
+def runs(pid: int) -> bool:
+    """Whether a process still runs. A zombie does not: who adopted it may take its time to reap it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 class Daemon:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 
-from harness import BROKER, Daemon, Standin, children, expect, main, same, wait_for, Closed, VarlinkError
+from harness import BROKER, Daemon, Standin, children, expect, main, runs, same, wait_for, Closed, VarlinkError
 from load import Load
 
 KILLS = 5
@@ -108,15 +108,6 @@ def test_mint_gone_front_serves() -> None:
                 same(getattr(error, "short", None), "TimedOut")
         finally:
             os.kill(mint, signal.SIGCONT)
-
-
-def runs(pid: int) -> bool:
-    """Whether it does anything still: who has ended and waits to be reaped does not."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_kill_parent() -> None:

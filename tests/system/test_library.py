@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import ROOT, TOP, VARIANT, Daemon, Standin, run_tests, same, wait_for
+from harness import ROOT, TOP, VARIANT, Daemon, Standin, run_tests, runs, same, wait_for
 from load import library
 
 # A sanitizer cannot be loaded into a program that is not built with it.
@@ -119,7 +119,7 @@ def kill_all(daemon: Daemon) -> None:
     pids = [p for p in (daemon.child("mint"), daemon.child("front")) if p]
     process.kill()
     process.wait()
-    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "the children are gone")
+    wait_for(lambda: not any(runs(pid) for pid in pids), "the children are gone")
     assert daemon.notify
     daemon.notify.close()
     daemon.notified = []
