@@ -104,7 +104,8 @@ def add_many(salesforce: Standin, daemon: Daemon, number: int, session_s: int) -
 
 
 def renewals_on_time(number: int, session_s: int, cycles: int) -> str:
-    """Every renewal reaches the stand-in between 44 % and 52 % of the life of the token; all gets succeed meanwhile. What was seen."""
+    """Every renewal reaches the stand-in between 44 % (with sessions of 60 s) and 52 % of the life of the token; all gets succeed meanwhile.
+    What was seen."""
     with Standin(session_timeout_s=session_s) as salesforce, Daemon(salesforce, options=()) as daemon:
         daemon.add_settings(f"[Limits]\nStartSpread={session_s // 4}s\nRequiredWait={session_s}s\nMaxRequestsPerHour=1000\n")
         names = add_many(salesforce, daemon, number, session_s)
@@ -124,7 +125,10 @@ def renewals_on_time(number: int, session_s: int, cycles: int) -> str:
             time.sleep(0.1)
         handle.close()
         ages = [r["age_fraction"] for r in salesforce.token_requests() if r["age_fraction"] is not None]
-        wrong = sorted(a for a in ages if not 0.44 <= a <= 0.52)
+        # exp of introspection and Date are whole seconds: a life may be believed a second too short, and half of that counts. That is the
+        # 44 % of a session of 60 s
+        lowest = 0.45 - 0.6 / session_s
+        wrong = sorted(a for a in ages if not lowest <= a <= 0.52)
         same(wrong, [], f"of {len(ages)} renewals came at the wrong age")
         assert len(ages) >= number * cycles
         assert {r["grant_type"] for r in salesforce.token_requests()} == {"client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"}
