@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -16,9 +17,35 @@ PR_SET_CHILD_SUBREAPER = 36
 TERM_GRACE_S = 10
 
 
+programs: set[int] = set()  # pids that somebody waits for; the lock also keeps the reaper off one that is being started
+programs_lock = threading.Lock()
+
+
 def become_reaper() -> None:
-    """What a program starts and forgets becomes our child, where it can be found and ended."""
+    """What a program starts and forgets becomes our child, where it can be found and ended. One that has ended goes at once, as under
+    init: tests wait for pids to disappear."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    threading.Thread(target=reap_orphans, daemon=True).start()
+
+
+def reap_orphans() -> None:
+    while True:
+        time.sleep(0.02)
+        with programs_lock:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+                while ended and ended.si_pid not in programs:
+                    os.waitpid(ended.si_pid, os.WNOHANG)
+                    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
+def start(command: tuple[str, ...], **how) -> subprocess.Popen:
+    with programs_lock:
+        child = subprocess.Popen(command, start_new_session=True, **how)
+        programs.add(child.pid)
+    return child
 
 
 def environment(top: Path, program: Program, scratch: str) -> dict[str, str]:
@@ -94,12 +121,6 @@ def reap_left_over(grace_s: float = 2.0) -> list[str]:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG if not left else 0)[0] == 0:
-                break
-        except ChildProcessError:
-            break
     return sorted(f"{pid} {command}" for pid, command in left.items())
 
 
@@ -124,14 +145,16 @@ def run(top: Path, program: Program, log: Path) -> tuple[tap.Result, float]:
     started = time.monotonic()
     try:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-            child = subprocess.Popen(program.command, cwd=program.workdir or top, env=environment(top, program, scratch), stdin=subprocess.DEVNULL,
-                                     stdout=out, stderr=errors, start_new_session=True)
+            child = start(program.command, cwd=program.workdir or top, env=environment(top, program, scratch),
+                          stdin=subprocess.DEVNULL, stdout=out, stderr=errors)
             try:
                 ended = how_it_ended(child.wait(program.timeout))
             except subprocess.TimeoutExpired:
                 ended = f"not done after {program.timeout} s; ended"
             finally:
                 end_group(child)
+                with programs_lock:
+                    programs.discard(child.pid)
             texts = []
             for stream in (out, errors):
                 stream.seek(0)

@@ -130,6 +130,17 @@ def left_running():
     return complaint or (f"{mark} still runs" if running(mark) else None)
 
 
+def orphans_go_when_they_end():
+    """A grandchild that has lost its parent and ended is no zombie that a test would wait for in vain."""
+    return expect(0, "1 passed, 0 failed, 0 skipped", "", a="""
+        import os, subprocess, time
+        pid = int(subprocess.run(["sh", "-c", "sleep 0.1 >/dev/null & echo $!"], capture_output=True, text=True).stdout)
+        end = time.monotonic() + 10
+        while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
+            time.sleep(0.01)
+        print("not ok 1 - x" if os.path.exists(f"/proc/{pid}") else "ok 1 - x", "1..1", sep="\\n")""")
+
+
 def time_is_up():
     mark = f"sleep 4712.{time.monotonic_ns()}"
     complaint = expect(1, "0 passed, 2 failed, 0 skipped", "not done after 1 s", timeout=1,
@@ -175,7 +186,7 @@ def every_program_is_in_a_suite():
 
 
 TESTS = (good, failed_test, no_plan, too_few, nothing_tested, bad_exit, killed, sanitizer_spoke, sanitizer_spoke_in_a_log, skip_refused,
-         skip_allowed, suite_skip_refused, suite_skip_allowed, foreign_suite_skip_refused, no_program, left_running, time_is_up,
+         skip_allowed, suite_skip_refused, suite_skip_allowed, foreign_suite_skip_refused, no_program, left_running, orphans_go_when_they_end, time_is_up,
          unknown_suite, one_program, out_of_order, todo_refused, suites_are_described, every_program_is_in_a_suite)
 
 
