@@ -256,6 +256,7 @@ class Daemon:
 
     def child(self, name: str) -> Optional[int]:
         """pid of "mint" or "front", None while there is none."""
+        self.notifications()  # the queue of a socket that nobody reads is short, and sd_notify() waits for room
         return children(self.pid).get(f"sftokend-{name}")
 
     def kill(self, name: str) -> int:
