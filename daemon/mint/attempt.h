@@ -22,17 +22,30 @@ enum attempt_kind { ATTEMPT_SCHEDULED, ATTEMPT_DEMANDED };
 struct attempt_result {
 	struct grant *grant;           /* borrowed; NULL: failed */
 	const struct problem *problem; /* when failed */
+	struct secret *salvaged;       /* borrowed; when failed: the next refresh token all the same, NULL */
 	int64_t sent_ms, took_ms;
 	int64_t date_real_ms; /* server clock of the answer, 0: unknown */
 };
 
-/*
- * Starts a run of the credential's flow. done() exactly once, never from within, unless cancelled. May wait in the host's queue; attempt_demand() moves it before the scheduled ones.
- * real_skew_ms: added to the wall clock for what the server will judge by its own.
- */
-struct attempt *attempt_start(struct attempts *a, const struct credential *c,
-			      enum attempt_kind kind, int64_t real_skew_ms,
-			      void (*done)(const struct attempt_result *r, void *arg), void *arg);
+/* What is to be run, for whom, and who hears of it. Copied; the texts and secrets that it names are counted or copied too. */
+struct attempt_order {
+	const struct credential *credential; /* must outlive the attempt */
+	enum attempt_kind kind;
+	int64_t real_skew_ms; /* added to the wall clock for what the server will judge by its own */
+	/* flows that spend: the token and where it goes (NULL: LoginUrl=) */
+	struct secret *refresh_token;
+	const char *base_url;
+	/* The request that spends it is about to leave (http_request.about_to_send). NULL where nothing is spent. */
+	int (*about_to_spend)(void *arg, struct err *err);
+	/* Exactly once, never from within attempt_start(), unless cancelled. */
+	void (*done)(const struct attempt_result *r, void *arg);
+	void *arg;
+};
+
+/* Starts a run of the credential's flow. May wait in the host's queue; attempt_demand() moves it before the scheduled ones. NULL: out of memory. */
+struct attempt *attempt_start(struct attempts *a, const struct attempt_order *order);
+/* From now on the callbacks get this arg. */
+void attempt_set_arg(struct attempt *t, void *arg);
 void attempt_demand(struct attempt *t);
 void attempt_cancel(struct attempt *t); /* takes NULL */
 

@@ -10,6 +10,15 @@
 #include "daemon/common/settings.h"
 #include "proto/messages.h"
 
+/* Secrets that "sftoken import" gives and "stored:" names, by Manager.SecretKind; refresh tokens are not among them. */
+enum stored_secret { STORED_CLIENT_SECRET, STORED_PRIVATE_KEY, STORED_ASSERTION, STORED_SECRETS };
+
+/* Where "stored:" is looked up: the value (borrowed), NULL: not given yet. */
+struct credential_stored {
+	struct secret *(*find)(const char *name, enum stored_secret kind, void *arg);
+	void *arg;
+};
+
 enum introspect { INTROSPECT_AUTO, INTROSPECT_YES, INTROSPECT_NO };
 
 struct credential {
@@ -24,11 +33,12 @@ struct credential {
 	char *client_secret_ref,
 		*private_key_ref;     /* as written: "file:...", "credential:..."; NULL */
 	struct secret *client_secret; /* value; NULL if none */
-	struct secret *private_key;   /* PEM bytes */
+	struct secret *private_key;   /* PEM bytes; both also NULL while a "stored:" one is not given yet */
 	int64_t session_timeout_ms;   /* 2 h */
 	int64_t renew_at_percent;     /* 0: the default of the grant */
 	int introspect;               /* enum introspect */
-	bool renew_when_idle;         /* yes for assertion grants */
+	bool renew_when_idle;         /* no: no renewal ahead for a token that nobody asked for */
+	int64_t idle_stop_ms;         /* no renewal ahead so long after the last caller; 0: never stops */
 	bool required;
 	/* [Access] as written, for --check */
 	struct config_list allow_users, allow_groups;
@@ -60,22 +70,32 @@ DEFINE_CLEANUP(struct credential *, credential_unref)
  * Reads all credentials below places->config_dir. Mistakes (with file:line) go to notes: unknown keys, clashes of names and aliases, secrets that are missing or not safe,
  * LoginUrl that is not https, keys that do not fit the grant, users and groups that do not exist. settings: for AllowedHosts and DefaultCredential.
  * check_key: called with each private key, says in err why it cannot be used (the home of OpenSSL is elsewhere); may be NULL.
+ * stored: for "stored:"; NULL (--check): its values are taken as not given. A value that is not given yet is no mistake.
  * Returns NULL only for -ERR_INTERNAL; with mistakes the set is not to be used.
  */
 struct credential_set *credential_set_read(
 	const struct places *places, const struct settings *settings, uid_t service_uid,
-	int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
+	int (*check_key)(const struct secret *pem, struct err *err),
+	const struct credential_stored *stored, struct config_notes *notes,
 	struct config_notes *warnings, struct err *err);
 struct credential_set *credential_set_ref(struct credential_set *s);
 struct credential_set *credential_set_unref(
 	struct credential_set *s); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct credential_set *, credential_set_unref)
 
+/* Which "stored:" secret is not given yet, as a sentence that says how to give it; NULL: none is missing. */
+const char *credential_missing(const struct credential *c);
+
+/* A copy of c whose "stored:" secret has this value (NULL: not given). NULL with err: c has no "stored:" of that kind (-ERR_INPUT), the key cannot be used (-ERR_ADMIN), out of memory. */
+struct credential *credential_with_secret(
+	const struct credential *c, enum stored_secret kind, struct secret *value,
+	int (*check_key)(const struct secret *pem, struct err *err), struct err *err);
+
 /* By name or alias; NULL. */
 const struct credential *credential_set_find(const struct credential_set *s, const char *name);
 
 /*
- * Reads the secret that a reference names ("file:PATH", "credential:ID"; "stored:" is refused: needs the store). Rules: interfaces.md 3. At most 64 KiB; one trailing newline of a
+ * Reads the secret that a reference names ("file:PATH", "credential:ID"; "stored:" is looked up by credential_set_read(), not here). Rules: interfaces.md 3. At most 64 KiB; one trailing newline of a
  * text secret is dropped when trim. NULL with what is wrong and how to mend it.
  */
 struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim,

@@ -25,6 +25,7 @@ struct grant *grant_unref(struct grant *g)
 	if (!g || --g->refs)
 		return NULL;
 	secret_unref(g->access_token);
+	secret_unref(g->refresh_token);
 	free(g->instance_url);
 	free(g->token_type);
 	free(g->scope);

@@ -23,7 +23,13 @@ struct http_request {
 	struct secret *body;   /* application/x-www-form-urlencoded; owned; NULL for GET */
 	struct secret *bearer; /* Authorization: Bearer; owned; NULL */
 	struct secret *basic;  /* "user:password" for Authorization: Basic; owned; NULL */
-	bool fresh;            /* a new connection, never reused */
+	bool fresh;            /* a new connection, never reused, and never sent again by libcurl itself (reliability.md 0.2) */
+	/*
+	 * Called once, when the connection is up (TLS included) and no byte of the request has left (reliability.md 0.3). Negative: nothing is sent, and the
+	 * outcome is HTTP_REFUSED with err's text. NULL: no such call. It must not touch the call nor http.
+	 */
+	int (*about_to_send)(void *arg, struct err *err);
+	void *about_to_send_arg;
 };
 
 enum http_outcome {
@@ -38,7 +44,8 @@ struct http_response {
 	enum http_outcome outcome;
 	long status;
 	const char *content_type; /* "" if none */
-	char *body; /* HTTP_BODY_MAX at most, NUL-terminated, writable (checked and decoded in place); erased by http.c */
+	/* HTTP_BODY_MAX at most, NUL-terminated, writable (checked and decoded in place); erased by http.c. HTTP_UNKNOWN and HTTP_TOO_BIG: what had come; else NULL unless ANSWERED */
+	char *body;
 	size_t size;
 	int64_t retry_after_ms; /* clamped to 0..retry_after_max; 0: none */
 	const char *location;   /* of a redirect; "" */
@@ -54,6 +61,7 @@ void http_request_fini(struct http_request *r); /* erases */
 struct grant {
 	unsigned refs;
 	struct secret *access_token;
+	struct secret *refresh_token; /* that came with it; NULL: none, the old one stays good */
 	char *instance_url; /* normalised: scheme://host[:port], checked against AllowedHosts */
 	char *token_type;   /* "Bearer" */
 	char *scope;        /* space-separated, "" */
@@ -90,6 +98,11 @@ struct problem {
 	char message[ERR_TEXT_MAX]; /* what happened and what to do, for a person */
 	int64_t retry_after_ms;     /* the server's wish, 0: none */
 	int64_t skew_ms;            /* CLOCK: server time minus ours, from Date; 0: unknown */
+	/*
+	 * A refresh token was sent, and nobody can say whether the server has replaced it: no complete answer, or one that may come from a gateway on the way (500, 502, 504 and 200
+	 * without an OAuth answer). An OAuth error, 429 and 503 are answers: the token is what it was. Only for grants that spend one.
+	 */
+	bool spend_unknown;
 };
 
 #endif

@@ -19,6 +19,11 @@ struct flow_run {
 	const struct credential *credential; /* borrowed for the run */
 	int64_t real_ms; /* wall clock now, corrected by the learned skew (JWT exp) */
 	const struct config_list *allowed_hosts;
+	/* of flows that spend one; borrowed for the run. base_url: where it is to be refreshed instead of LoginUrl=, NULL */
+	struct secret *refresh_token;
+	const char *base_url;
+	/* FAILED although the answer, whole or cut off, held the next refresh token: it must not be lost (owned by the run, NULL) */
+	struct secret *salvaged;
 	struct grant *grant;    /* result of DONE */
 	struct problem problem; /* of FAILED */
 	int64_t delay_ms;       /* of AGAIN */
@@ -35,7 +40,7 @@ struct flow_step {
 struct flow_ops {
 	int grant_type;
 	enum renewal renewal;
-	bool repeatable; /* a repeat may be sent after a lost answer */
+	bool spends;     /* each request spends a refresh token: a repeat after a lost answer may end all sessions (salesforce-oauth.md 1.5) */
 	const struct flow_step *steps;
 	size_t n_steps;
 	void (*fini)(struct flow_run *run); /* may be NULL */
@@ -43,10 +48,10 @@ struct flow_ops {
 
 /* The flow of a grant type; NULL: not in this version. */
 const struct flow_ops *flow_find(int grant_type);
-extern const struct flow_ops flow_client_credentials, flow_jwt_bearer;
+extern const struct flow_ops flow_client_credentials, flow_jwt_bearer, flow_refresh_token;
 
 /* Helpers that every flow's last step uses: strict reading of the answer of the token endpoint. */
-/* Fills *req with a POST of the form to the token endpoint of the credential. */
+/* Fills *req with a POST of the form to the token endpoint of the credential (run->base_url, else LoginUrl=). */
 int flow_ask_token(const struct flow_run *run, const struct buf *form, struct http_request *req,
 		   struct err *err);
 enum verdict flow_take_token(struct flow_run *run, const struct http_response *res);

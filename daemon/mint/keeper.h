@@ -17,9 +17,13 @@ struct keeper;
 struct keeper_context {
 	struct loop *loop;
 	struct attempts *attempts;
+	struct store *store;
 	const struct settings *settings; /* replaced at a reload */
 	int64_t start_spread_ms;
 	uint64_t random; /* state of the jitter generator, seeded once */
+	bool stopping;   /* no attempt begins any more */
+	size_t spending; /* attempts that have spent a refresh token and wait for the answer; retired keepers' too */
+	struct keeper *retired; /* removed, but not before that answer is in the store */
 	/* Something about k that the front should hear (may be called often; never deletes k). */
 	void (*changed)(struct keeper *k, void *arg);
 	/* An attempt of k ended (or cannot be made): whoever waits for it is to be answered. problem NULL: a token came. */
@@ -29,7 +33,9 @@ struct keeper_context {
 
 /* Takes a reference to c. NULL: out of memory. Does nothing before keeper_start() or keeper_take_over(). */
 struct keeper *keeper_new(struct keeper_context *context, struct credential *c, struct err *err);
-void keeper_free(struct keeper *k); /* takes NULL; cancels what is in flight */
+/* Takes NULL; cancels what is in flight, but for the spend of a refresh token: its answer is stored first, then k is freed (context.retired). */
+void keeper_free(struct keeper *k);
+void keeper_free_retired(struct keeper_context *context); /* at the very end: drops those too */
 
 /* The first attempt is planned (start-up spread; at once for Required=). A keeper that took a token over has begun already: nothing happens. */
 void keeper_start(struct keeper *k);
@@ -53,6 +59,41 @@ void keeper_used(struct keeper *k);
 bool keeper_refresh(struct keeper *k);
 void keeper_set_enabled(struct keeper *k, bool enabled);
 
+/* --- refresh tokens and what administrators do with them (keeper_secret.c) --- */
+
+/*
+ * A refresh token from a person. base_url: where it is to be refreshed (checked against AllowedHosts=), NULL: LoginUrl=. Stored and synced when 0 is returned; the old access token is
+ * served until the new one has come. -ERR_INPUT: this grant takes none, or base_url is not allowed; -ERR_RETRY: the store cannot be written, or a spend is in flight.
+ */
+int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base_url,
+			struct err *err);
+
+/* Something that an attempt lacked is there now (a secret, an adopted store): tries again at once if it had given up. */
+void keeper_supplied(struct keeper *k);
+
+/*
+ * Revokes at Salesforce (salesforce-oauth.md 7.1) and forgets. forget: the refresh token, which ends all its sessions, and then it is erased from the store; else the access token alone.
+ * done() exactly once, never from within: 0, or negative with err (then nothing was forgotten). What Salesforce does not know any more counts as revoked. Afterwards nothing is
+ * renewed before somebody asks. A spend in flight is waited for. NULL with err: out of memory, or nothing to revoke (-ERR_INPUT).
+ */
+struct keeper_revocation;
+struct keeper_revocation *keeper_revoke(struct keeper *k, bool forget,
+					void (*done)(int status, const struct err *err, void *arg),
+					void *arg, struct err *err);
+/* Nobody wants to hear of it any more; it goes on. Takes NULL. */
+void keeper_revocation_forget(struct keeper_revocation *r);
+
+/* The last attempts, newest first (Manager.History). Texts live until the next event. */
+enum { KEEPER_NOTES = 20 };
+struct keeper_note {
+	int64_t time_s;      /* seconds since 1970 */
+	const char *kind;    /* "scheduled", "demanded", "replay"; "import", "revoke" */
+	const char *outcome; /* "new_token", "same_token", "transient", "rate_limited", "clock", "login_required", "admin", "bug", "not_sent", "unknown"; "done" */
+	long http_status;    /* 0: none */
+	const char *message; /* NULL: nothing to say */
+};
+size_t keeper_history(const struct keeper *k, struct keeper_note notes[KEEPER_NOTES]);
+
 /* --- for publish, manager_api and status --- */
 
 const struct credential *keeper_credential(const struct keeper *k);
@@ -64,6 +105,10 @@ int64_t keeper_generation(const struct keeper *k);
 /* The generation that nobody may be given any more: confirmed dead, or of other settings. 0: none. */
 int64_t keeper_withdrawn(const struct keeper *k);
 bool keeper_usable(const struct keeper *k);
+/* What the store knows of it; NULL: nothing. */
+const struct stored *keeper_stored(const struct keeper *k);
+/* The outcome of the last spend is not known: a sentence for people (what happened, what still works until when, what will be tried, what to do), else NULL. Lives until the next call. */
+const char *keeper_unknown(const struct keeper *k);
 
 /* Required= is satisfied: a usable token, or a state that only people can end. */
 bool keeper_ready(const struct keeper *k);

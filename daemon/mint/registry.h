@@ -21,10 +21,15 @@ struct registry_handlers {
 	void *arg;
 };
 
-struct registry *registry_new(struct loop *l, struct attempts *attempts,
+struct registry *registry_new(struct loop *l, struct attempts *attempts, struct store *store,
 			      const struct registry_handlers *handlers, uint64_t seed,
 			      struct err *err);
-void registry_free(struct registry *r); /* takes NULL */
+void registry_free(struct registry *r); /* takes NULL; spends in flight are dropped, and so unknown */
+
+/*
+ * Nothing new begins from now on. Returns how many spends of a refresh token are in flight: their answers are waited for (context.settled() tells of each).
+ */
+size_t registry_stop(struct registry *r);
 
 /* Texts that a reload reports; owned. */
 struct registry_names {
@@ -52,6 +57,17 @@ struct keeper *registry_at(struct registry *r, size_t i);
 struct keeper *registry_find(struct registry *r, const char *name);
 struct keeper *registry_find_alias(struct registry *r, const char *name);
 const struct settings *registry_settings(const struct registry *r);
+struct store *registry_store(struct registry *r);
+
+/*
+ * A secret of "sftoken import" for the credential of k: in the store first, synced, then in use at once. value is referred to, not taken over. 0, or negative with err, and nothing has
+ * changed: -ERR_INPUT (this credential has no "stored:" of that kind), -ERR_ADMIN (it cannot be used), -ERR_RETRY (the store cannot be written).
+ */
+int registry_supply(struct registry *r, struct keeper *k, enum stored_secret kind,
+		    struct secret *value, struct err *err);
+
+/* The store is this machine's again (store_adopt() was called): what waited for that goes on. */
+void registry_adopted(struct registry *r);
 
 /* How many have a usable token; whether every Required= one is ready. */
 size_t registry_count_usable(const struct registry *r);

@@ -55,6 +55,20 @@ enum liveness { TOKEN_ALIVE, TOKEN_DEAD, TOKEN_UNSURE };
 /* architecture.md 7: 200 alive; 401, or 403 with Bad_OAuth_Token dead; anything else not known. */
 enum liveness salesforce_userinfo_answer(const struct http_response *res);
 
+/* POST base/services/oauth2/revoke with token=; the answer: 0 revoked, or not known there any more (400 invalid_token, unsupported_token_type); else -ERR_RETRY or -ERR_ADMIN with err. */
+int salesforce_revoke_request(const char *base_url, const struct secret *token,
+			      struct http_request *req, struct err *err);
+int salesforce_revoke_answer(const struct http_response *res, struct err *err);
+
+/* An "sfdx auth url", force://CLIENT_ID:SECRET:REFRESH_TOKEN@HOST[:PORT][/...] (SECRET may be empty). Parts are owned by the caller: fini. -ERR_INPUT says which part is wrong, never its text. */
+struct sfdx_auth_url {
+	char *client_id, *base_url;
+	struct secret *client_secret; /* NULL: empty */
+	struct secret *refresh_token;
+};
+int salesforce_parse_sfdx(const struct secret *text, struct sfdx_auth_url *out, struct err *err);
+void sfdx_auth_url_fini(struct sfdx_auth_url *u);
+
 /* POST introspect at instance_url; needs the client secret. -ERR_ADMIN when there is none. */
 int salesforce_introspect_request(const struct credential *c, const struct grant *g,
 				  struct http_request *req, struct err *err);

@@ -27,7 +27,6 @@ static const struct flow_step steps[] = {
 const struct flow_ops flow_client_credentials = {
 	.grant_type = GRANT_CLIENT_CREDENTIALS,
 	.renewal = RENEW_ITSELF,
-	.repeatable = true,
 	.steps = steps,
 	.n_steps = sizeof steps / sizeof steps[0],
 };

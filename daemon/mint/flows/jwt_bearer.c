@@ -90,7 +90,6 @@ static const struct flow_step steps[] = {
 const struct flow_ops flow_jwt_bearer = {
 	.grant_type = GRANT_JWT_BEARER,
 	.renewal = RENEW_ITSELF,
-	.repeatable = true,
 	.steps = steps,
 	.n_steps = sizeof steps / sizeof steps[0],
 };
