@@ -5,6 +5,10 @@
 #include "client/handle.h"
 #include "proto/messages.h"
 
+struct invalid_parameter {
+	const char *parameter, *message;
+};
+
 /* Which SFTOKEN_E_* an error of the broker is; index: enum broker_error. */
 static const int broker_codes[BROKER_ERRORS] = {
 	[BROKER_NO_SUCH_CREDENTIAL] = SFTOKEN_E_NO_SUCH_CREDENTIAL,
@@ -31,6 +35,9 @@ static int say_rejected(const struct broker_error_fields *f, struct sftoken_err 
 			"Salesforce accepts this token of \"%s\": the refusal that you saw has another cause (permissions, "
 			"IP range, API limits); do not report it again",
 			or_text(f->credential, "the default"));
+	if (strcmp(or_text(f->oauth_error, ""), "revocation_refused") == 0)
+		return fail(err, code, "\"%s\" was not revoked, and nothing was forgotten: %s",
+			    or_text(f->credential, ""), or_text(f->description, ""));
 	return fail(
 		err, code,
 		"Salesforce refused a token for \"%s\": %s%s%s; `sftoken show` says what to change",
@@ -83,6 +90,28 @@ static int say(enum broker_error error, const struct broker_error_fields *f,
 	}
 }
 
+/* Our Manager says beside the parameter what is wrong with it. */
+static int say_invalid(const struct varlink_reply *reply, struct sftoken_err *err)
+{
+	static const struct field fields[] = {
+		{ "parameter", FIELD_TEXT, 0, AT(struct invalid_parameter, parameter), 0, 0, NULL },
+		{ "message", FIELD_TEXT, FIELD_OPTIONAL, AT(struct invalid_parameter, message), 0, 0, NULL },
+	};
+	static const struct fields table = FIELDS(fields, struct invalid_parameter);
+	struct invalid_parameter f = { 0 };
+	const char *bad;
+
+	if (fields_decode(&table, reply->parameters, UNKNOWN_NEWER, &f, &bad, NULL) < 0)
+		return fail(err, SFTOKEN_E_INVALID, "the daemon answered %.120s", reply->error);
+	if (f.message)
+		return fail(err, SFTOKEN_E_INVALID, "the daemon does not take this %.40s: %s",
+			    f.parameter, f.message);
+	return fail(
+		err, SFTOKEN_E_INVALID,
+		"the daemon does not take this value of %.100s: see io.sftoken.Broker(7) for its range",
+		f.parameter);
+}
+
 static int other_error(const struct varlink_reply *reply, struct sftoken_err *err)
 {
 	const char *name = reply->error;
@@ -91,17 +120,8 @@ static int other_error(const struct varlink_reply *reply, struct sftoken_err *er
 		return fail(
 			err, SFTOKEN_E_REFUSED,
 			"you may not do this: it takes root, the service user or the admin group");
-	if (strcmp(name, "org.varlink.service.InvalidParameter") == 0) {
-		struct json_iter i = json_iterate(reply->parameters);
-		struct json_value key, value;
-
-		while (reply->parameters.start && json_next(&i, &key, &value))
-			if (json_is(key, "parameter") && json_type(value) == JSON_STRING)
-				return fail(
-					err, SFTOKEN_E_INVALID,
-					"the daemon does not take this value of %.100s: see io.sftoken.Broker(7) for its range",
-					json_text(value, NULL));
-	}
+	if (strcmp(name, "org.varlink.service.InvalidParameter") == 0)
+		return say_invalid(reply, err);
 	if (strcmp(name, MANAGER_INTERFACE ".ConfigurationInvalid") == 0) {
 		struct configuration_invalid_error f = { 0 };
 		const char *bad;
@@ -112,6 +132,15 @@ static int other_error(const struct varlink_reply *reply, struct sftoken_err *er
 				err, SFTOKEN_E_OTHER,
 				"the configuration has a mistake, nothing was changed: %s:%lld: %s (`sftoken check` shows all)",
 				f.file, (long long)f.line.value, f.message);
+	}
+	if (strcmp(name, MANAGER_INTERFACE ".SecretStoreUnavailable") == 0) {
+		struct store_unavailable_error f = { 0 };
+		const char *bad;
+
+		if (fields_decode(&store_unavailable_table, reply->parameters, UNKNOWN_NEWER, &f,
+				  &bad, NULL) == 0)
+			return fail(err, SFTOKEN_E_OTHER, "the store takes nothing now: %s",
+				    f.message);
 	}
 	if (strcmp(name, "org.varlink.service.MethodNotImplemented") == 0)
 		return fail(err, SFTOKEN_E_OTHER, "this version of the daemon cannot do that yet");

@@ -17,6 +17,8 @@ const char *const state_names[] = { "empty", "minting", "valid", "renewing", "ba
 				    "disabled", NULL };
 const char *const validity_names[] = { "fresh", "assumed", "reported", NULL };
 const char *const expiry_source_names[] = { "response", "token", "introspection", "learned", "configured", NULL };
+const char *const secret_kind_names[] = { "refresh_token", "client_secret", "private_key", "sfdx_auth_url", "assertion", NULL };
+const char *const store_state_names[] = { "ok", "readonly", "suspect", NULL };
 
 bool credential_name_ok(const char *name)
 {
@@ -193,6 +195,33 @@ static const struct field set_enabled_fields[] = {
 };
 const struct fields set_enabled_table = FIELDS(set_enabled_fields, struct set_enabled_call);
 
+static const struct field import_secret_fields[] = {
+	{ "credential", FIELD_TEXT, 0, AT(struct import_secret_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },
+	{ "kind", FIELD_ENUM, 0, AT(struct import_secret_call, kind), 0, 0, secret_kind_names },
+	{ "value", FIELD_TEXT, FIELD_SECRET, AT(struct import_secret_call, value), 0, 0, NULL },
+};
+const struct fields import_secret_table = FIELDS(import_secret_fields, struct import_secret_call);
+
+static const struct field revoke_fields[] = {
+	{ "credential", FIELD_TEXT, 0, AT(struct revoke_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },
+	{ "forgetSecrets", FIELD_BOOL, 0, AT(struct revoke_call, forget_secrets), 0, 0, NULL },
+};
+const struct fields revoke_table = FIELDS(revoke_fields, struct revoke_call);
+
+static const struct field attempt_info_fields[] = {
+	{ "time", FIELD_INT, 0, AT(struct attempt_info, time), 0, 0, NULL },
+	{ "kind", FIELD_TEXT, 0, AT(struct attempt_info, kind), 0, 0, NULL },
+	{ "outcome", FIELD_TEXT, 0, AT(struct attempt_info, outcome), 0, 0, NULL },
+	{ "httpStatus", FIELD_INT, NULLABLE, AT(struct attempt_info, http_status), 0, 0, NULL },
+	{ "message", FIELD_TEXT, NULLABLE, AT(struct attempt_info, message), 0, 0, NULL },
+};
+const struct fields attempt_info_table = FIELDS(attempt_info_fields, struct attempt_info);
+
+static const struct field history_reply_fields[] = {
+	{ "attempts", FIELD_RAW, 0, AT(struct history_reply, attempts), 0, 0, NULL },
+};
+const struct fields history_reply_table = FIELDS(history_reply_fields, struct history_reply);
+
 static const struct field reload_reply_fields[] = {
 	{ "added", FIELD_INT, 0, AT(struct reload_reply, added), 0, 0, NULL },
 	{ "changed", FIELD_INT, 0, AT(struct reload_reply, changed), 0, 0, NULL },
@@ -220,7 +249,7 @@ static const struct field status_reply_fields[] = {
 	{ "parentPid", FIELD_INT, 0, AT(struct status_reply, parent_pid), 0, 0, NULL },
 	{ "mintPid", FIELD_INT, 0, AT(struct status_reply, mint_pid), 0, 0, NULL },
 	{ "frontPid", FIELD_INT, 0, AT(struct status_reply, front_pid), 0, 0, NULL },
-	{ "store", FIELD_TEXT, 0, AT(struct status_reply, store), 0, 0, NULL },
+	{ "store", FIELD_ENUM, 0, AT(struct status_reply, store), 0, 0, store_state_names },
 	{ "configurationFiles", FIELD_TEXTS, 0, AT(struct status_reply, configuration_files), 0, 0, NULL },
 	{ "listeners", FIELD_RAW, 0, AT(struct status_reply, listeners), 0, 0, NULL },
 	{ "warnings", FIELD_TEXTS, 0, AT(struct status_reply, warnings), 0, 0, NULL },
@@ -244,6 +273,12 @@ static const struct field configuration_invalid_fields[] = {
 };
 const struct fields configuration_invalid_table = FIELDS(configuration_invalid_fields,
 							 struct configuration_invalid_error);
+
+static const struct field store_unavailable_fields[] = {
+	{ "message", FIELD_TEXT, 0, AT(struct store_unavailable_error, message), 0, 0, NULL },
+};
+const struct fields store_unavailable_table = FIELDS(store_unavailable_fields,
+						     struct store_unavailable_error);
 
 static const struct field set_log_level_fields[] = {
 	{ "level", FIELD_INT, 0, AT(struct set_log_level_call, level), 0, 7, NULL },

@@ -23,6 +23,9 @@ enum validity { VALIDITY_FRESH, VALIDITY_ASSUMED, VALIDITY_REPORTED };
 enum expiry_source { EXPIRY_RESPONSE, EXPIRY_TOKEN, EXPIRY_INTROSPECTION, EXPIRY_LEARNED, EXPIRY_CONFIGURED };
 extern const char *const grant_type_names[],
 	*const state_names[], *const validity_names[], *const expiry_source_names[];
+/* Manager.SecretKind; Manager.StoreState in the order of enum store_state (daemon/mint/store.h) */
+enum secret_kind { SECRET_REFRESH_TOKEN, SECRET_CLIENT_SECRET, SECRET_PRIVATE_KEY, SECRET_SFDX_AUTH_URL, SECRET_ASSERTION };
+extern const char *const secret_kind_names[], *const store_state_names[];
 
 /* [A-Za-z0-9][A-Za-z0-9._@-]{0,127} */
 bool credential_name_ok(const char *name);
@@ -124,6 +127,34 @@ struct set_enabled_call {
 };
 extern const struct fields set_enabled_table;
 
+/* value is secret: it is taken into a struct secret and erased in the message at once */
+struct import_secret_call {
+	const char *credential;
+	int kind; /* enum secret_kind */
+	const char *value;
+};
+extern const struct fields import_secret_table;
+
+struct revoke_call {
+	const char *credential;
+	struct opt_bool forget_secrets;
+};
+extern const struct fields revoke_table;
+
+/* type Attempt */
+struct attempt_info {
+	struct opt_int time;
+	const char *kind, *outcome;
+	struct opt_int http_status;
+	const char *message;
+};
+extern const struct fields attempt_info_table;
+
+struct history_reply {
+	struct json_value attempts; /* encoded array */
+};
+extern const struct fields history_reply_table;
+
 struct reload_reply {
 	struct opt_int added, changed, removed;
 	struct text_list added_names, changed_names, removed_names, warnings;
@@ -141,7 +172,7 @@ struct status_reply {
 	struct opt_int started_at;
 	struct opt_bool ready;
 	struct opt_int parent_pid, mint_pid, front_pid;
-	const char *store; /* "ok" */
+	int store; /* enum store_state */
 	struct text_list configuration_files;
 	struct json_value listeners; /* encoded array */
 	struct text_list warnings;
@@ -162,6 +193,11 @@ struct configuration_invalid_error {
 	const char *message;
 };
 extern const struct fields configuration_invalid_table;
+
+struct store_unavailable_error {
+	const char *message;
+};
+extern const struct fields store_unavailable_table;
 
 /* io.systemd.service.SetLogLevel: syslog numbers 0..7 */
 struct set_log_level_call {

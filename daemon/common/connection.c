@@ -48,9 +48,9 @@ struct connection {
 	struct group *group;
 	struct timeout_entry timeout;
 	void *data;
-	struct buf *in;  /* what was read and is not a finished call yet */
-	char *message;   /* the running call, decoded in place */
-	struct buf *out; /* what the kernel did not take */
+	struct buf *in;      /* what was read and is not a finished call yet */
+	struct buf *message; /* the running call, decoded in place */
+	struct buf *out;     /* what the kernel did not take */
 	struct peer peer;
 	uint32_t scanned; /* bytes of in that are known to hold no NUL */
 	unsigned char mask, depth;
@@ -176,7 +176,7 @@ static void connection_free(struct connection *c)
 	struct group *g = c->group;
 
 	drop_buf(&c->in);
-	cleanup_free(&c->message);
+	drop_buf(&c->message);
 	drop_buf(&c->out);
 	peer_fini(&c->peer);
 	free(c);
@@ -328,7 +328,7 @@ static void call_done(struct connection *c, bool more)
 	c->quiet = false;
 	/* Our caller may still look at the call's texts: within process() they are freed when call() has returned. */
 	if (!c->processing)
-		cleanup_free(&c->message);
+		drop_buf(&c->message);
 }
 
 static void transmit(struct connection *c, struct iovec *pieces, size_t n, size_t size, bool more)
@@ -425,21 +425,18 @@ static void handle_request(struct connection *c, const char *raw, size_t size)
 		return;
 	if (c->closed || c->broken)
 		return;
-	c->message = malloc(size + 1);
-	if (!c->message) {
+	if (keep(&c->message, VARLINK_MESSAGE_MAX, raw, size) < 0) {
 		close_for(c, "no_memory");
 		return;
 	}
-	memcpy(c->message, raw, size);
-	c->message[size] = '\0';
-	if (varlink_parse_call(c->message, size, &call, NULL) < 0) {
+	if (varlink_parse_call(c->message->data, size, &call, NULL) < 0) {
 		close_for(c, "malformed_request");
 		return;
 	}
 	c->oneway = call.oneway;
 	h->call(c, &call, c->group->arg);
 	if (!c->in_call)
-		cleanup_free(&c->message);
+		drop_buf(&c->message);
 }
 
 /* Handles what is complete in bytes[0..len); returns how much that was. c->scanned is then how much of the rest holds no NUL. */
@@ -510,6 +507,8 @@ static void receive(struct connection *c)
 		connection_close(c);
 	else
 		take_input(c, input, (size_t)n);
+	if (n > 0 && c->group->handlers->erase_input)
+		explicit_bzero(input, (size_t)n);
 }
 
 /* --- events --- */

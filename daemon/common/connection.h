@@ -40,6 +40,8 @@ struct connection_handlers {
 	void (*closed)(struct connection *c, void *arg);
 	/* May be NULL: counts a limit that was reached ("request_too_long", "request_timeout", "uid_changed", ...). */
 	void (*limit)(struct connection *c, const char *which, void *arg);
+	/* Requests may hold secrets: no byte of them stays in memory when they have been answered. */
+	bool erase_input;
 };
 
 /* Takes over sock and *peer. limits and handlers must outlive it. data: the owner's, see connection_data(). */

@@ -15,14 +15,14 @@ enum { CLIENTS_MAX = 256 };
 static const struct varlink_method manager_methods[] = {
 	NOT_BUILT("Login"),
 	NOT_BUILT("CompleteLogin"),
-	NOT_BUILT("ImportSecret"),
+	{ "ImportSecret", &import_secret_table, 0, manager_call_import },
 	{ "Refresh", &refresh_table, 0, manager_call_refresh },
-	NOT_BUILT("Revoke"),
-	NOT_BUILT("Adopt"),
+	{ "Revoke", &revoke_table, 0, manager_call_revoke },
+	{ "Adopt", NULL, 0, manager_call_adopt },
 	{ "SetEnabled", &set_enabled_table, 0, manager_call_set_enabled },
 	{ "Reload", NULL, 0, manager_call_reload },
 	{ "Status", NULL, 0, manager_call_status },
-	NOT_BUILT("History"),
+	{ "History", &credential_required_table, 0, manager_call_history },
 	NOT_BUILT("Metrics"),
 	{ "WatchEvents", &credential_call_table, METHOD_MORE, manager_call_watch_events },
 };
@@ -85,6 +85,22 @@ void manager_error(struct client *c, const char *name, const struct fields *tabl
 	connection_reply(c->connection, false);
 }
 
+void manager_broker_error(struct client *c, enum broker_error error,
+			  const struct broker_error_fields *fields)
+{
+	c->waits = WAITS_NOT;
+	broker_add_error(connection_out(c->connection), error, fields);
+	connection_reply(c->connection, false);
+}
+
+void manager_no_such_credential(struct client *c, const char *name)
+{
+	struct credential_call params = { .credential = name };
+
+	manager_error(c, MANAGER_INTERFACE ".NoSuchCredential", &credential_required_table,
+		      &params);
+}
+
 /* --- who may --- */
 
 static bool is_admin(const struct manager *m, const struct peer *p)
@@ -136,6 +152,7 @@ static void client_free(struct client *c)
 		*at = c->next;
 		c->manager->n_clients--;
 	}
+	keeper_revocation_forget(c->revocation);
 	timer_free(c->timer);
 	free(c);
 }
@@ -216,7 +233,7 @@ struct manager *manager_new(struct loop *l, struct registry *registry, struct pu
 	m->publish = publish;
 	m->service_uid = service_uid;
 	m->handlers = *handlers;
-	m->connection_handlers = (struct connection_handlers){ .call = on_call, .drained = on_drained, .closed = on_closed };
+	m->connection_handlers = (struct connection_handlers){ .call = on_call, .drained = on_drained, .closed = on_closed, .erase_input = true };
 	m->listener_handlers = (struct listener_handlers){ .accepted = on_accepted, .paused = on_paused, .arg = m };
 	manager_reloaded(m);
 	logs_watch(manager_event, m);

@@ -9,22 +9,6 @@
 #include "daemon/mint/manager_parts.h"
 #include "daemon/mint/publish.h"
 
-static void no_such_credential(struct client *c, const char *name)
-{
-	struct credential_call params = { .credential = name };
-
-	manager_error(c, MANAGER_INTERFACE ".NoSuchCredential", &credential_required_table,
-		      &params);
-}
-
-static void broker_error(struct client *c, enum broker_error error,
-			 const struct broker_error_fields *fields)
-{
-	c->waits = WAITS_NOT;
-	broker_add_error(connection_out(c->connection), error, fields);
-	connection_reply(c->connection, false);
-}
-
 static struct opt_int some(int64_t value)
 {
 	return (struct opt_int){ value, true };
@@ -52,7 +36,7 @@ static void answer_problem(struct client *c, struct keeper *k, const struct keep
 		.retry_after_s = some(seconds_until(c, p->retry_at_ms)),
 	};
 
-	broker_error(c, (enum broker_error)p->error, &fields);
+	manager_broker_error(c, (enum broker_error)p->error, &fields);
 }
 
 static void answer_refresh(struct client *c, struct keeper *k)
@@ -91,7 +75,7 @@ static void refresh_timed_out(void *arg)
 	if (c->waits != WAITS_REFRESH)
 		return;
 	c->keeper = NULL;
-	broker_error(c, BROKER_TIMED_OUT, &fields);
+	manager_broker_error(c, BROKER_TIMED_OUT, &fields);
 }
 
 static bool wait_for_refresh(struct client *c, struct keeper *k)
@@ -117,7 +101,7 @@ void manager_call_refresh(void *client, const struct varlink_call *call, const v
 
 	(void)call;
 	if (!k) {
-		no_such_credential(c, p->credential);
+		manager_no_such_credential(c, p->credential);
 		return;
 	}
 	snprintf(c->credential, sizeof c->credential, "%s", p->credential);
@@ -157,7 +141,7 @@ void manager_removed(struct manager *m, struct keeper *k)
 			continue;
 		c->keeper = NULL;
 		timer_clear(c->timer);
-		no_such_credential(c, c->credential);
+		manager_no_such_credential(c, c->credential);
 	}
 }
 
@@ -186,7 +170,7 @@ void manager_call_set_enabled(void *client, const struct varlink_call *call, con
 
 	(void)call;
 	if (!k) {
-		no_such_credential(c, p->credential);
+		manager_no_such_credential(c, p->credential);
 		return;
 	}
 	log_event(LOG_LEVEL_NOTICE, p->enabled.value ? "manager.enable" : "manager.disable",
@@ -194,6 +178,10 @@ void manager_call_set_enabled(void *client, const struct varlink_call *call, con
 		  F_INT("uid", connection_peer(c->connection)->uid),
 		  F_INT("pid", connection_peer(c->connection)->pid));
 	keeper_set_enabled(k, p->enabled.value);
+	if (store_state(registry_store(c->manager->registry)) == STORE_READONLY)
+		log_event(LOG_LEVEL_WARNING, "manager.not_kept",
+			  F_STR("credential", keeper_name(k)),
+			  F_STR("reason", store_why(registry_store(c->manager->registry))));
 	publish_flush(c->manager->publish);
 	manager_reply_empty(c);
 }

@@ -8,10 +8,11 @@
 #include "daemon/common/connection.h"
 #include "daemon/common/listener.h"
 #include "daemon/mint/manager_api.h"
+#include "daemon/mint/store.h"
 
 enum { MANAGER_LISTENERS_MAX = 16, MANAGER_WARNINGS_MAX = 50, MANAGER_FILES_MAX = 50, MANAGER_NAMES_MAX = 100 };
 
-enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_STATUS, WAITS_EVENTS };
+enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_REVOKE, WAITS_STATUS, WAITS_EVENTS };
 
 /* One administrator's connection and what its call waits for. */
 struct client {
@@ -19,8 +20,9 @@ struct client {
 	struct connection *connection;
 	struct client *next;
 	enum client_waits waits;
-	struct keeper *keeper; /* WAITS_REFRESH */
-	struct timer *timer;   /* its end */
+	struct keeper *keeper;                /* WAITS_REFRESH */
+	struct keeper_revocation *revocation; /* WAITS_REVOKE */
+	struct timer *timer;                  /* its end */
 	int64_t wait_s;
 	char credential[CREDENTIAL_NAME_MAX + 1]; /* as sent; WAITS_EVENTS: the name, "" for all */
 	uint64_t lost;                            /* events that did not fit */
@@ -54,6 +56,9 @@ void manager_reply_empty(struct client *c);
 /* io.sftoken.Manager.NAME with its parameters. */
 void manager_error(struct client *c, const char *name, const struct fields *table,
 		   const void *params);
+void manager_broker_error(struct client *c, enum broker_error error,
+			  const struct broker_error_fields *fields);
+void manager_no_such_credential(struct client *c, const char *name);
 
 /* manager_calls.c */
 void manager_call_refresh(void *client, const struct varlink_call *call, const void *params);
@@ -62,6 +67,12 @@ void manager_call_reload(void *client, const struct varlink_call *call, const vo
 void manager_call_service_reload(void *client, const struct varlink_call *call, const void *params);
 void manager_call_ping(void *client, const struct varlink_call *call, const void *params);
 void manager_call_set_log_level(void *client, const struct varlink_call *call, const void *params);
+
+/* manager_secrets.c */
+void manager_call_import(void *client, const struct varlink_call *call, const void *params);
+void manager_call_revoke(void *client, const struct varlink_call *call, const void *params);
+void manager_call_adopt(void *client, const struct varlink_call *call, const void *params);
+void manager_call_history(void *client, const struct varlink_call *call, const void *params);
 
 /* manager_status.c */
 void manager_call_status(void *client, const struct varlink_call *call, const void *params);

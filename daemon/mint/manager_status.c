@@ -47,7 +47,8 @@ void manager_about(struct manager *m, const struct control_about *about)
 
 struct texts {
 	const char *items[TEXTS_MAX];
-	size_t n, max, left_out;
+	char *owned[TEXTS_MAX];
+	size_t n, n_owned, max, left_out;
 };
 
 static void add_text(struct texts *t, const char *text)
@@ -56,6 +57,23 @@ static void add_text(struct texts *t, const char *text)
 		t->items[t->n++] = text;
 	else
 		t->left_out++;
+}
+
+/* "name: text" */
+static void add_line(struct texts *t, const char *name, const char *text)
+{
+	char *line = NULL;
+
+	if (t->n >= t->max)
+		t->left_out++;
+	else if (asprintf(&line, "%s: %s", name, text) >= 0)
+		add_text(t, t->owned[t->n_owned++] = line);
+}
+
+static void texts_fini(struct texts *t)
+{
+	for (size_t i = 0; i < t->n_owned; i++)
+		free(t->owned[i]);
 }
 
 static void add_files(struct texts *t, const struct config_files *files)
@@ -93,12 +111,39 @@ static const char *arena_warning(void)
 		       : NULL;
 }
 
+static void add_store(struct texts *t, struct registry *r)
+{
+	struct store *s = registry_store(r);
+
+	if (store_state(s) != STORE_OK)
+		add_text(t, store_why(s));
+	if (*store_key_note(s))
+		add_text(t, store_key_note(s));
+}
+
+/* What a person has to know of, or give to, single credentials. */
+static void add_credentials(struct texts *t, struct registry *r)
+{
+	for (size_t i = 0; i < registry_count(r); i++) {
+		struct keeper *k = registry_at(r, i);
+		const char *unknown = keeper_unknown(k),
+			   *missing = credential_missing(keeper_credential(k));
+
+		if (unknown)
+			add_line(t, keeper_name(k), unknown);
+		if (missing)
+			add_line(t, keeper_name(k), missing);
+	}
+}
+
 static void add_warnings(struct texts *t, const struct manager *m, const struct link_counters *c)
 {
 	const struct config_notes *notes = m->handlers.warnings(m->handlers.arg);
 
+	add_store(t, m->registry);
 	for (size_t i = 0; i < m->about.n_warnings; i++)
 		add_text(t, m->about.warnings[i]);
+	add_credentials(t, m->registry);
 	if (notes)
 		add_notes(t, notes);
 	if (arena_warning())
@@ -195,7 +240,7 @@ static void answer(struct client *client, struct parts *p)
 		.parent_pid = some(m->about.parent_pid),
 		.mint_pid = some(m->about.mint_pid),
 		.front_pid = some(m->about.front_pid),
-		.store = "ok",
+		.store = (int)store_state(registry_store(m->registry)),
 		.configuration_files = { .items = p->files.items, .n = p->files.n },
 		.warnings = { .items = p->warnings.items, .n = p->warnings.n },
 	};
@@ -226,5 +271,6 @@ void manager_counters(struct manager *m, const struct link_counters *counters)
 		if (c->waits == WAITS_STATUS)
 			answer(c, &parts);
 	}
+	texts_fini(&parts.warnings);
 	buf_fini(&parts.listeners);
 }

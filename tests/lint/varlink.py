@@ -32,16 +32,22 @@ IMAGES = {
     "refresh_fields": (MANAGER, "<Refresh"),
     "refresh_reply_fields": (MANAGER, ">Refresh"),
     "set_enabled_fields": (MANAGER, "<SetEnabled"),
+    "import_secret_fields": (MANAGER, "<ImportSecret"),
+    "revoke_fields": (MANAGER, "<Revoke"),
+    "attempt_info_fields": (MANAGER, "Attempt"),
+    "history_reply_fields": (MANAGER, ">History"),
     "reload_reply_fields": (MANAGER, ">Reload"),
     "listener_info_fields": (MANAGER, "Listener"),
     "status_reply_fields": (MANAGER, ">Status"),
     "event_reply_fields": (MANAGER, ">WatchEvents"),
     "configuration_invalid_fields": (MANAGER, "!ConfigurationInvalid"),
+    "store_unavailable_fields": (MANAGER, "!SecretStoreUnavailable"),
     "set_log_level_fields": (SERVICE, "<SetLogLevel"),
 }
 
 ENUM_NAMES = {
     "grant_type_names": "GrantType", "state_names": "State", "validity_names": "Validity", "expiry_source_names": "ExpirySource",
+    "secret_kind_names": "SecretKind", "store_state_names": "StoreState",
 }
 PLAIN = {"FIELD_TEXT": "string", "FIELD_INT": "int", "FIELD_BOOL": "bool", "FIELD_TEXTS": "[]string", "FIELD_INTS": "[]int",
          "FIELD_OBJECT": "object"}
@@ -108,10 +114,11 @@ def fields(top: Path) -> list[str]:
 
 
 def enumerations(top: Path) -> list[str]:
-    broker = interfaces(top)[BROKER]
+    known = interfaces(top)
+    types = {**known[MANAGER].types, **known[BROKER].types}
     found = {n: re.findall(r'"(\w+)"', body) for n, body in NAMES.findall((top / TABLES).read_text())}
-    wanted = {n: broker.types[t] for n, t in ENUM_NAMES.items()}
-    wanted["broker_error_names"] = list(broker.errors)
+    wanted = {n: types[t] for n, t in ENUM_NAMES.items()}
+    wanted["broker_error_names"] = list(known[BROKER].errors)
     return [f"{TABLES}: {n} is {found.get(n)}; the .varlink file has {want}" for n, want in wanted.items()
             if found.get(n) != want]
 

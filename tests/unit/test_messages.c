@@ -104,9 +104,10 @@ TEST(manager_messages)
 	struct set_enabled_call enable = { "etl", SET(false) };
 	struct reload_reply reload = { SET(1), SET(2), SET(3), { .items = two, .n = 1 }, { .items = two, .n = 2 }, { 0 }, { .items = two, .n = 1 } };
 	struct listener_info listener = { "broker", "varlink", "/run/x", "broker", SET(4) };
-	struct status_reply status = { "0.1.0", SET(1), SET(true), SET(2), SET(3), SET(4), "ok", { .items = two, .n = 1 }, { listeners, listeners + sizeof(listeners) - 1 }, { 0 } };
+	struct status_reply status = { "0.1.0", SET(1), SET(true), SET(2), SET(3), SET(4), 1, { .items = two, .n = 1 }, { listeners, listeners + sizeof(listeners) - 1 }, { 0 } };
 	struct event_reply event = { SET(1), "token.minted", "etl", SET(1000), { 0 }, { details, details + sizeof(details) - 1 } };
 	struct configuration_invalid_error invalid = { "f.conf", SET(7), "m" };
+	struct store_unavailable_error unavailable = { "m" };
 	struct set_log_level_call level = { SET(7) };
 
 	round_trip(&credential_required_table, &(struct credential_call){ "etl" },
@@ -122,14 +123,71 @@ TEST(manager_messages)
 		"{\"name\":\"broker\",\"protocol\":\"varlink\",\"address\":\"/run/x\",\"role\":\"broker\",\"connections\":4}");
 	round_trip(
 		&status_reply_table, &status,
-		"{\"version\":\"0.1.0\",\"startedAt\":1,\"ready\":true,\"parentPid\":2,\"mintPid\":3,\"frontPid\":4,\"store\":\"ok\",\"configurationFiles\":[\"api\"],"
+		"{\"version\":\"0.1.0\",\"startedAt\":1,\"ready\":true,\"parentPid\":2,\"mintPid\":3,\"frontPid\":4,\"store\":\"readonly\",\"configurationFiles\":[\"api\"],"
 		"\"listeners\":[{\"name\":\"broker\"}],\"warnings\":[]}");
 	round_trip(
 		&event_reply_table, &event,
 		"{\"time\":1,\"event\":\"token.minted\",\"credential\":\"etl\",\"peerUid\":1000,\"peerPid\":null,\"details\":{\"a\":1}}");
 	round_trip(&configuration_invalid_table, &invalid,
 		   "{\"file\":\"f.conf\",\"line\":7,\"message\":\"m\"}");
+	round_trip(&store_unavailable_table, &unavailable, "{\"message\":\"m\"}");
 	round_trip(&set_log_level_table, &level, "{\"level\":7}");
+}
+
+TEST(secrets_and_history)
+{
+	static char none[] = "[]";
+	struct revoke_call revoke = { "etl", SET(true) };
+	struct attempt_info sent = { SET(1), "replay", "unknown", SET(502), "m" }, unsent = { SET(1), "scheduled", "not_sent", { 0 }, NULL };
+	struct history_reply history = { { none, none + sizeof(none) - 1 } };
+
+	for (int kind = 0; secret_kind_names[kind]; kind++) {
+		struct import_secret_call import = { "etl", kind, "v" };
+		char want[100];
+
+		snprintf(want, sizeof(want),
+			 "{\"credential\":\"etl\",\"kind\":\"%s\",\"value\":\"v\"}",
+			 secret_kind_names[kind]);
+		round_trip(&import_secret_table, &import, want);
+	}
+	round_trip(&revoke_table, &revoke, "{\"credential\":\"etl\",\"forgetSecrets\":true}");
+	round_trip(
+		&attempt_info_table, &sent,
+		"{\"time\":1,\"kind\":\"replay\",\"outcome\":\"unknown\",\"httpStatus\":502,\"message\":\"m\"}");
+	round_trip(
+		&attempt_info_table, &unsent,
+		"{\"time\":1,\"kind\":\"scheduled\",\"outcome\":\"not_sent\",\"httpStatus\":null,\"message\":null}");
+	round_trip(&history_reply_table, &history, "{\"attempts\":[]}");
+}
+
+/* A secret that a stranger's message holds is not in what is said about that message. */
+TEST(a_bad_import_is_named_without_its_value)
+{
+	static const struct {
+		const char *json, *bad;
+	} rows[] = {
+		{ "{\"credential\":\"etl\",\"kind\":\"refresh_token\",\"value\":7}", "value" },
+		{ "{\"credential\":\"etl\",\"kind\":\"refresh_token\"}", "value" },
+		{ "{\"credential\":\"etl\",\"value\":\"s3cr3t\"}", "kind" },
+		{ "{\"credential\":\"etl\",\"kind\":\"password\",\"value\":\"s3cr3t\"}", "kind" },
+		{ "{\"kind\":\"assertion\",\"value\":\"s3cr3t\"}", "credential" },
+	};
+	struct import_secret_call import;
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *bad = NULL;
+		struct err err = { 0 };
+
+		snprintf(text, sizeof(text), "%s", rows[i].json);
+		check_row(rows[i].json);
+		CHECK_INT(fields_decode(&import_secret_table, json_root(text, strlen(text)),
+					UNKNOWN_REFUSE, &import, &bad, &err),
+			  -ERR_INPUT);
+		CHECK_STR(bad, rows[i].bad);
+		CHECK(!strstr(err.text, "s3cr3t"));
+	}
+	check_row(NULL);
 }
 
 TEST(every_error_is_a_complete_reply)
