@@ -41,7 +41,11 @@ struct attempt {
 	struct flow_run run;
 	struct config_list hosts;
 	int64_t real_skew_ms;
+	struct secret *refresh_token;
+	char *base_url;
+	bool leaving; /* the request of this step was let go, or asks nobody */
 	struct attempt_result result;
+	int (*about_to_spend)(void *arg, struct err *err);
 	void (*done)(const struct attempt_result *r, void *arg);
 	/* one request (ops NULL) */
 	struct http_request req;
@@ -65,6 +69,8 @@ static void attempt_free(struct attempt *t)
 	flow_run_fini(&t->run, t->ops);
 	salesforce_hosts_fini(&t->hosts);
 	http_request_fini(&t->req);
+	secret_unref(t->refresh_token);
+	free(t->base_url);
 	free(t);
 }
 
@@ -73,13 +79,16 @@ static void deliver(struct attempt *t)
 	t->phase = ENDED;
 	t->result.grant = t->run.grant;
 	t->result.problem = t->run.grant ? NULL : &t->run.problem;
+	t->result.salvaged = t->run.grant ? NULL : t->run.salvaged;
 	t->done(&t->result, t->arg);
 	attempt_free(t);
 }
 
 static void deliver_refusal(struct attempt *t)
 {
-	struct http_response res = { .outcome = HTTP_REFUSED, .content_type = "", .location = "", .problem = t->refusal };
+	struct http_response res = {
+		.outcome = HTTP_REFUSED, .content_type = "", .location = "", .problem = t->refusal
+	};
 
 	t->phase = ENDED;
 	t->answered(&res, t->arg);
@@ -91,7 +100,9 @@ static void end_unsent(struct attempt *t, enum problem_class class, int64_t retr
 		       const char *why)
 {
 	snprintf(t->refusal, sizeof t->refusal, "%s", why);
-	t->run.problem = (struct problem){ .class = class, .outcome = HTTP_REFUSED, .retry_after_ms = retry_after_ms };
+	t->run.problem = (struct problem){ .class = class,
+					   .outcome = HTTP_REFUSED,
+					   .retry_after_ms = retry_after_ms };
 	snprintf(t->run.problem.message, sizeof t->run.problem.message, "%s", why);
 	t->phase = ENDING;
 	timer_set(t->timer, loop_now_ms(t->all->loop));
@@ -157,8 +168,11 @@ static void on_answer(const struct http_response *res, void *arg)
 /* libcurl's own time limit comes first; this one holds even when it does not. */
 static void on_deadline(struct attempt *t)
 {
-	struct http_response res = { .outcome = HTTP_UNKNOWN, .content_type = "", .location = "",
-				     .sent_ms = t->end_ms - t->all->timeout_ms, .problem = "no answer in time" };
+	struct http_response res = { .outcome = t->leaving ? HTTP_UNKNOWN : HTTP_UNSENT,
+				     .content_type = "",
+				     .location = "",
+				     .sent_ms = t->end_ms - t->all->timeout_ms,
+				     .problem = "no answer in time" };
 
 	http_cancel(TAKE(t->call));
 	on_answer(&res, t);
@@ -178,6 +192,33 @@ static void send_request(struct attempt *t, struct http_request *req)
 	timer_set(t->timer, t->end_ms + GUARD_MS);
 }
 
+static int on_about_to_send(void *arg, struct err *err)
+{
+	struct attempt *t = arg;
+	int r = t->about_to_spend ? t->about_to_spend(t->arg, err) : 0;
+
+	t->leaving = r >= 0;
+	return r;
+}
+
+/* A spent token goes out once, on a connection of its own, and not before the spender says that it may. */
+static void guard_spend(struct attempt *t, struct http_request *req)
+{
+	t->leaving = !t->ops->spends;
+	if (!t->ops->spends)
+		return;
+	req->fresh = true;
+	req->about_to_send = on_about_to_send;
+	req->about_to_send_arg = t;
+}
+
+static enum problem_class class_of(enum err_code code)
+{
+	if (code == ERR_LOGIN)
+		return PROBLEM_LOGIN;
+	return code == ERR_ADMIN || code == ERR_INPUT ? PROBLEM_ADMIN : PROBLEM_RETRY;
+}
+
 /* Asks the flow what to send, and sends it if it may go there. */
 static void run_step(struct attempt *t)
 {
@@ -190,13 +231,12 @@ static void run_step(struct attempt *t)
 	if (r == 0)
 		r = salesforce_check_url(req.url, &t->hosts, &err);
 	if (r == 0) {
+		guard_spend(t, &req);
 		send_request(t, &req);
 		return;
 	}
 	http_request_fini(&req);
-	end_unsent(t,
-		   err.code == ERR_ADMIN || err.code == ERR_INPUT ? PROBLEM_ADMIN : PROBLEM_RETRY,
-		   0, err.text);
+	end_unsent(t, class_of(err.code), 0, err.text);
 }
 
 /* Lets in who may go, and sends away who waits in vain. Calls nobody back: all ends come by timers and by http. */
@@ -270,24 +310,46 @@ static void enter(struct attempt *t)
 	pump(t->all, t->gate.host);
 }
 
-struct attempt *attempt_start(struct attempts *a, const struct credential *c,
-			      enum attempt_kind kind, int64_t real_skew_ms,
-			      void (*done)(const struct attempt_result *r, void *arg), void *arg)
+/* What the order names becomes the attempt's own. false: out of memory, or no flow for it. */
+static bool take_order(struct attempt *t, const struct attempt_order *order)
 {
-	struct attempt *t = attempt_new(a, c->login_url, kind, arg);
+	const struct credential *c = order->credential;
+
+	t->done = order->done;
+	t->about_to_spend = order->about_to_spend;
+	t->real_skew_ms = order->real_skew_ms;
+	t->ops = flow_find(c->grant_type);
+	if (order->refresh_token)
+		t->refresh_token = secret_ref(order->refresh_token);
+	if (order->base_url && !(t->base_url = strdup(order->base_url)))
+		return false;
+	if (!t->ops || salesforce_hosts(&t->hosts, &t->all->hosts, c->login_url, NULL) < 0)
+		return false;
+	t->run = (struct flow_run){ .credential = c,
+				    .allowed_hosts = &t->hosts,
+				    .refresh_token = t->refresh_token,
+				    .base_url = t->base_url };
+	return true;
+}
+
+struct attempt *attempt_start(struct attempts *a, const struct attempt_order *order)
+{
+	const char *url = order->base_url ? order->base_url : order->credential->login_url;
+	struct attempt *t = attempt_new(a, url, order->kind, order->arg);
 
 	if (!t)
 		return NULL;
-	t->done = done;
-	t->real_skew_ms = real_skew_ms;
-	t->ops = flow_find(c->grant_type);
-	if (!t->ops || salesforce_hosts(&t->hosts, &a->hosts, c->login_url, NULL) < 0) {
+	if (!take_order(t, order)) {
 		attempt_free(t);
 		return NULL;
 	}
-	t->run = (struct flow_run){ .credential = c, .allowed_hosts = &t->hosts };
 	enter(t);
 	return t;
+}
+
+void attempt_set_arg(struct attempt *t, void *arg)
+{
+	t->arg = arg;
 }
 
 struct attempt *attempt_request(struct attempts *a, struct http_request *req,
@@ -302,6 +364,7 @@ struct attempt *attempt_request(struct attempts *a, struct http_request *req,
 		return NULL;
 	}
 	t->answered = done;
+	t->leaving = true;
 	t->req = *req;
 	*req = (struct http_request){ 0 };
 	enter(t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/mint/oauth.h"
+#include "daemon/mint/oauth_parts.h"
 
 #include <ctype.h>
 #include <openssl/evp.h>
@@ -21,12 +21,10 @@
 #include "proto/messages.h"
 
 enum {
-	ANSWER_DEPTH = 8,        /* reliability.md 1.2.12 */
-	TOKEN_MAX = 16 * 1024,
+	ANSWER_DEPTH = 8, /* reliability.md 1.2.12 */
 	EXPIRES_MAX_S = 86400,
 	SCOPE_MAX = 4096,
 	IDENTITY_MAX = 512,
-	SECRET_WORD_MIN = 40,    /* a run of token characters of this length is taken for a token */
 };
 
 void oauth_form_add(struct buf *form, const char *name, const char *value, size_t size)
@@ -65,84 +63,6 @@ void oauth_base64url(struct buf *out, const void *bytes, size_t size)
 		size -= (size_t)piece;
 	}
 	explicit_bzero(text, sizeof text);
-}
-
-/* --- words of the server, made fit for people and logs --- */
-
-static bool token_char(char c)
-{
-	return isascii((unsigned char)c) && (isalnum((unsigned char)c) || strchr("+/=_.!~%-", c)) &&
-	       c;
-}
-
-/* The longest piece between slashes, so that the path of a URL is not taken for a token. */
-static size_t longest_piece(const char *word, size_t size)
-{
-	size_t longest = 0, run = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		run = word[i] == '/' ? 0 : run + 1;
-		longest = run > longest ? run : longest;
-	}
-	return longest;
-}
-
-static bool looks_secret(const char *word, size_t size)
-{
-	const char *org = memmem(word, size, "00D", 3);
-	size_t left = org ? size - (size_t)(org - word) : 0;
-
-	if (org && (memchr(org, '!', left) || memmem(org, left, "%21", 3)))
-		return true;
-	if (memmem(word, size, "eyJ", 3))
-		return true;
-	if (size > 2 && word[0] == '/' && word[1] == '/')
-		return longest_piece(word, size) >= SECRET_WORD_MIN;
-	return size >= SECRET_WORD_MIN;
-}
-
-/* Copies text without control bytes, bytes beyond ASCII, and words that look like tokens; cut to fit. */
-static void clean(char *to, size_t room, const char *from)
-{
-	size_t n = 0;
-
-	while (*from && n + 1 < room) {
-		size_t word = 0;
-
-		while (token_char(from[word]))
-			word++;
-		if (!word) {
-			to[n++] = *from >= ' ' && *from <= '~' ? *from : '?';
-			from++;
-			continue;
-		}
-		if (looks_secret(from, word)) {
-			n += (size_t)snprintf(to + n, room - n, "[cut]");
-			n = n < room ? n : room - 1;
-		} else {
-			size_t fit = word < room - 1 - n ? word : room - 1 - n;
-
-			memcpy(to + n, from, fit);
-			n += fit;
-		}
-		from += word;
-	}
-	to[n] = '\0';
-}
-
-/* An error code is a short word; anything else is none. So no server can name a row that begins with '#'. */
-static void clean_error(char *to, size_t room, const char *from)
-{
-	size_t size = strlen(from);
-
-	to[0] = '\0';
-	if (size >= room || looks_secret(from, size))
-		return;
-	for (size_t i = 0; i < size; i++) {
-		if (!isalnum((unsigned char)from[i]) && !strchr("_-.", from[i]))
-			return;
-	}
-	memcpy(to, from, size + 1);
 }
 
 /* --- reading --- */
@@ -232,17 +152,6 @@ static int64_t number_of(json_object *o, const char *name, int64_t min, int64_t 
 	return n >= min && n <= max ? n : 0;
 }
 
-static bool printable(const char *text, size_t max, char lowest)
-{
-	size_t size = strnlen(text, max + 1);
-
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] < lowest || text[i] > '~')
-			return false;
-	}
-	return size <= max;
-}
-
 static bool is_json_type(const char *content_type)
 {
 	return content_type && !strncasecmp(content_type, "application/json", 16) &&
@@ -279,6 +188,24 @@ static void start_problem(struct problem *p, const struct http_response *res)
 	p->retry_after_ms = res->retry_after_ms;
 }
 
+bool oauth_spends(int grant_type)
+{
+	return grant_type == GRANT_REFRESH_TOKEN;
+}
+
+/*
+ * Whether the server may have replaced the token that this answer is to. One with an OAuth error in it comes from the token endpoint, which then has replaced nothing; 429 and 503
+ * are said before anything is done. What else comes with 2xx or 5xx may be a gateway's word about an answer that it has lost (reliability.md 1.2.8).
+ */
+static bool spend_unknown(const struct http_response *res, int grant_type)
+{
+	if (!oauth_spends(grant_type))
+		return false;
+	if (res->outcome != HTTP_ANSWERED)
+		return res->outcome == HTTP_UNKNOWN || res->outcome == HTTP_TOO_BIG;
+	return res->status / 100 == 2 || (res->status >= 500 && res->status != 503);
+}
+
 /* Class and message from a row of the table; detail in brackets behind the sentence. */
 static void set_problem(struct problem *p, const struct oauth_error_row *row, const char *detail)
 {
@@ -305,11 +232,13 @@ static void set_situation(struct problem *p, int grant_type, const char *situati
 
 static void classify_unanswered(const struct http_response *res, int grant_type, struct problem *p)
 {
-	static const char *const situations[] = { [HTTP_UNSENT] = "#unsent", [HTTP_UNKNOWN] = "#unknown",
-						  [HTTP_TOO_BIG] = "#big", [HTTP_REFUSED] = "#refused" };
+	static const char *const situations[] = { [HTTP_UNSENT] = "#unsent",
+						  [HTTP_UNKNOWN] = "#unknown",
+						  [HTTP_TOO_BIG] = "#big",
+						  [HTTP_REFUSED] = "#refused" };
 	char detail[200];
 
-	clean(detail, sizeof detail, res->problem ? res->problem : "");
+	oauth_clean(detail, sizeof detail, res->problem ? res->problem : "");
 	set_situation(p, grant_type, situations[res->outcome], detail);
 }
 
@@ -320,7 +249,7 @@ static void classify_redirect(const struct http_response *res, int grant_type, s
 	char url[300], detail[200] = "";
 	size_t size;
 
-	clean(url, sizeof url, res->location ? res->location : "");
+	oauth_clean(url, sizeof url, res->location ? res->location : "");
 	size = strncmp(url, "http", 4) == 0 ? strcspn(url, ":") + 3 : 0;
 	if (size && size < strlen(url))
 		url[size + strcspn(url + size, "/?#")] = '\0';
@@ -336,8 +265,8 @@ static void classify_error(const struct http_response *res, int grant_type, json
 	const struct oauth_error_row *row;
 	char detail[300];
 
-	clean_error(p->error, sizeof p->error, error ? error : "");
-	clean(p->description, sizeof p->description, description ? description : "");
+	oauth_clean_error(p->error, sizeof p->error, error ? error : "");
+	oauth_clean(p->description, sizeof p->description, description ? description : "");
 	row = oauth_error_find(grant_type, p->error, p->description);
 	if (res->status == 429 && row->class != PROBLEM_RATE)
 		row = oauth_error_find(grant_type, "#many", "");
@@ -381,6 +310,7 @@ void oauth_classify(const struct http_response *res, int grant_type, struct prob
 	struct err err = { 0 };
 
 	start_problem(problem, res);
+	problem->spend_unknown = spend_unknown(res, grant_type);
 	if (res->outcome != HTTP_ANSWERED) {
 		classify_unanswered(res, grant_type, problem);
 		return;
@@ -394,10 +324,12 @@ void oauth_classify(const struct http_response *res, int grant_type, struct prob
 		return;
 	}
 	o = read_object(res, &err);
-	if (o && text_of(o, "error"))
+	if (o && text_of(o, "error")) {
+		problem->spend_unknown = false;
 		classify_error(res, grant_type, o, problem);
-	else
+	} else {
 		classify_other(res, grant_type, o ? NULL : err.text, problem);
+	}
 }
 
 /* --- the token --- */
@@ -422,7 +354,7 @@ static bool read_access_token(struct grant *g, json_object *o, int grant_type, s
 
 	if (!size)
 		return broken(p, grant_type, "no access_token");
-	if (!printable(token, TOKEN_MAX, '!'))
+	if (!oauth_printable(token, OAUTH_TOKEN_MAX, '!'))
 		return broken(p, grant_type,
 			      "access_token is longer than 16 KiB or has bytes that no token has");
 	if (!type || strcasecmp(type, "Bearer") != 0)
@@ -433,6 +365,30 @@ static bool read_access_token(struct grant *g, json_object *o, int grant_type, s
 		return out_of_memory(p, grant_type);
 	salesforce_jwt_life(token, size, &g->jwt_exp_s, &g->jwt_iat_s);
 	return true;
+}
+
+/* Absent (or null): the old one stays good. Whatever else is no token is one that is lost: the server has replaced the old one all the same. */
+static bool read_refresh_token(struct grant *g, json_object *o, int grant_type, struct problem *p)
+{
+	const char *token = text_of(o, "refresh_token");
+	json_object *v = NULL;
+
+	if (!oauth_spends(grant_type) || !json_object_object_get_ex(o, "refresh_token", &v) || !v)
+		return true;
+	if (!token || !token[0] || !oauth_printable(token, OAUTH_TOKEN_MAX, '!'))
+		return broken(p, grant_type,
+			      "refresh_token is no text of 1 byte to 16 KiB as tokens are");
+	g->refresh_token = secret_new(token, strlen(token));
+	return g->refresh_token || out_of_memory(p, grant_type);
+}
+
+/* A token answer, which says so itself, without a next refresh token: the old one stays good, whatever else is wrong with it. */
+static bool keeps_token(json_object *o)
+{
+	json_object *v = NULL;
+
+	return text_of(o, "access_token") &&
+	       (!json_object_object_get_ex(o, "refresh_token", &v) || !v);
 }
 
 static bool read_instance(struct grant *g, json_object *o, int grant_type,
@@ -461,10 +417,10 @@ static bool read_rest(struct grant *g, json_object *o, int grant_type, struct pr
 
 	g->expires_in_ms = number_of(o, "expires_in", 1, EXPIRES_MAX_S) * 1000;
 	g->issued_at_real_ms = number_of(o, "issued_at", 1, INT64_C(4102444800000));
-	g->scope = strdup(scope && printable(scope, SCOPE_MAX, ' ') ? scope : "");
+	g->scope = strdup(scope && oauth_printable(scope, SCOPE_MAX, ' ') ? scope : "");
 	if (!g->scope)
 		return out_of_memory(p, grant_type);
-	if (!id || !printable(id, IDENTITY_MAX, '!') ||
+	if (!id || !oauth_printable(id, IDENTITY_MAX, '!') ||
 	    salesforce_identity(id, &g->organization_id, &g->user_id, NULL) < 0)
 		return true;
 	g->identity_url = strdup(id);
@@ -484,6 +440,7 @@ struct grant *oauth_read_token(const struct http_response *res, int grant_type,
 		oauth_classify(res, grant_type, problem);
 		return NULL;
 	}
+	problem->spend_unknown = spend_unknown(res, grant_type) && !keeps_token(o);
 	g = calloc(1, sizeof *g);
 	if (!g) {
 		out_of_memory(problem, grant_type);
@@ -492,9 +449,11 @@ struct grant *oauth_read_token(const struct http_response *res, int grant_type,
 	g->refs = 1;
 	g->sent_ms = res->sent_ms;
 	if (!read_access_token(g, o, grant_type, problem) ||
+	    !read_refresh_token(g, o, grant_type, problem) ||
 	    !read_instance(g, o, grant_type, allowed_hosts, problem) ||
 	    !read_rest(g, o, grant_type, problem))
 		return NULL;
+	problem->spend_unknown = false;
 	return TAKE(g);
 }
 
@@ -519,6 +478,6 @@ void oauth_read_introspection(const struct http_response *res, struct introspect
 	out->exp_s = number_of(o, "exp", FIRST, INT64_C(4102444800));
 	out->iat_s = number_of(o, "iat", FIRST, INT64_C(4102444800));
 	username = text_of(o, "username");
-	if (username && printable(username, sizeof out->username - 1, '!'))
+	if (username && oauth_printable(username, sizeof out->username - 1, '!'))
 		memcpy(out->username, username, strlen(username) + 1);
 }

@@ -18,10 +18,20 @@ void oauth_base64url(struct buf *out, const void *bytes, size_t size);
 
 /*
  * The answer of the token endpoint (facts: reliability.md 1.2.12): 200 with one strict JSON object, access_token of 1..16 KiB printable ASCII without spaces,
- * token_type Bearer, instance_url https (or loopback literal) inside allowed hosts, expires_in 1..86400 else absent. Returns a new grant, or NULL and fills *problem.
+ * token_type Bearer, of grants that spend one an optional refresh_token (same rules as access_token), instance_url https (or loopback literal) inside allowed hosts, expires_in 1..86400 else absent. Returns a new grant, or NULL and fills *problem.
  */
 struct grant *oauth_read_token(const struct http_response *res, int grant_type,
 			       const struct config_list *allowed_hosts, struct problem *problem);
+
+/* Whether each request of this grant spends the token that it carries. */
+bool oauth_spends(int grant_type);
+
+/*
+ * The next refresh token out of an answer with status 200 that cannot be used: damaged, cut off, too long, of another type, or for a host that is not allowed. There must be exactly
+ * one member "refresh_token" on the first level of the object, complete with its closing quote, and a text as tokens are; with the least doubt there is none. The caller's; NULL: none,
+ * or out of memory. The body is not changed.
+ */
+struct secret *oauth_salvage_refresh(const struct http_response *res);
 
 /* RFC 7662. active -1: could not be read (problem filled). exp_s 0: none. */
 struct introspection {

@@ -10,12 +10,13 @@
 #include "daemon/mint/oauth.h"
 #include "proto/messages.h"
 
-enum { ANY = -1, EXIT_TEMPFAIL = 75, EXIT_REFUSED = 76 };
+enum { ANY = -1, EXIT_TEMPFAIL = 75, EXIT_REFUSED = 76, EXIT_LOGIN = 80 };
 
 /* class, state, broker error and exit status go together in these ways only. */
 #define RETRY PROBLEM_RETRY, STATE_BACKOFF, BROKER_UNAVAILABLE, EXIT_TEMPFAIL
 #define RATE PROBLEM_RATE, STATE_BACKOFF, BROKER_UNAVAILABLE, EXIT_TEMPFAIL
 #define CLOCK PROBLEM_CLOCK, STATE_BACKOFF, BROKER_UNAVAILABLE, EXIT_TEMPFAIL
+#define LOGIN PROBLEM_LOGIN, STATE_LOGIN_REQUIRED, BROKER_LOGIN_REQUIRED, EXIT_LOGIN
 #define ADMIN PROBLEM_ADMIN, STATE_SUSPENDED, BROKER_REJECTED, EXIT_REFUSED
 #define BUG PROBLEM_BUG, STATE_SUSPENDED, BROKER_REJECTED, EXIT_REFUSED
 #define HERE PROBLEM_ADMIN, STATE_SUSPENDED, BROKER_NOT_SERVED, EXIT_REFUSED /* no OAuth error to show */
@@ -42,6 +43,12 @@ const struct oauth_error_row oauth_errors[] = {
 	  "this grant works on the My Domain only: set LoginUrl=https://YOUR-DOMAIN.my.salesforce.com" },
 	{ GRANT_CLIENT_CREDENTIALS, "invalid_grant", "client credentials flow not enabled", ADMIN,
 	  "the flow is off: in the app's OAuth settings tick \"Enable Client Credentials Flow\"" },
+	/* refresh token */
+	{ GRANT_REFRESH_TOKEN, "invalid_grant", "expired access/refresh token", LOGIN,
+	  "the refresh token is dead: expired, revoked, replaced, or the oldest of more than five logins; give a new one "
+	  "with sftoken login or sftoken import" },
+	{ GRANT_REFRESH_TOKEN, "invalid_grant", "expired authorization code", RETRY, /* its words until September 2024 */
+	  "Salesforce is still busy with the request before: nothing to do, it is repeated" },
 	/* all grants */
 	{ ANY, "invalid_grant", "request not supported on this domain", ADMIN,
 	  "this host does not serve tokens: set LoginUrl=https://YOUR-DOMAIN.my.salesforce.com" },
@@ -94,9 +101,15 @@ const struct oauth_error_row oauth_errors[] = {
 	{ ANY, "invalid_scope", NULL, ADMIN,
 	  "the app may not give a scope that was asked for: add the scope in the app's OAuth settings" },
 	{ ANY, "invalid_request", "https required", ADMIN, "the server wants https: set LoginUrl= to an https:// address" },
+	{ GRANT_REFRESH_TOKEN, "invalid_request", NULL, BUG,
+	  "Salesforce calls the request invalid: check ClientId=, ClientSecret= and LoginUrl=; if they are right, report "
+	  "this" },
 	{ ANY, "invalid_request", NULL, BUG,
 	  "Salesforce calls the request invalid: check ClientId=, Username= and LoginUrl=; if they are right, report this" },
 	/* catch-alls: an error text that nobody has seen yet */
+	{ GRANT_REFRESH_TOKEN, "invalid_grant", NULL, LOGIN,
+	  "Salesforce refuses the refresh token: check that it was given to the app of ClientId=, or give a new one with "
+	  "sftoken login or sftoken import" },
 	{ ANY, "invalid_grant", NULL, ADMIN,
 	  "Salesforce refuses the grant: check the user, the app's policies and its login history in Salesforce" },
 	/* answers that are no OAuth error at all (8.3) */

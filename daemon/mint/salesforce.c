@@ -187,9 +187,9 @@ static bool body_is_page(const struct http_response *res)
 {
 	size_t at = 0;
 
-	while (at < res->size && isspace((unsigned char)res->body[at]))
+	while (res->body && at < res->size && isspace((unsigned char)res->body[at]))
 		at++;
-	return at < res->size && res->body[at] == '<';
+	return res->body && at < res->size && res->body[at] == '<';
 }
 
 /* salesforce-oauth.md 6: 403 with the bare text Bad_OAuth_Token. A page of HTML with 200 is maintenance, not an answer (8.3). */
@@ -218,10 +218,101 @@ int salesforce_introspect_request(const struct credential *c, const struct grant
 	oauth_form_add(&form, "client_id", c->client_id, strlen(c->client_id));
 	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret),
 		       secret_size(c->client_secret));
-	*req = (struct http_request){ .post = true, .url = salesforce_url(g->instance_url, "introspect") };
+	*req = (struct http_request){ .post = true,
+				      .url = salesforce_url(g->instance_url, "introspect") };
 	req->body = buf_failed(&form) ? NULL : secret_new(form.data, form.len);
 	if (req->url && req->body)
 		return 0;
 	http_request_fini(req);
 	return err_oom(err);
+}
+
+int salesforce_revoke_request(const char *base_url, const struct secret *token,
+			      struct http_request *req, struct err *err)
+{
+	CLEANUP(buf_finip) struct buf form;
+
+	buf_init(&form, HTTP_BODY_MAX);
+	oauth_form_add(&form, "token", secret_bytes(token), secret_size(token));
+	*req = (struct http_request){ .post = true, .url = salesforce_url(base_url, "revoke") };
+	req->body = buf_failed(&form) ? NULL : secret_new(form.data, form.len);
+	if (req->url && req->body)
+		return 0;
+	http_request_fini(req);
+	return err_oom(err);
+}
+
+static bool json_error_is(char *text, size_t size, const char *word)
+{
+	struct json_value root, key, value;
+
+	if (json_check(text, size, JSON_DEPTH_MAX, NULL) < 0)
+		return false;
+	root = json_root(text, size);
+	if (json_type(root) != JSON_OBJECT)
+		return false;
+	for (struct json_iter i = json_iterate(root); json_next(&i, &key, &value);) {
+		if (json_is(key, "error"))
+			return json_type(value) == JSON_STRING && json_is(value, word);
+	}
+	return false;
+}
+
+/* error=word, between ampersands, of a form. */
+static bool form_error_is(const char *text, size_t size, const char *word)
+{
+	const char *end = text + size;
+	size_t length = strlen(word);
+
+	while (text < end) {
+		const char *next = memchr(text, '&', (size_t)(end - text));
+		size_t field = (size_t)((next ? next : end) - text);
+
+		while (field && isspace((unsigned char)text[field - 1]))
+			field--;
+		if (field > 6 && !memcmp(text, "error=", 6))
+			return field - 6 == length && !memcmp(text + 6, word, length);
+		text = next ? next + 1 : end;
+	}
+	return false;
+}
+
+static bool error_is(const struct http_response *res, const char *word)
+{
+	return res->body && (json_error_is(res->body, res->size, word) ||
+			     form_error_is(res->body, res->size, word));
+}
+
+/* salesforce-oauth.md 7.1: the error comes as a form or as JSON; either way one of two words that a token endpoint uses for nothing else. */
+static bool is_gone(const struct http_response *res)
+{
+	static const char *const words[] = { "invalid_token", "unsupported_token_type" };
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		if (error_is(res, words[i]))
+			return true;
+	}
+	return false;
+}
+
+int salesforce_revoke_answer(const struct http_response *res, struct err *err)
+{
+	if (res->outcome != HTTP_ANSWERED)
+		return err_set(err, ERR_RETRY, "%s",
+			       res->problem ? res->problem : "the server did not answer");
+	if (res->status == 200 && !body_is_page(res))
+		return 0;
+	if (res->status == 400 && is_gone(res))
+		return 0;
+	if (res->status == 200 || res->status == 429 || res->status >= 500) {
+		err_set(err, ERR_RETRY, "the server cannot revoke it now (HTTP %ld)", res->status);
+		if (err)
+			err->retry_after_ms = res->retry_after_ms;
+		return -ERR_RETRY;
+	}
+	return err_set(
+		err, ERR_ADMIN,
+		"the server does not revoke it (HTTP %ld): check LoginUrl=, or revoke it in Salesforce, Setup, "
+		"Connected Apps OAuth Usage",
+		res->status);
 }

@@ -40,7 +40,7 @@ HOMES = {
     "event2/*": ("daemon/common/loop.*", "daemon/common/connection.*", "daemon/common/listener.*", "daemon/common/link.*",
                  "daemon/common/control.*", "daemon/mint/http.*"),
     "event.h": (),
-    "curl/*": ("daemon/mint/http.*",),
+    "curl/*": ("daemon/mint/http.*", "daemon/mint/http_call.*"),
     "openssl/*": ("daemon/mint/sign.*", "daemon/mint/store.*", "daemon/mint/oauth.*"),
     "json-c/*": ("daemon/mint/oauth.*", "client/cli/*"),
     "systemd/*": ("daemon/parent/sd.*", "daemon/mint/journal.*"),

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/common/loop.h"
 #include "tests/scenario/fake.h"
 
 enum { ENDPOINTS = 3 };
@@ -17,6 +18,8 @@ struct http_call {
 	void *arg;
 	int64_t sent_ms;
 	bool taken;
+	struct timer *refuse; /* about_to_send() said no: nobody sees the request, and this timer ends it */
+	struct err refusal;
 };
 
 static struct http_call *calls;
@@ -58,6 +61,43 @@ static bool ends_in(const char *url, const char *what)
 	return last && strcmp(last + 1, what) == 0;
 }
 
+static void call_free(struct http_call *c)
+{
+	struct http_call **at = &calls;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	timer_free(c->refuse);
+	http_request_fini(&c->req);
+	free(c);
+}
+
+static void on_refuse(void *arg)
+{
+	struct http_call *c = arg;
+	struct err refusal = c->refusal;
+	struct http_response res = { .outcome = HTTP_REFUSED, .content_type = "", .location = "", .problem = refusal.text };
+	void (*done)(const struct http_response *res, void *arg) = c->done;
+	void *done_arg = c->arg;
+
+	call_free(c);
+	done(&res, done_arg);
+}
+
+/* Here a connection is up as soon as it is asked for. Whether the request may leave. */
+static bool may_leave(struct http_call *c)
+{
+	if (!c->req.about_to_send ||
+	    c->req.about_to_send(c->req.about_to_send_arg, &c->refusal) >= 0)
+		return true;
+	c->refuse = timer_new(NULL, on_refuse, c);
+	if (!c->refuse)
+		abort();
+	timer_set(c->refuse, fake_now());
+	return false;
+}
+
 struct http_call *http_submit(struct http *h, struct http_request *req,
 			      void (*done)(const struct http_response *res, void *arg), void *arg)
 {
@@ -71,23 +111,14 @@ struct http_call *http_submit(struct http *h, struct http_request *req,
 	c->done = done;
 	c->arg = arg;
 	c->sent_ms = fake_now();
-	for (size_t i = 0; i < ENDPOINTS; i++)
-		counts[i] += ends_in(c->req.url, endpoint[i]);
 	while (*at)
 		at = &(*at)->next;
 	*at = c;
+	if (!may_leave(c))
+		return c;
+	for (size_t i = 0; i < ENDPOINTS; i++)
+		counts[i] += ends_in(c->req.url, endpoint[i]);
 	return c;
-}
-
-static void call_free(struct http_call *c)
-{
-	struct http_call **at = &calls;
-
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
-	http_request_fini(&c->req);
-	free(c);
 }
 
 void http_cancel(struct http_call *c)
@@ -102,7 +133,7 @@ static struct http_call *first(bool taken)
 {
 	struct http_call *c = calls;
 
-	while (c && c->taken != taken)
+	while (c && (c->taken != taken || c->refuse))
 		c = c->next;
 	return c;
 }

@@ -27,6 +27,8 @@ struct http_call *http_submit(struct http *h, struct http_request *req,
 		last = &(*last)->next;
 	*last = c;
 	fake_http_submitted++;
+	c->held = c->req.about_to_send &&
+		  c->req.about_to_send(c->req.about_to_send_arg, &c->refusal) < 0;
 	return c;
 }
 
@@ -64,9 +66,13 @@ void fake_http_answer(enum http_outcome outcome, long status, const char *body)
 	struct http_response res = { .outcome = outcome, .status = status, .content_type = "application/json", .location = "",
 				     .body = body ? strdup(body) : NULL, .size = body ? strlen(body) : 0,
 				     .problem = outcome == HTTP_ANSWERED ? NULL : "the test says so", .sent_ms = clock_now_ms() };
+	struct err refusal = c->refusal;
 	void (*done)(const struct http_response *res, void *arg) = c->done;
 	void *arg = c->arg;
 
+	if (c->held)
+		res = (struct http_response){ .outcome = HTTP_REFUSED, .content_type = "", .location = "",
+					      .body = res.body, .problem = refusal.text };
 	drop(c);
 	done(&res, arg);
 	free(res.body);

@@ -10,6 +10,8 @@ struct http_call {
 	struct http_request req;
 	void (*done)(const struct http_response *res, void *arg);
 	void *arg;
+	bool held; /* about_to_send() said no, with this text: however it is answered, it ends HTTP_REFUSED */
+	struct err refusal;
 };
 
 /* Under way, the oldest first. */
@@ -18,7 +20,7 @@ extern unsigned fake_http_submitted, fake_http_cancelled;
 extern bool fake_http_out_of_memory;
 
 unsigned fake_http_in_flight(void);
-/* Answers the oldest call. body NULL: the outcome counts alone. */
+/* Answers the oldest call, which asked about_to_send() when it was submitted. body NULL: the outcome counts alone. */
 void fake_http_answer(enum http_outcome outcome, long status, const char *body);
 
 #endif
