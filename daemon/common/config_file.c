@@ -145,6 +145,19 @@ void config_files_fini(struct config_files *files)
 	*files = (struct config_files){ 0 };
 }
 
+int config_files_copy(struct config_files *to, const struct config_files *from)
+{
+	*to = (struct config_files){ .path = calloc(from->n + 1, sizeof(*to->path)) };
+	if (!to->path)
+		return -1;
+	for (; to->n < from->n; to->n++) {
+		to->path[to->n] = strdup(from->path[to->n]);
+		if (!to->path[to->n])
+			return -1;
+	}
+	return 0;
+}
+
 /* What all files of one configuration have in common. */
 struct reading {
 	const struct config_section *sections;

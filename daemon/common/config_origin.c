@@ -66,6 +66,17 @@ static int append(struct config_origin *o, const char *section, const char *key,
 	return 0;
 }
 
+struct config_origin *config_origin_copy(const struct config_origin *o)
+{
+	CLEANUP(config_origin_freep) struct config_origin *copy = config_origin_new();
+
+	for (size_t i = 0; copy && o && i < o->n; i++)
+		if (append(copy, o->items[i].section, o->items[i].key, o->items[i].file,
+			   o->items[i].line) < 0)
+			return NULL;
+	return TAKE(copy);
+}
+
 int config_origin_set(struct config_origin *o, const char *section, const char *key,
 		      const char *file, unsigned line)
 {

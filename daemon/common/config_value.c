@@ -336,6 +336,46 @@ int config_defaults(const struct config_section *section, void *strukt, struct e
 	return 0;
 }
 
+static int copy_key(const struct config_key *key, void *to, const void *from)
+{
+	const struct config_list *list = from;
+	char *const *text = from;
+
+	switch (key->type) {
+	case CONFIG_TEXT:
+		*(char **)to = *text ? strdup(*text) : NULL;
+		return *text && !*(char **)to ? -1 : 0;
+	case CONFIG_LIST:
+		for (size_t i = 0; i < list->n; i++)
+			if (config_list_add(to, list->items[i]) < 0)
+				return -1;
+		return 0;
+	case CONFIG_BOOL:
+		*(bool *)to = *(const bool *)from;
+		return 0;
+	case CONFIG_ENUM:
+		*(int *)to = *(const int *)from;
+		return 0;
+	case CONFIG_LATER:
+		return 0;
+	default:
+		*(int64_t *)to = *(const int64_t *)from;
+		return 0;
+	}
+}
+
+int config_section_copy(const struct config_section *section, void *to, const void *from,
+			struct err *err)
+{
+	for (size_t i = 0; i < section->n_keys; i++) {
+		const struct config_key *key = &section->keys[i];
+
+		if (copy_key(key, (char *)to + key->offset, (const char *)from + key->offset) < 0)
+			return err_oom(err);
+	}
+	return 0;
+}
+
 void config_section_fini(const struct config_section *section, void *strukt)
 {
 	for (size_t i = 0; i < section->n_keys; i++) {

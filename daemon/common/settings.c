@@ -196,6 +196,31 @@ static void check_network(struct settings *s, struct config_notes *notes)
 	check_proxy(s, notes);
 }
 
+/* Its form alone: the value is for the mint to read. */
+static void check_store(struct settings *s, struct config_notes *notes)
+{
+	const char *key = s->store.key;
+
+	if (!key || !strcmp(key, "auto") || !strncmp(key, "file:", 5) ||
+	    !strncmp(key, "credential:", 11))
+		return;
+	if (!strncmp(key, "pkcs11:", 7) || !strncmp(key, "handle:", 7))
+		NOTE(s, notes, "Store", "Key",
+		     "Key=%.7s is not available in this version — write credential:ID, file:PATH "
+		     "or auto",
+		     key);
+	else if (!strncmp(key, "stored:", 7))
+		NOTE(s, notes, "Store", "Key",
+		     "Key=stored: cannot be: it is the key that opens the store — write "
+		     "credential:ID, file:PATH or auto");
+	else
+		NOTE(s, notes, "Store", "Key",
+		     "Key= is not a reference — secrets are never in this file: write "
+		     "credential:ID, file:PATH or auto");
+	/* it may be the key itself: it is not printed */
+	cleanup_free(&s->store.key);
+}
+
 static void check_limits(const struct settings *s, struct config_notes *notes)
 {
 	const struct limits *l = &s->limits;
@@ -264,6 +289,7 @@ struct settings *settings_read(const struct places *places, uid_t service_uid,
 		return NULL;
 	check_daemon(s, notes);
 	check_network(s, notes);
+	check_store(s, notes);
 	check_limits(s, notes);
 	settings_check_listeners(s, notes);
 	if (notes->out_of_memory) {

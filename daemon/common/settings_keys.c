@@ -8,7 +8,7 @@
 #include "daemon/common/settings_parts.h"
 
 #define COUNT(x) (sizeof(x) / sizeof((x)[0]))
-enum { MS = 1, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+enum { MS = 1, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
 #define DAEMON(field) offsetof(struct settings, daemon.field)
 static const struct config_key daemon_keys[] = {
@@ -34,9 +34,10 @@ static const struct config_key network_keys[] = {
 	  .meaning = "hosts that may be contacted; *. stands for one or more labels" },
 };
 
-/* [Store] is known, so that a file for a later version says what it lacks. */
 static const struct config_key store_keys[] = {
-	{ "Key", CONFIG_LATER, .meaning = "key of the store" },
+	{ "Key", CONFIG_TEXT, offsetof(struct settings, store.key), .max = CONFIG_LINE_MAX,
+	  .fallback = "auto",
+	  .meaning = "where the key that seals the store is: credential:ID, file:PATH or auto" },
 };
 
 static const char *const level_names[] = { "err", "warning", "notice", "info", "debug", NULL };
@@ -132,6 +133,8 @@ static const struct config_key limit_keys[] = {
 	     "time without demand after which a caller may bring a planned try forward"),
 	TIME("PermanentRetry", permanent_retry_ms, SECOND, 24 * HOUR, "15min",
 	     "pause between tries while an administrator has to act"),
+	TIME("KeepAlive", keep_alive_ms, MINUTE, 29LL * DAY, "14d",
+	     "a refresh token is spent at least this often, so that the server does not forget it"),
 	NUMBER("MaxRequestsPerHour", max_requests_per_hour, 1, 100000, "30",
 	       "requests to the token endpoint for one credential in an hour"),
 	NUMBER("MaxRequestsPerLife", max_requests_per_life, 1, 1000, "8",

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "daemon/mint/check.h"
+#include "daemon/mint/load.h"
 
 /* sysexits.h: EX_SOFTWARE, EX_CONFIG */
 enum { EXIT_INTERNAL = 70, EXIT_CONFIGURATION = 78 };
@@ -51,12 +52,15 @@ int configuration_check(const struct places *places, uid_t service_uid,
 	CLEANUP(config_notes_fini) struct config_notes warnings = { 0 };
 	CLEANUP(settings_unrefp) struct settings *settings = NULL;
 	CLEANUP(credential_set_unrefp) struct credential_set *set = NULL;
+	CLEANUP(secret_unrefp) struct secret *key = NULL;
 	struct err err = { 0 };
 
 	settings = settings_read(places, service_uid, &notes, &err);
 	if (!settings)
 		return internal(&err, problems);
-	set = credential_set_read(places, settings, service_uid, check_key, &notes, &warnings,
+	if (load_store_key(settings, service_uid, &notes, &key, &err) < 0)
+		return internal(&err, problems);
+	set = credential_set_read(places, settings, service_uid, check_key, NULL, &notes, &warnings,
 				  &err);
 	if (!set)
 		return internal(&err, problems);

@@ -31,6 +31,7 @@ struct credential *credential_unref(struct credential *c)
 	for (size_t i = 0; i < credential_n_sections; i++)
 		config_section_fini(&credential_sections[i], c);
 	free(c->name);
+	free(c->missing);
 	secret_unref(c->client_secret);
 	secret_unref(c->private_key);
 	free(c->uids);
@@ -119,7 +120,8 @@ bool credential_equal(const struct credential *a, const struct credential *b)
 		for (size_t j = 0; j < credential_sections[i].n_keys; j++)
 			if (!key_equal(&credential_sections[i].keys[j], a, b))
 				return false;
-	return !strcmp(a->name, b->name) && secret_equal(a->client_secret, b->client_secret) &&
+	return !strcmp(a->name, b->name) && text_equal(a->missing, b->missing) &&
+	       secret_equal(a->client_secret, b->client_secret) &&
 	       secret_equal(a->private_key, b->private_key) &&
 	       numbers_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
 	       numbers_equal(a->gids, a->n_gids, b->gids, b->n_gids);

@@ -34,6 +34,7 @@ struct credential {
 		*private_key_ref;     /* as written: "file:...", "credential:..."; NULL */
 	struct secret *client_secret; /* value; NULL if none */
 	struct secret *private_key;   /* PEM bytes; both also NULL while a "stored:" one is not given yet */
+	char *missing;                /* what credential_missing() says; NULL: nothing */
 	int64_t session_timeout_ms;   /* 2 h */
 	int64_t renew_at_percent;     /* 0: the default of the grant */
 	int introspect;               /* enum introspect */

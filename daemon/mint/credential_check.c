@@ -9,9 +9,16 @@
 
 #define NOTE(c, check, key, ...) CREDENTIAL_NOTE(c, (check)->notes, "Credential", key, __VA_ARGS__)
 
+enum { REFRESH_IDLE_STOP_MS = 7 * 24 * 3600 * 1000 };
+
 static bool is_jwt(const struct credential *c)
 {
 	return c->grant_type == GRANT_JWT_BEARER;
+}
+
+static bool is_refresh(const struct credential *c)
+{
+	return c->grant_type == GRANT_REFRESH_TOKEN;
 }
 
 /* True if it is there; else says once that it is missing (a wrong value has been said already). */
@@ -23,7 +30,7 @@ static bool need(const struct credential *c, const struct credential_check *chec
 	return value != NULL;
 }
 
-static bool printable(const char *text, size_t size)
+bool credential_printable(const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
 		if (text[i] < 0x21 || text[i] > 0x7e)
@@ -103,7 +110,7 @@ static int check_login_url(struct credential *c, const struct credential_check *
 static void check_client(const struct credential *c, const struct credential_check *check)
 {
 	if (need(c, check, c->client_id, "ClientId", "the consumer key of the connected app") &&
-	    !printable(c->client_id, strlen(c->client_id)))
+	    !credential_printable(c->client_id, strlen(c->client_id)))
 		NOTE(c, check, "ClientId",
 		     "ClientId= holds a blank or a byte that is not ASCII — copy the consumer key "
 		     "alone");
@@ -113,17 +120,18 @@ static void check_names(const struct credential *c, const struct credential_chec
 {
 	struct url u;
 
-	if (!is_jwt(c)) {
+	if (!is_jwt(c) && !is_refresh(c))
 		note_unfit(c, check, "Username");
+	else if (c->username && strpbrk(c->username, " \t"))
+		NOTE(c, check, "Username", "Username= holds a blank — write the user name alone");
+	if (!is_jwt(c)) {
 		note_unfit(c, check, "PrivateKey");
 		note_unfit(c, check, "Audience");
 		return;
 	}
 	need(c, check, c->private_key_ref, "PrivateKey",
-	     "where the RSA key is, file:PATH or credential:ID");
-	if (need(c, check, c->username, "Username", "the user for whom tokens are asked") &&
-	    strpbrk(c->username, " \t"))
-		NOTE(c, check, "Username", "Username= holds a blank — write the user name alone");
+	     "where the RSA key is, file:PATH, credential:ID or stored:");
+	need(c, check, c->username, "Username", "the user for whom tokens are asked");
 	if (c->audience && url_parse(c->audience, &u, NULL) < 0)
 		NOTE(c, check, "Audience",
 		     "Audience= is not a URL — write for example https://login.salesforce.com, or "
@@ -137,8 +145,13 @@ static int read_secret(const struct credential *c, const struct credential_check
 {
 	struct err why = { 0 };
 
-	if (!ref)
+	if (!ref || credential_is_stored(ref))
 		return 0;
+	if (!strncmp(ref, "stored:", 7)) {
+		NOTE(c, check, key, "%s=stored: takes nothing after the colon — write %s=stored:",
+		     key, key);
+		return 0;
+	}
 	*out = credential_secret(ref, check->service_uid, trim, &why);
 	if (*out)
 		return 0;
@@ -155,7 +168,7 @@ static int check_client_secret(struct credential *c, const struct credential_che
 
 	if (c->grant_type == GRANT_CLIENT_CREDENTIALS)
 		need(c, check, c->client_secret_ref, "ClientSecret",
-		     "where the consumer secret is, file:PATH or credential:ID");
+		     "where the consumer secret is, file:PATH, credential:ID or stored:");
 	if (!given && c->introspect == INTROSPECT_YES)
 		NOTE(c, check, "Introspect",
 		     "Introspect=yes needs ClientSecret= — add it, or write Introspect=no");
@@ -163,7 +176,7 @@ static int check_client_secret(struct credential *c, const struct credential_che
 			err) < 0)
 		return -ERR_INTERNAL;
 	if (c->client_secret &&
-	    !printable(secret_bytes(c->client_secret), secret_size(c->client_secret)))
+	    !credential_printable(secret_bytes(c->client_secret), secret_size(c->client_secret)))
 		NOTE(c, check, "ClientSecret",
 		     "ClientSecret=: the secret holds a blank or a byte that is not ASCII — write "
 		     "the consumer secret alone");
@@ -175,7 +188,8 @@ static int check_private_key(struct credential *c, const struct credential_check
 {
 	struct err why = { 0 };
 
-	if (c->grant_type == GRANT_CLIENT_CREDENTIALS)
+	/* that it does not fit has been said */
+	if (c->grant_type >= 0 && !is_jwt(c))
 		return 0;
 	if (read_secret(c, check, "PrivateKey", c->private_key_ref, false, &c->private_key, err) <
 	    0)
@@ -201,8 +215,18 @@ static void check_aliases(const struct credential *c, const struct credential_ch
 /* What is no reference may be the secret itself: --check must not print it. */
 static void forget_pasted(char **ref)
 {
-	if (*ref && strncmp(*ref, "file:", 5) && strncmp(*ref, "credential:", 11))
+	if (*ref && strncmp(*ref, "file:", 5) && strncmp(*ref, "credential:", 11) &&
+	    !credential_is_stored(*ref))
 		cleanup_free(ref);
+}
+
+/* architecture.md 7: each renewal of a refresh grant spends a token, so it stops by itself unless
+ * the file says otherwise. */
+static void set_idle(struct credential *c)
+{
+	if (is_refresh(c) && !credential_assigned(c, "Credential", "IdleStop") &&
+	    !(c->renew_when_idle && credential_assigned(c, "Credential", "RenewWhenIdle")))
+		c->idle_stop_ms = REFRESH_IDLE_STOP_MS;
 }
 
 int credential_check(struct credential *c, const struct credential_check *check, struct err *err)
@@ -211,7 +235,7 @@ int credential_check(struct credential *c, const struct credential_check *check,
 	int r;
 
 	need(c, check, known ? c : NULL, "GrantType",
-	     "GrantType=jwt_bearer or GrantType=client_credentials");
+	     "GrantType=jwt_bearer, GrantType=client_credentials or GrantType=refresh_token");
 	r = check_login_url(c, check, err);
 	check_client(c, check);
 	check_aliases(c, check);
@@ -222,6 +246,9 @@ int credential_check(struct credential *c, const struct credential_check *check,
 		r = check_client_secret(c, check, err);
 	if (r == 0)
 		r = check_private_key(c, check, err);
+	if (r == 0)
+		r = credential_look_up(c, check, err);
+	set_idle(c);
 	forget_pasted(&c->client_secret_ref);
 	forget_pasted(&c->private_key_ref);
 	return r;

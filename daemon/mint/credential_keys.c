@@ -10,7 +10,7 @@
 enum { SECOND = 1000, DAY = 24 * 3600 * SECOND };
 
 static const char *const later_grants[] = {
-	"web_server", "user_agent", "device", "refresh_token", "saml_bearer", "token_exchange", NULL
+	"web_server", "user_agent", "device", "saml_bearer", "token_exchange", NULL
 };
 static const char *const introspect_names[] = { "auto", "yes", "no", NULL };
 _Static_assert(INTROSPECT_AUTO == 0 && INTROSPECT_YES == 1 && INTROSPECT_NO == 2,
@@ -22,16 +22,16 @@ static const char *const no_names[] = { "no", "false", "off", "0", NULL };
 static const struct config_key credential_keys[] = {
 	{ "GrantType", CONFIG_ENUM, OF(grant_type), .names = grant_type_names,
 	  .later_names = later_grants,
-	  .meaning = "how tokens are got: jwt_bearer or client_credentials" },
+	  .meaning = "how tokens are got: jwt_bearer, client_credentials or refresh_token" },
 	{ "LoginUrl", CONFIG_TEXT, OF(login_url), .max = 1024, .meaning = "the org, https://HOST" },
 	{ "ClientId", CONFIG_TEXT, OF(client_id), .max = 1024,
 	  .meaning = "consumer key of the connected app" },
 	{ "ClientSecret", CONFIG_TEXT, OF(client_secret_ref), .max = CONFIG_LINE_MAX,
-	  .meaning = "where the consumer secret is, file:PATH or credential:ID" },
+	  .meaning = "where the consumer secret is, file:PATH, credential:ID or stored:" },
 	{ "Username", CONFIG_TEXT, OF(username), .max = 128,
-	  .meaning = "user for whom a JWT asks" },
+	  .meaning = "user for whom a JWT asks, or whose refresh token it is" },
 	{ "PrivateKey", CONFIG_TEXT, OF(private_key_ref), .max = CONFIG_LINE_MAX,
-	  .meaning = "where the RSA key that signs a JWT is, file:PATH or credential:ID" },
+	  .meaning = "where the RSA key that signs a JWT is, file:PATH, credential:ID or stored:" },
 	{ "Audience", CONFIG_TEXT, OF(audience), .max = 1024,
 	  .meaning = "audience of the JWT; by default from LoginUrl=" },
 	{ "Scopes", CONFIG_LATER, .meaning = "scopes to ask for" },
@@ -49,7 +49,8 @@ static const struct config_key credential_keys[] = {
 		     "secret), yes or no" },
 	{ "RenewWhenIdle", CONFIG_BOOL, OF(renew_when_idle), .fallback = "yes",
 	  .meaning = "whether to renew while nobody asks" },
-	{ "IdleStop", CONFIG_LATER, .meaning = "time without a caller after which renewing stops" },
+	{ "IdleStop", CONFIG_DURATION, OF(idle_stop_ms), 0, 365LL * DAY, "0s",
+	  .meaning = "time without a caller after which renewing ahead stops; 0: never" },
 	{ "OnEvent", CONFIG_LATER, .meaning = "program to run on events" },
 	{ "AllowUserAgent", CONFIG_LATER, .names = no_names,
 	  .meaning = "whether the deprecated user-agent flow may be used" },

@@ -12,6 +12,7 @@ struct credential_check {
 	const struct settings *settings;
 	uid_t service_uid;
 	int (*check_key)(const struct secret *pem, struct err *err);
+	const struct credential_stored *stored; /* NULL: its values are taken as not given */
 	struct config_notes *notes, *warnings;
 };
 
@@ -36,6 +37,17 @@ struct credential *credential_new(const char *name);
 
 /* Judges [Credential] and reads the secrets. 0 or -ERR_INTERNAL. */
 int credential_check(struct credential *c, const struct credential_check *check, struct err *err);
+
+/* Visible ASCII alone. */
+bool credential_printable(const char *text, size_t size);
+
+/* --- "stored:" (credential_stored.c) --- */
+
+bool credential_is_stored(const char *reference); /* takes NULL */
+
+/* Looks up what the references of c say is stored. A value that cannot be used is a warning, and taken as
+ * not given. 0 or -ERR_INTERNAL. */
+int credential_look_up(struct credential *c, const struct credential_check *check, struct err *err);
 
 /* Turns [Access] into numbers. 0 or -ERR_INTERNAL. */
 int credential_resolve_access(struct credential *c, const struct credential_check *check,

@@ -275,18 +275,18 @@ struct secret *credential_secret(const char *reference, uid_t service_uid, bool 
 	if (!strncmp(reference, "credential:", 11))
 		return from_credential(reference + 11, trim, err);
 	if (!strncmp(reference, "stored:", 7))
-		err_set(err, ERR_ADMIN,
-			"stored: needs the store, which is not available in this version — use "
-			"file: or credential:");
+		err_set(err, ERR_ADMIN, "stored: does not fit here — use file: or credential:");
 	else if (!strncmp(reference, "pkcs11:", 7))
 		err_set(err, ERR_ADMIN,
-			"pkcs11: is not available in this version — use file: or credential:");
+			"pkcs11: is not available in this version — use file:, credential: or "
+			"stored:");
 	else if (!strncmp(reference, "handle:", 7))
 		err_set(err, ERR_ADMIN,
-			"handle: is not available in this version — use file: or credential:");
+			"handle: is not available in this version — use file:, credential: or "
+			"stored:");
 	else /* it may be the secret itself: it is not repeated */
 		err_set(err, ERR_ADMIN,
-			"this is not a reference — secrets are never in this file: write file:PATH "
-			"or credential:ID");
+			"this is not a reference — secrets are never in this file: write file:PATH, "
+			"credential:ID or stored:");
 	return NULL;
 }

@@ -218,10 +218,12 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 
 struct credential_set *credential_set_read(
 	const struct places *places, const struct settings *settings, uid_t service_uid,
-	int (*check_key)(const struct secret *pem, struct err *err), struct config_notes *notes,
+	int (*check_key)(const struct secret *pem, struct err *err),
+	const struct credential_stored *stored, struct config_notes *notes,
 	struct config_notes *warnings, struct err *err)
 {
-	const struct credential_check check = { settings, service_uid, check_key, notes, warnings };
+	const struct credential_check check = { settings, service_uid, check_key,
+						stored,   notes,       warnings };
 	CLEANUP(credential_set_unrefp) struct credential_set *set = calloc(1, sizeof(*set));
 	CLEANUP(cleanup_free) char *folder = NULL;
 

@@ -5,14 +5,62 @@
 
 #include "daemon/mint/sign.h"
 
-int load_read(struct load *l, const struct places *places, uid_t service_uid, struct err *err)
+/* What opens the store must not be guessed. */
+enum { STORE_KEY_MIN = 16 };
+
+static void note_key(const struct settings *s, struct config_notes *notes, const char *text)
+{
+	const char *file;
+	unsigned line;
+
+	config_origin_of(s->origin, "Store", "Key", &file, &line);
+	config_note(notes, file ? file : "sftokend.conf", line, "Key=: %s", text);
+}
+
+int load_store_key(const struct settings *s, uid_t service_uid, struct config_notes *notes,
+		   struct secret **key, struct err *err)
+{
+	struct err why = { 0 };
+
+	*key = NULL;
+	if (!s->store.key || !strcmp(s->store.key, "auto"))
+		return 0;
+	*key = credential_secret(s->store.key, service_uid, true, &why);
+	if (!*key && why.code == ERR_INTERNAL)
+		return err_set(err, ERR_INTERNAL, "%s", why.text);
+	if (!*key) {
+		note_key(s, notes, why.text);
+	} else if (secret_size(*key) < STORE_KEY_MIN) {
+		*key = secret_unref(*key);
+		note_key(s, notes,
+			 "the key has less than 16 bytes — make one with: openssl rand -hex 32");
+	}
+	return 0;
+}
+
+static int settle(struct load *l, struct err *err)
+{
+	if (l->mistakes.out_of_memory || l->warnings.out_of_memory)
+		return err_oom(err);
+	config_notes_sort(&l->mistakes);
+	return 0;
+}
+
+int load_settings(struct load *l, const struct places *places, uid_t service_uid, struct err *err)
 {
 	memset(l, 0, sizeof *l);
 	l->settings = settings_read(places, service_uid, &l->mistakes, err);
-	if (!l->settings)
+	if (!l->settings ||
+	    load_store_key(l->settings, service_uid, &l->mistakes, &l->store_key, err) < 0)
 		return -ERR_INTERNAL;
-	l->set = credential_set_read(places, l->settings, service_uid, sign_check_key, &l->mistakes,
-				     &l->warnings, err);
+	return settle(l, err);
+}
+
+int load_credentials(struct load *l, const struct places *places, uid_t service_uid,
+		     const struct credential_stored *stored, struct err *err)
+{
+	l->set = credential_set_read(places, l->settings, service_uid, sign_check_key, stored,
+				     &l->mistakes, &l->warnings, err);
 	if (!l->set)
 		return -ERR_INTERNAL;
 	if (!settings_listeners(l->settings, places, err)) {
@@ -20,15 +68,21 @@ int load_read(struct load *l, const struct places *places, uid_t service_uid, st
 			return -ERR_INTERNAL;
 		config_note(&l->mistakes, places->config_dir, 0, "%s", err->text);
 	}
-	if (l->mistakes.out_of_memory || l->warnings.out_of_memory)
-		return err_oom(err);
-	config_notes_sort(&l->mistakes);
-	return 0;
+	return settle(l, err);
+}
+
+int load_read(struct load *l, const struct places *places, uid_t service_uid,
+	      const struct credential_stored *stored, struct err *err)
+{
+	int r = load_settings(l, places, service_uid, err);
+
+	return r < 0 ? r : load_credentials(l, places, service_uid, stored, err);
 }
 
 void load_fini(struct load *l)
 {
 	settings_unref(l->settings);
+	secret_unref(l->store_key);
 	credential_set_unref(l->set);
 	config_notes_fini(&l->mistakes);
 	config_notes_fini(&l->warnings);
@@ -60,6 +114,10 @@ void load_warn_restart(const struct settings *running, const struct settings *fr
 	if (texts_differ(running->daemon.user, fresh->daemon.user))
 		config_note(warnings, file ? file : "sftokend.conf", line,
 			    "User= has changed: restart the daemon to use it");
+	config_origin_of(fresh->origin, "Store", "Key", &file, &line);
+	if (texts_differ(running->store.key, fresh->store.key))
+		config_note(warnings, file ? file : "sftokend.conf", line,
+			    "Key= has changed: restart the daemon to use it");
 	if (sockets_differ(running->listeners, fresh->listeners))
 		config_note(
 			warnings, "sftokend.conf", 0,

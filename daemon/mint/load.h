@@ -9,13 +9,29 @@
 
 struct load {
 	struct settings *settings;
+	struct secret *store_key;     /* value of [Store] Key=; NULL: auto */
 	struct credential_set *set;
 	struct config_notes mistakes; /* not empty: not to be used */
 	struct config_notes warnings;
 };
 
-/* 0 (look at mistakes) or -ERR_INTERNAL. places are resolved. */
-int load_read(struct load *l, const struct places *places, uid_t service_uid, struct err *err);
+/* 0 (look at mistakes) or -ERR_INTERNAL. places are resolved. stored: for "stored:", NULL: nothing is given yet. Either way load_fini() comes after. */
+int load_read(struct load *l, const struct places *places, uid_t service_uid,
+	      const struct credential_stored *stored, struct err *err);
+
+/*
+ * Its two halves, because the store is opened between them: the settings with the key of the store, and the credentials with what is stored. Either 0 (look at mistakes) or -ERR_INTERNAL. The
+ * second half may follow although the first found mistakes, so that all are told at once (stored NULL then).
+ */
+int load_settings(struct load *l, const struct places *places, uid_t service_uid, struct err *err);
+int load_credentials(struct load *l, const struct places *places, uid_t service_uid,
+		     const struct credential_stored *stored, struct err *err);
+
+/*
+ * The value that [Store] Key= refers to, into *key (the caller's; NULL: auto, or there is a mistake, which goes to notes). One newline at its end does not count. 0 or -ERR_INTERNAL.
+ */
+int load_store_key(const struct settings *s, uid_t service_uid, struct config_notes *notes,
+		   struct secret **key, struct err *err);
 void load_fini(struct load *l);
 
 /* Adds a warning for everything in which fresh differs from running and that a reload cannot change. */
