@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* refresh, enable, disable, reload: the commands of the Manager socket; ping and check. */
+/* refresh, enable, disable, revoke, adopt, reload: commands of the Manager socket; ping and check. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -7,10 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/cli/cli.h"
-#include "client/cli/json.h"
+#include "client/cli/reply.h"
 
-enum { CALL_MS = 10000, REFRESH_WAIT_S = 30, RELOAD_MS = 60000 };
+enum { CALL_MS = 10000, REFRESH_WAIT_S = 30, RELOAD_MS = 60000, REVOKE_MS = 60000 };
 
 static int print_parameters(const char *parameters, int continues, void *arg)
 {
@@ -41,14 +40,6 @@ static int manage(struct cli *cli, const char *method, struct json_object *param
 	return r ? r : finish_output();
 }
 
-static struct json_object *named(const struct cli *cli)
-{
-	struct json_object *o = json.object_new_object();
-
-	json.object_object_add(o, "credential", json.object_new_string(cli->credential));
-	return o;
-}
-
 static int print_generation(const char *parameters, int continues, void *arg)
 {
 	const struct cli *cli = arg;
@@ -66,7 +57,7 @@ static int print_generation(const char *parameters, int continues, void *arg)
 
 int cmd_refresh(struct cli *cli)
 {
-	struct json_object *parameters = named(cli);
+	struct json_object *parameters = named(cli->credential);
 	int64_t wait_s = cli->wait_s < 0 ? REFRESH_WAIT_S : cli->wait_s;
 
 	if (wait_s > 300) {
@@ -80,7 +71,7 @@ int cmd_refresh(struct cli *cli)
 
 static int set_enabled(struct cli *cli, bool enabled)
 {
-	struct json_object *parameters = named(cli);
+	struct json_object *parameters = named(cli->credential);
 
 	json.object_object_add(parameters, "enabled", json.object_new_boolean(enabled));
 	return manage(cli, "io.sftoken.Manager.SetEnabled", parameters, CALL_MS, print_parameters);
@@ -96,12 +87,48 @@ int cmd_disable(struct cli *cli)
 	return set_enabled(cli, false);
 }
 
+static int print_revoked(const char *parameters, int continues, void *arg)
+{
+	const struct cli *cli = arg;
+
+	if (cli->json || cli->quiet)
+		return print_parameters(parameters, continues, arg);
+	if (cli->forget)
+		printf("\"%s\" is revoked at Salesforce, and its stored refresh token is erased\n",
+		       cli->credential);
+	else
+		printf("the access token of \"%s\" is revoked at Salesforce; the next one is requested when somebody asks\n",
+		       cli->credential);
+	return 0;
+}
+
+int cmd_revoke(struct cli *cli)
+{
+	struct json_object *parameters = named(cli->credential);
+
+	json.object_object_add(parameters, "forgetSecrets", json.object_new_boolean(cli->forget));
+	return manage(cli, "io.sftoken.Manager.Revoke", parameters, REVOKE_MS, print_revoked);
+}
+
+static int print_adopted(const char *parameters, int continues, void *arg)
+{
+	const struct cli *cli = arg;
+
+	if (cli->json || cli->quiet)
+		return print_parameters(parameters, continues, arg);
+	puts("this store belongs to this machine: refresh tokens are spent again");
+	return 0;
+}
+
+int cmd_adopt(struct cli *cli)
+{
+	return manage(cli, "io.sftoken.Manager.Adopt", NULL, CALL_MS, print_adopted);
+}
+
 static void print_warnings(struct json_object *reply)
 {
-	struct json_object *items;
-	size_t n = json.object_object_get_ex(reply, "warnings", &items)
-			   ? json.object_array_length(items)
-			   : 0;
+	size_t n;
+	struct json_object *items = items_of(reply, "warnings", &n);
 
 	for (size_t i = 0; i < n; i++)
 		complain(0, "warning: %s",

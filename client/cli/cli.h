@@ -33,9 +33,9 @@ struct cli {
 	const char *socket, *manager;
 	bool user, system, json, quiet, help;
 	const char *credential; /* argument, else $SFTOKEN_CREDENTIAL, else NULL */
-	const char *format, *as, *reason, *error_code;
-	int64_t min_valid_s, wait_s, rejected, generation, http_status; /* -1: not given */
-	bool allow_stale, socket_only;
+	const char *format, *as, *reason, *error_code, *kind;
+	int64_t min_valid_s, wait_s, rejected, generation, http_status, fd; /* -1: not given */
+	bool allow_stale, socket_only, forget;
 	const char *env[ENV_MAX]; /* NAME=FIELD */
 	size_t n_env;
 	char **rest; /* exec: the command; check: the directory */
@@ -44,7 +44,8 @@ struct cli {
 struct command {
 	const char *name;
 	const char *synopsis; /* arguments and options */
-	const char *help;     /* one line */
+	const char *
+		help; /* one line; what stands on more lines is for "sftoken COMMAND --help" alone */
 	const char *example;
 	unsigned options; /* bits of enum option_id that it takes beside the global ones */
 	unsigned flags;
@@ -73,6 +74,9 @@ int cmd_report(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_ping(struct cli *cli);
 int cmd_refresh(struct cli *cli);
+int cmd_import(struct cli *cli);
+int cmd_revoke(struct cli *cli);
+int cmd_adopt(struct cli *cli);
 int cmd_enable(struct cli *cli);
 int cmd_disable(struct cli *cli);
 int cmd_reload(struct cli *cli);

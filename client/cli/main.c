@@ -21,7 +21,10 @@ enum option_id {
 	OPT_GENERATION = 256,
 	OPT_REASON = 512,
 	OPT_STATUS = 1024,
-	OPT_CODE = 2048
+	OPT_CODE = 2048,
+	OPT_KIND = 4096,
+	OPT_FD = 8192,
+	OPT_FORGET = 16384
 };
 
 #define GET_OPTIONS (OPT_MIN_VALID | OPT_WAIT | OPT_REJECTED | OPT_STALE | OPT_REASON)
@@ -46,6 +49,21 @@ const struct command commands[] = {
 	  "sftoken report prod --generation 1790000000", OPT_GENERATION | OPT_STATUS | OPT_CODE, TAKES_CREDENTIAL, cmd_report },
 	{ "refresh", "CRED [--wait S]", "get a new token now", "sftoken refresh prod", OPT_WAIT,
 	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_refresh },
+	{ "import", "CRED --kind refresh_token|client_secret|private_key|sfdx_auth_url|assertion [--fd N]",
+	  "give a secret, read from standard input, to the store\n\n"
+	  "A refresh token may be used in one place alone: stop using it elsewhere first.",
+	  "sftoken import prod --kind refresh_token < token.txt", OPT_KIND | OPT_FD, TAKES_CREDENTIAL | NEEDS_CREDENTIAL, cmd_import },
+	{ "revoke", "CRED [--forget]",
+	  "revoke the access token at Salesforce; --forget: the refresh token as well\n\n"
+	  "With JWT bearer and client credentials others may hold the same access token: it ends for them, too.\n"
+	  "--forget revokes the stored refresh token with all its sessions, and erases it.",
+	  "sftoken revoke prod --forget", OPT_FORGET, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_revoke },
+	{ "adopt", "",
+	  "take over a store that was found to be a copy\n\n"
+	  "Make sure first that no other machine, clone or container runs with this store or a copy of it, and that it is\n"
+	  "not older than the one that was used last: Salesforce answers an old refresh token by ending all its sessions.\n"
+	  "If you are not sure, import new refresh tokens afterwards (sftoken import).",
+	  "sftoken adopt", 0, USES_JSON, cmd_adopt },
 	{ "enable", "CRED", "renew and serve again", "sftoken enable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_enable },
 	{ "disable", "CRED", "stop renewing and serving", "sftoken disable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_disable },
 	{ "reload", "", "read the configuration again", "sftoken reload", 0, USES_JSON, cmd_reload },
@@ -88,6 +106,9 @@ static const struct option options[] = {
 	{ "--generation",  OPT_GENERATION,   OPTION_NUMBER, OF(generation) },
 	{ "--status",      OPT_STATUS,       OPTION_NUMBER, OF(http_status) },
 	{ "--code",        OPT_CODE,         OPTION_TEXT,   OF(error_code) },
+	{ "--kind",        OPT_KIND,         OPTION_TEXT,   OF(kind) },
+	{ "--fd",          OPT_FD,           OPTION_NUMBER, OF(fd) },
+	{ "--forget",      OPT_FORGET,       OPTION_FLAG,   OF(forget) },
 };
 /* clang-format on */
 
@@ -232,9 +253,12 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 {
 	int r;
 
-	*cli = (struct cli){
-		.min_valid_s = -1, .wait_s = -1, .rejected = -1, .generation = -1, .http_status = -1
-	};
+	*cli = (struct cli){ .min_valid_s = -1,
+			     .wait_s = -1,
+			     .rejected = -1,
+			     .generation = -1,
+			     .http_status = -1,
+			     .fd = -1 };
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--") == 0) {
 			if (!cli->command || !(cli->command->flags & TAKES_COMMAND))
@@ -261,7 +285,8 @@ void cli_help(FILE *out)
 {
 	fputs("sftoken: live Salesforce access tokens from the local sftokend\n\n", out);
 	for (size_t i = 0; i < n_commands; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+		fprintf(out, "  %-8s %.*s\n", commands[i].name,
+			(int)strcspn(commands[i].help, "\n"), commands[i].help);
 	fputs("\n  sftoken COMMAND --help shows its options and an example\n\n"
 	      "  --socket PATH  --manager PATH  --user | --system  --json  -q  --version  --help\n\n"
 	      "CRED defaults to $SFTOKEN_CREDENTIAL, then to the only credential that you may use. See sftoken(1).\n",

@@ -47,7 +47,7 @@ bool on_terminal(void)
 	return isatty(STDOUT_FILENO);
 }
 
-static bool colours_wanted(void)
+bool colours_wanted(void)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
@@ -93,15 +93,23 @@ static void print_aligned(const struct table *t)
 			   widths[i % t->columns], i % t->columns + 1 == t->columns);
 }
 
-void table_print(const struct table *t)
+void table_print_after(const struct table *t, const char *first)
 {
 	if (on_terminal()) {
 		print_aligned(t);
 		return;
 	}
 	assert(t->columns > 0);
-	for (size_t i = 0; i < t->rows; i++)
+	for (size_t i = 0; i < t->rows; i++) {
+		if (*first && i % t->columns == 0)
+			printf("%s\t", first);
 		printf("%s%c", t->cells[i].text, i % t->columns + 1 == t->columns ? '\n' : '\t');
+	}
+}
+
+void table_print(const struct table *t)
+{
+	table_print_after(t, "");
 }
 
 const char *state_colour(const char *state)
@@ -112,6 +120,7 @@ const char *state_colour(const char *state)
 		{ "valid", "32" },     { "renewing", "32" }, { "minting", "33" },
 		{ "empty", "33" },     { "backoff", "33" },  { "login_required", "31" },
 		{ "suspended", "31" }, { "disabled", "2" },
+		{ "ok", "32" },        { "readonly", "33" }, { "suspect", "31" },
 	};
 
 	for (size_t i = 0; state && i < sizeof colours / sizeof colours[0]; i++)

@@ -26,11 +26,15 @@ void table_init(struct table *t, const char *const *titles, size_t columns);
 void table_add(struct table *t, const char *text, const char *colour);
 /* On a terminal: aligned, with titles and colours ($NO_COLOR is honoured); else values with tabs between, without titles. */
 void table_print(const struct table *t);
+/* The same; in a pipe each line begins with first and a tab, so that lines of several kinds can be told apart. */
+void table_print_after(const struct table *t, const char *first);
 void table_fini(struct table *t);
 
 /* Whether standard output is a terminal. */
 bool on_terminal(void);
-/* The colour of a state, or NULL. */
+/* Whether it is one, and wants colours. */
+bool colours_wanted(void);
+/* The colour of a state of a credential or of the store, or NULL. */
 const char *state_colour(const char *state);
 /* "in 43 min", "12 s ago", or the number itself when not on a terminal. at_s 0: "-". Caller frees. */
 char *when(int64_t at_s);

@@ -4,61 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/cli/cli.h"
-#include "client/cli/json.h"
+#include "client/cli/history.h"
+#include "client/cli/reply.h"
 #include "client/cli/table.h"
 
-enum { CALL_MS = 10000, PAGES_MAX = 1000 };
-
-static int keep_reply(const char *parameters, int continues, void *arg)
-{
-	struct json_object **out = arg;
-
-	(void)continues;
-	json.object_put(*out);
-	*out = json.tokener_parse(parameters);
-	return *out ? 0 : SFTOKEN_E_PROTOCOL;
-}
-
-/* One call, its reply as an object that the caller puts; NULL and *status after a complaint. */
-static struct json_object *ask(const struct cli *cli, struct sftoken *h, const char *method,
-			       const char *parameters, int *status)
-{
-	struct sftoken_err err = { 0 };
-	struct json_object *reply = NULL;
-
-	if (sftoken_call(h, method, parameters, SFTOKEN_CALL_REPEAT, CALL_MS, keep_reply, &reply,
-			 &err) == 0 &&
-	    reply)
-		return reply;
-	json.object_put(reply);
-	*status = err.code ? complain_err(cli, &err)
-			   : complain(EXIT_STATUS_INTERNAL,
-				      "the daemon sent a reply that cannot be read");
-	return NULL;
-}
-
-static const char *text_of(struct json_object *o, const char *key)
-{
-	struct json_object *value;
-
-	return json.object_object_get_ex(o, key, &value) && value ? json.object_get_string(value)
-								  : NULL;
-}
-
-static int64_t int_of(struct json_object *o, const char *key)
-{
-	struct json_object *value;
-
-	return json.object_object_get_ex(o, key, &value) ? json.object_get_int64(value) : 0;
-}
-
-static int print_plain(struct json_object *o)
-{
-	puts(json.object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-						       JSON_C_TO_STRING_NOSLASHESCAPE));
-	return finish_output();
-}
+enum { PAGES_MAX = 1000 };
 
 /* {"after": name} */
 static char *page_parameters(const char *after)
@@ -77,12 +27,11 @@ static char *page_parameters(const char *after)
 static char *take_page(struct json_object *page, struct json_object *all)
 {
 	const char *next = text_of(page, "next");
-	struct json_object *items;
+	size_t n;
+	struct json_object *items = items_of(page, "credentials", &n);
 
-	if (json.object_object_get_ex(page, "credentials", &items))
-		for (size_t i = 0; i < json.object_array_length(items); i++)
-			json.object_array_add(all,
-					      json.object_get(json.object_array_get_idx(items, i)));
+	for (size_t i = 0; i < n; i++)
+		json.object_array_add(all, json.object_get(json.object_array_get_idx(items, i)));
 	return next ? strdup(next) : NULL;
 }
 
@@ -174,40 +123,12 @@ int cmd_list(struct cli *cli)
 	return r;
 }
 
-static void print_line(const char *title, const char *text)
+static void print_credential(struct json_object *c)
 {
-	printf(on_terminal() ? "%-12s %s\n" : "%s\t%s\n", title, text && *text ? text : "-");
-}
-
-static void print_when(const char *title, int64_t at_s)
-{
-	char *text = when(at_s);
-
-	print_line(title, text);
-	free(text);
-}
-
-static void print_joined(const char *title, struct json_object *o, const char *key)
-{
-	struct json_object *items;
-	size_t n = json.object_object_get_ex(o, key, &items) ? json.object_array_length(items) : 0;
-
-	for (size_t i = 0; i < n; i++)
-		print_line(i ? "" : title,
-			   json.object_get_string(json.object_array_get_idx(items, i)));
-}
-
-static int print_credential(struct json_object *c)
-{
-	const char *colour = on_terminal() ? state_colour(text_of(c, "state")) : NULL;
-
 	print_line("credential", text_of(c, "name"));
 	print_joined("alias", c, "aliases");
-	if (colour && !getenv("NO_COLOR"))
-		printf("%-12s \033[%sm%s\033[0m\n", "state", colour, text_of(c, "state"));
-	else
-		print_line("state", text_of(c, "state"));
-	print_line("problem", text_of(c, "lastError"));
+	print_coloured("state", text_of(c, "state"), state_colour(text_of(c, "state")));
+	print_paragraph("problem", text_of(c, "lastError"));
 	print_line("grant", text_of(c, "grantType"));
 	print_line("instance", text_of(c, "instanceUrl"));
 	print_line("user", text_of(c, "username"));
@@ -216,22 +137,37 @@ static int print_credential(struct json_object *c)
 	print_line("known by", text_of(c, "expirySource"));
 	print_when("next", int_of(c, "nextRefreshAt"));
 	print_line("requests", text_of(c, "upstreamAttempts"));
+}
+
+/* One credential, and what was tried for it as far as we may know that. */
+static int show(const struct cli *cli, struct json_object *credential)
+{
+	const char *why;
+	struct json_object *attempts = history_ask(cli, text_of(credential, "name"), &why);
+
+	if (cli->json) {
+		if (attempts)
+			json.object_object_add(credential, "attempts", attempts);
+		return print_plain(credential);
+	}
+	print_credential(credential);
+	if (attempts)
+		history_print(attempts);
+	else if (why && on_terminal())
+		print_line("attempts", why);
+	json.object_put(attempts);
 	return finish_output();
 }
 
 int cmd_show(struct cli *cli)
 {
-	struct json_object *parameters = json.object_new_object(), *reply, *credential;
+	struct json_object *parameters, *reply, *credential;
 	struct sftoken *h;
 	int r = open_broker(cli, &h);
 
-	if (r) {
-		json.object_put(parameters);
+	if (r)
 		return r;
-	}
-	if (cli->credential)
-		json.object_object_add(parameters, "credential",
-				       json.object_new_string(cli->credential));
+	parameters = named(cli->credential);
 	reply = ask(cli, h, "io.sftoken.Broker.GetCredential",
 		    json.object_to_json_string(parameters), &r);
 	json.object_put(parameters);
@@ -241,17 +177,15 @@ int cmd_show(struct cli *cli)
 	if (!json.object_object_get_ex(reply, "credential", &credential))
 		r = complain(EXIT_STATUS_INTERNAL, "the daemon sent a reply that cannot be read");
 	else
-		r = cli->json ? print_plain(credential) : print_credential(credential);
+		r = show(cli, credential);
 	json.object_put(reply);
 	return r;
 }
 
 static void print_listeners(struct json_object *status)
 {
-	struct json_object *items;
-	size_t n = json.object_object_get_ex(status, "listeners", &items)
-			   ? json.object_array_length(items)
-			   : 0;
+	size_t n;
+	struct json_object *items = items_of(status, "listeners", &n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *l = json.object_array_get_idx(items, i);
@@ -263,6 +197,21 @@ static void print_listeners(struct json_object *status)
 		print_line(i ? "" : "sockets", text);
 		free(text);
 	}
+}
+
+static void print_store(const char *state)
+{
+	const char *advice = NULL;
+
+	print_coloured("store", state, state_colour(state));
+	if (state && strcmp(state, "readonly") == 0)
+		advice =
+			"Nothing can be written. Tokens are served, but no refresh token is spent until there is room again; the daemon tries by itself.";
+	if (state && strcmp(state, "suspect") == 0)
+		advice =
+			"This is a copy, a restored backup, or damaged. No refresh token is spent until you have made sure that no other copy is in use and run `sftoken adopt`.";
+	if (advice && on_terminal())
+		print_paragraph("", advice);
 }
 
 static void print_status(struct json_object *s)
@@ -278,7 +227,7 @@ static void print_status(struct json_object *s)
 		text = NULL;
 	print_line("processes", text);
 	free(text);
-	print_line("store", text_of(s, "store"));
+	print_store(text_of(s, "store"));
 	print_joined("files", s, "configurationFiles");
 	print_listeners(s);
 	print_joined("warnings", s, "warnings");

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* import: a secret on its way from a descriptor to the store. It is never an argument, never printed, and erased here when it has been sent. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "client/cli/cli.h"
+
+enum { SECRET_MAX = 64 * 1024, CALL_MS = 30000 };
+
+static const struct kind {
+	const char *name, *title;
+	bool line; /* typed as one line; else up to the end of the input */
+} kinds[] = {
+	{ "refresh_token", "refresh token", true },
+	{ "client_secret", "client secret", true },
+	{ "private_key", "private key", false },
+	{ "sfdx_auth_url", "SFDX auth URL", true },
+	{ "assertion", "assertion", false },
+};
+
+/* Bytes that are erased before they are freed. */
+struct bytes {
+	char *data;
+	size_t len, room;
+};
+
+static int bytes_make(struct bytes *b, size_t room)
+{
+	*b = (struct bytes){ malloc(room), 0, room };
+	return b->data ? 0 : complain(EXIT_STATUS_INTERNAL, "out of memory");
+}
+
+static void bytes_erase(struct bytes *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->room);
+	free(b->data);
+	*b = (struct bytes){ 0 };
+}
+
+static const struct kind *find_kind(const char *name)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (strcmp(kinds[i].name, name) == 0)
+			return &kinds[i];
+	return NULL;
+}
+
+/* --- reading --- */
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+	caught = number;
+}
+
+/* To the end, or of what is typed as a line to its end. One byte more than allowed is read, so that too much is seen. */
+static int read_bytes(int fd, bool line, struct bytes *out)
+{
+	while (out->len < out->room && !(line && out->len && out->data[out->len - 1] == '\n')) {
+		ssize_t n = read(fd, out->data + out->len, out->room - out->len);
+
+		if (n < 0 && caught)
+			return EXIT_STATUS_USAGE; /* whoever asked for that needs no words */
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return complain(EXIT_STATUS_USAGE,
+					"the secret cannot be read from descriptor %d: %s", fd,
+					strerror(errno));
+		if (n == 0)
+			break;
+		out->len += (size_t)n;
+	}
+	return 0;
+}
+
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+enum { ENDINGS = sizeof ending / sizeof ending[0] };
+
+/* A terminal without echo must not be left behind, whatever ends us. */
+static void catch_signals(struct sigaction before[ENDINGS])
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	caught = 0;
+	for (size_t i = 0; i < ENDINGS; i++)
+		(void)sigaction(ending[i], &action, &before[i]);
+}
+
+static void release_signals(const struct sigaction before[ENDINGS])
+{
+	for (size_t i = 0; i < ENDINGS; i++)
+		(void)sigaction(ending[i], &before[i], NULL);
+}
+
+static int read_terminal(const struct cli *cli, const struct kind *kind, int fd,
+			 const struct termios *before, struct bytes *out)
+{
+	struct sigaction actions[ENDINGS];
+	struct termios quiet = *before;
+	int r;
+
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	catch_signals(actions);
+	(void)tcsetattr(fd, TCSAFLUSH, &quiet);
+	fprintf(stderr, "%s of \"%s\" (is not shown)%s: ", kind->title, cli->credential,
+		kind->line ? "" : ", then Ctrl-D on a line of its own");
+	r = read_bytes(fd, kind->line, out);
+	fputc('\n', stderr);
+	(void)tcsetattr(fd, TCSAFLUSH, before);
+	release_signals(actions);
+	if (caught) {
+		bytes_erase(out);
+		(void)raise(caught);
+	}
+	return r;
+}
+
+/* How long the character at text is (RFC 3629); 0: it is none that a JSON string can hold. */
+static size_t character(const unsigned char *text, size_t left)
+{
+	static const struct {
+		unsigned char first, last, second_min, second_max;
+		size_t len;
+	} rows[] = {
+		{ 0x01, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (*text < rows[i].first || *text > rows[i].last || rows[i].len > left)
+			continue;
+		if (rows[i].len > 1 &&
+		    (text[1] < rows[i].second_min || text[1] > rows[i].second_max))
+			return 0;
+		for (size_t k = 2; k < rows[i].len; k++)
+			if ((text[k] & 0xc0) != 0x80)
+				return 0;
+		return rows[i].len;
+	}
+	return 0;
+}
+
+static int check_text(const struct bytes *b, const struct kind *kind)
+{
+	size_t len;
+
+	if (b->len == 0)
+		return complain(EXIT_STATUS_USAGE,
+				"there is no %s on the input: sftoken import CRED --kind %s < FILE",
+				kind->title, kind->name);
+	if (b->len > SECRET_MAX)
+		return complain(EXIT_STATUS_USAGE, "the input is longer than 64 KiB: this is no %s",
+				kind->title);
+	for (size_t at = 0; at < b->len; at += len) {
+		len = character((const unsigned char *)b->data + at, b->len - at);
+		if (len == 0)
+			return complain(
+				EXIT_STATUS_USAGE,
+				"byte %zu of the input is no text (a NUL, or no UTF-8): this is no %s",
+				at + 1, kind->title);
+	}
+	return 0;
+}
+
+static int read_secret(const struct cli *cli, const struct kind *kind, struct bytes *out)
+{
+	int fd = cli->fd < 0 ? STDIN_FILENO : cli->fd > INT_MAX ? -1 : (int)cli->fd;
+	struct termios before;
+	int r = bytes_make(out, SECRET_MAX + 1);
+
+	if (r)
+		return r;
+	if (tcgetattr(fd, &before) == 0)
+		r = read_terminal(cli, kind, fd, &before, out);
+	else
+		r = read_bytes(fd, false, out);
+	return r ? r : check_text(out, kind);
+}
+
+/* --- sending --- */
+
+static void add(struct bytes *b, const char *text, size_t size)
+{
+	memcpy(b->data + b->len, text, size);
+	b->len += size;
+}
+
+static void add_quoted(struct bytes *b, const char *text, size_t size)
+{
+	char escaped[8];
+
+	add(b, "\"", 1);
+	for (size_t i = 0; i < size; i++) {
+		unsigned char ch = (unsigned char)text[i];
+
+		if (ch < ' ') {
+			(void)snprintf(escaped, sizeof escaped, "\\u%04x", ch);
+			add(b, escaped, 6);
+		} else {
+			if (ch == '"' || ch == '\\')
+				add(b, "\\", 1);
+			add(b, text + i, 1);
+		}
+	}
+	add(b, "\"", 1);
+}
+
+#define ADD(b, literal) add((b), literal, sizeof(literal) - 1)
+
+/* {"credential":..., "kind":..., "value":...}; json-c would leave copies of the secret behind. */
+static int make_parameters(const struct cli *cli, const struct kind *kind,
+			   const struct bytes *secret, struct bytes *out)
+{
+	size_t name = strlen(cli->credential);
+	int r = bytes_make(out, 6 * (name + secret->len) + strlen(kind->name) + 64);
+
+	if (r)
+		return r;
+	ADD(out, "{\"credential\":");
+	add_quoted(out, cli->credential, name);
+	ADD(out, ",\"kind\":");
+	add_quoted(out, kind->name, strlen(kind->name));
+	ADD(out, ",\"value\":");
+	add_quoted(out, secret->data, secret->len);
+	add(out, "}", 2);
+	return 0;
+}
+
+static int print_reply(const char *parameters, int continues, void *arg)
+{
+	const struct cli *cli = arg;
+
+	(void)continues;
+	if (cli->json)
+		puts(parameters);
+	return 0;
+}
+
+static int send_secret(struct cli *cli, const struct kind *kind, const struct bytes *parameters)
+{
+	struct sftoken_err err = { 0 };
+	struct sftoken *h;
+	int r = open_manager(cli, &h);
+
+	if (r)
+		return r;
+	if (sftoken_call(h, "io.sftoken.Manager.ImportSecret", parameters->data, 0, CALL_MS,
+			 print_reply, cli, &err) < 0)
+		r = complain_err(cli, &err);
+	sftoken_close(h);
+	if (r)
+		return r;
+	if (!cli->json && !cli->quiet)
+		printf("the %s of \"%s\" is in the store\n", kind->title, cli->credential);
+	return finish_output();
+}
+
+int cmd_import(struct cli *cli)
+{
+	const struct kind *kind = cli->kind ? find_kind(cli->kind) : NULL;
+	struct bytes secret = { 0 }, parameters = { 0 };
+	int r;
+
+	if (!kind)
+		return complain(
+			EXIT_STATUS_USAGE,
+			"import needs --kind, one of refresh_token client_secret private_key sfdx_auth_url assertion");
+	r = read_secret(cli, kind, &secret);
+	if (r == 0)
+		r = make_parameters(cli, kind, &secret, &parameters);
+	bytes_erase(&secret);
+	if (r == 0)
+		r = send_secret(cli, kind, &parameters);
+	bytes_erase(&parameters);
+	return r;
+}
