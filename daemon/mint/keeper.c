@@ -28,9 +28,13 @@ static struct schedule_rules rules_of(const struct keeper *k)
 		.renewal = flow ? flow->renewal : RENEW_PERSON,
 		.introspect = c->introspect != INTROSPECT_NO && c->client_secret,
 		.renew_when_idle = c->renew_when_idle,
+		.idle_stop_ms = c->idle_stop_ms,
 		.session_timeout_ms = c->session_timeout_ms,
 		.renew_at_percent = c->renew_at_percent,
-		.start_spread_ms = c->required ? 0 : k->context->start_spread_ms,
+		/* what lacks its refresh token says so at once */
+		.start_spread_ms = c->required || (flow && flow->spends && !k->stored->refresh.token)
+					   ? 0
+					   : k->context->start_spread_ms,
 	};
 }
 
@@ -83,6 +87,7 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 	} else {
 		move_instance(k, g);
 	}
+	keeper_note_attempt(k, NULL, same);
 	keeper_step(k, &e);
 	grant_unref(TAKE(k->previous));
 	log_event(LOG_LEVEL_INFO, same ? "token.unchanged" : "token.minted",
@@ -93,7 +98,7 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 		  F_INT("took_ms", r->took_ms));
 }
 
-static void refused(struct keeper *k, const struct problem *p)
+void keeper_refused(struct keeper *k, const struct problem *p)
 {
 	struct schedule_event e = { .type = SCHEDULE_FAILED, .failed = p };
 
@@ -101,49 +106,93 @@ static void refused(struct keeper *k, const struct problem *p)
 		  F_STR("message", p->message), F_STR("error", p->error[0] ? p->error : NULL),
 		  F_STR("description", p->description[0] ? p->description : NULL),
 		  F_INT("status", p->http_status));
+	keeper_note_attempt(k, p, false);
 	keeper_step(k, &e);
+}
+
+static void start_attempt(struct keeper *k);
+
+/* Whoever waits for an attempt is answered when none runs any more. */
+static void tell_settled(struct keeper *k)
+{
+	keeper_revocation_settled(k);
+	if (!k->schedule.in_flight)
+		k->context->settled(k, k->context->arg);
 }
 
 static void attempt_done(const struct attempt_result *r, void *arg)
 {
 	struct keeper *k = arg;
 	CLEANUP(credential_unrefp) struct credential *running = TAKE(k->running);
+	struct problem problem = { 0 };
+	bool heard = k->schedule.in_flight;
 
+	if (r->problem)
+		problem = *r->problem;
 	k->attempt = NULL;
-	if (r->grant)
+	keeper_settle_spend(k, r, &problem);
+	if (k->retired) {
+		keeper_free(k);
+		return;
+	}
+	/* a spend that was cancelled is in the store now, and that is all that was left to do */
+	if (heard && r->grant)
 		granted(k, r);
-	else
-		refused(k, r->problem);
-	if (!k->schedule.in_flight)
-		k->context->settled(k, k->context->arg);
+	else if (heard)
+		keeper_refused(k, &problem);
+	if (k->again) {
+		k->again = false;
+		start_attempt(k);
+	}
+	tell_settled(k);
 }
 
 static void start_attempt(struct keeper *k)
 {
-	static const struct problem no_memory = { .class = PROBLEM_RETRY, .outcome = HTTP_REFUSED, .message = "out of memory" };
+	struct problem p = { .class = PROBLEM_RETRY, .outcome = HTTP_REFUSED, .message = "out of memory" };
+	struct attempt_order order = {
+		.kind = k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
+		.real_skew_ms = k->schedule.skew_ms, .done = attempt_done, .arg = k,
+	};
 
-	assert(!k->attempt);
+	/* the one before was cancelled, but it has spent the refresh token: its answer comes first */
+	if (k->attempt) {
+		k->again = true;
+		return;
+	}
+	k->kind = k->schedule.unknown ? "replay" : k->schedule.demanded ? "demanded" : "scheduled";
+	if (!keeper_may_start(k, &p)) {
+		keeper_refused(k, &p);
+		return;
+	}
 	k->running = credential_ref(k->credential);
-	k->attempt = attempt_start(k->context->attempts, k->running,
-				   k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
-				   k->schedule.skew_ms, attempt_done, k);
+	order.credential = k->running;
+	if (keeper_spends(k)) {
+		order.refresh_token = k->stored->refresh.token;
+		order.base_url = k->stored->refresh.base_url;
+		order.about_to_spend = keeper_about_to_spend;
+	}
+	k->attempt = attempt_start(k->context->attempts, &order);
 	if (k->attempt)
 		return;
 	k->running = credential_unref(k->running);
-	refused(k, &no_memory);
+	keeper_refused(k, &p);
 }
 
 /* --- acting out the schedule --- */
 
 static void cancel(struct keeper *k)
 {
-	attempt_cancel(TAKE(k->attempt));
-	k->running = credential_unref(k->running);
+	k->again = false;
+	if (!k->spending) {
+		attempt_cancel(TAKE(k->attempt));
+		k->running = credential_unref(k->running);
+	}
 	keeper_drop_checks(k);
 	keeper_drop_elder(k);
 }
 
-static void mark(struct keeper *k)
+void keeper_mark(struct keeper *k)
 {
 	k->dirty = true;
 	k->context->changed(k, k->context->arg);
@@ -166,7 +215,7 @@ static void act(struct keeper *k, const struct schedule_actions *out)
 	else
 		timer_clear(k->timer);
 	if (out->changed)
-		mark(k);
+		keeper_mark(k);
 	if (out->demand && k->attempt)
 		attempt_demand(k->attempt);
 	/* each of these may fail at once and come back here */
@@ -196,6 +245,8 @@ void keeper_step(struct keeper *k, struct schedule_event *e)
 			  F_INT("generation", k->schedule.generation),
 			  F_INT("age_s", (now.boot_ms - k->schedule.issued_ms) / 1000));
 	log_state(k, before);
+	/* on disk before anybody hears of it */
+	keeper_save(k, STORE_SOON);
 	act(k, &out);
 }
 
@@ -220,8 +271,9 @@ struct keeper *keeper_new(struct keeper_context *context, struct credential *c, 
 	k->credential = credential_ref(c);
 	k->origin = credential_origin(c);
 	k->timer = timer_new(context->loop, timer_fired, k);
-	schedule_init(&k->schedule, 0);
-	if (!k->origin || !k->timer) {
+	k->stored = store_get(context->store, c->name);
+	schedule_init(&k->schedule, k->stored ? k->stored->generation : 0);
+	if (!k->origin || !k->timer || !k->stored) {
 		keeper_free(k);
 		err_oom(err);
 		return NULL;
@@ -229,16 +281,57 @@ struct keeper *keeper_new(struct keeper_context *context, struct credential *c, 
 	return k;
 }
 
+/* Not yet: the refresh token is on its way, and what comes back must not be lost. */
+static void retire(struct keeper *k)
+{
+	struct keeper_context *c = k->context;
+
+	timer_clear(k->timer);
+	k->retired = true;
+	k->next_retired = c->retired;
+	c->retired = k;
+}
+
+static void leave_retired(struct keeper *k)
+{
+	struct keeper **at = &k->context->retired;
+
+	while (*at && *at != k)
+		at = &(*at)->next_retired;
+	if (*at)
+		*at = k->next_retired;
+}
+
 void keeper_free(struct keeper *k)
 {
 	if (!k)
 		return;
 	cancel(k);
+	keeper_revocation_drop(k);
+	if (k->attempt && !k->retired) {
+		retire(k);
+		return;
+	}
+	leave_retired(k);
 	timer_free(k->timer);
+	keeper_history_fini(k);
 	grant_unref(k->token);
+	secret_unref(k->next_refresh);
+	credential_unref(k->running);
 	credential_unref(k->credential);
 	free(k->origin);
 	free(k);
+}
+
+void keeper_free_retired(struct keeper_context *context)
+{
+	while (context->retired) {
+		struct keeper *k = context->retired;
+
+		attempt_cancel(TAKE(k->attempt));
+		k->spending = false;
+		keeper_free(k);
+	}
 }
 
 void keeper_start(struct keeper *k)
@@ -256,7 +349,7 @@ void keeper_set_credential(struct keeper *k, struct credential *c)
 	credential_ref(c);
 	credential_unref(k->credential);
 	k->credential = c;
-	mark(k);
+	keeper_mark(k);
 }
 
 void keeper_want(struct keeper *k, const struct link_want *want)
@@ -309,6 +402,7 @@ void keeper_set_enabled(struct keeper *k, bool enabled)
 
 	k->begun = true;
 	keeper_step(k, &e);
-	if (!k->schedule.in_flight)
-		k->context->settled(k, k->context->arg);
+	k->stored->disabled = !enabled;
+	keeper_save(k, STORE_SYNC);
+	tell_settled(k);
 }

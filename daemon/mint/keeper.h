@@ -28,6 +28,8 @@ struct keeper_context {
 	void (*changed)(struct keeper *k, void *arg);
 	/* An attempt of k ended (or cannot be made): whoever waits for it is to be answered. problem NULL: a token came. */
 	void (*settled)(struct keeper *k, void *arg);
+	/* spending has become 0: every answer is in the store. */
+	void (*spent)(void *arg);
 	void *arg;
 };
 
@@ -45,6 +47,9 @@ void keeper_start(struct keeper *k);
  * generation is here already; -ERR_INTERNAL.
  */
 int keeper_take_over(struct keeper *k, const struct link_have *have, struct err *err);
+
+/* What the store has kept of it: token, budget, learned life, disabled. For a keeper that has no predecessor; no request is sent before it is due. */
+void keeper_restore(struct keeper *k);
 
 /* After a reload: generations go on, the budget stays used, and the token is kept when grant, login URL, client and user are the same. */
 void keeper_inherit(struct keeper *k, struct keeper *old);

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between keeper.c, keeper_check.c and keeper_state.c; nobody else includes this.
+ * Between the keeper*.c files; nobody else includes this.
  */
 #ifndef MINT_KEEPER_PARTS_H
 #define MINT_KEEPER_PARTS_H
 
 #include "daemon/mint/keeper.h"
+#include "daemon/mint/store.h"
+
+/* One line of the history; message owned. */
+struct keeper_entry {
+	int64_t time_s;
+	const char *kind, *outcome;
+	long http_status;
+	char *message;
+};
 
 struct keeper {
 	struct keeper_context *context;
@@ -25,12 +34,49 @@ struct keeper {
 	struct timer *timer;
 	int64_t withdrawn; /* generation of another client or user: nobody may have it any more */
 	bool begun, dirty;
+	struct stored *stored; /* belongs to the store, which outlives all keepers */
+	bool spending;         /* attempt has spent the refresh token: it is not cancelled */
+	bool again;            /* another attempt is wanted when that one has ended */
+	bool result;           /* the spend has succeeded: keeper_save() writes RESULT with next_refresh (NULL: the server keeps the old one) */
+	struct secret *next_refresh;
+	bool replay;           /* the attempt repeats a spend whose outcome is unknown */
+	const char *kind;      /* of the attempt, for the history */
+	bool retired;          /* freed, but for that */
+	struct keeper *next_retired;
+	struct keeper_revocation *revocation;
+	struct keeper_entry *notes[KEEPER_NOTES]; /* newest first */
+	char unknown[200];
 	struct keeper_wall wall;
 	struct keeper_sent sent;
 };
 
 /* The one way to the schedule. *e gets its random number here. */
 void keeper_step(struct keeper *k, struct schedule_event *e);
+
+void keeper_mark(struct keeper *k);
+/* What the attempt brought is told to the schedule. */
+void keeper_refused(struct keeper *k, const struct problem *p);
+
+/* keeper_spend.c: what is sure before an attempt begins, when it spends, and after it. */
+bool keeper_may_start(struct keeper *k, struct problem *p);
+int keeper_about_to_spend(void *keeper, struct err *err);
+/* The answer is in: the journal first. *p is the problem as it is to be told (r->problem, in other words where more is known). */
+void keeper_settle_spend(struct keeper *k, const struct attempt_result *r, struct problem *p);
+void keeper_spend_ended(struct keeper *k);
+bool keeper_spends(const struct keeper *k);
+/* The store gets what has changed (SOON: no system call but a write). */
+void keeper_save(struct keeper *k, enum store_durability how);
+
+/* keeper_history.c: message is copied, NULL: none. */
+void keeper_note(struct keeper *k, const char *kind, const char *outcome, long http_status,
+		 const char *message);
+void keeper_note_attempt(struct keeper *k, const struct problem *p, bool same);
+void keeper_history_fini(struct keeper *k);
+void keeper_history_move(struct keeper *to, struct keeper *from);
+
+/* keeper_secret.c */
+void keeper_revocation_settled(struct keeper *k);
+void keeper_revocation_drop(struct keeper *k);
 
 /* keeper_check.c */
 void keeper_ask_userinfo(struct keeper *k);

@@ -105,9 +105,15 @@ const struct keeper_wall *keeper_wall(struct keeper *k)
 
 void keeper_clock_set(struct keeper *k)
 {
+	const struct stored_token *t = &k->stored->token;
+	struct schedule_event e = { .type = SCHEDULE_CLOCK };
+
 	memset(&k->wall, 0, sizeof k->wall);
-	k->dirty = true;
-	k->context->changed(k, k->context->arg);
+	if (t->deadline_real_ms) {
+		e.clock.deadline_ms = loop_now_ms(k->context->loop) + t->deadline_real_ms - clock_real_ms();
+		keeper_step(k, &e);
+	}
+	keeper_mark(k);
 }
 
 /* --- problems --- */
@@ -162,6 +168,12 @@ struct keeper_problem keeper_problem(const struct keeper *k)
 		p.error = BROKER_UNAVAILABLE;
 		p.message =
 			"too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
+		break;
+	case TROUBLE_UNKNOWN:
+		p.error = BROKER_UNAVAILABLE;
+		p.message = keeper_unknown(k);
+		if (!p.message)
+			p.message = k->problem.message;
 		break;
 	}
 	p.permanent = s->permanent;
@@ -298,7 +310,10 @@ int keeper_take_over(struct keeper *k, const struct link_have *have, struct err 
 	/* nothing of it is remembered */
 	if (!have_plausible(have, loop_now_ms(k->context->loop)))
 		return err_set(err, ERR_DENIED, "it cannot be true");
-	if (k->schedule.state != STATE_EMPTY || generation <= k->schedule.generation) {
+	if (generation == k->schedule.generation && keeper_token(k))
+		return 0; /* the store had it, too */
+	if ((k->schedule.state != STATE_EMPTY && k->schedule.state != STATE_VALID) ||
+	    generation <= k->schedule.generation) {
 		remember_generation(k, generation);
 		return err_set(err, ERR_DENIED, "there is a newer one");
 	}
@@ -327,6 +342,22 @@ static void inherit_claim(struct schedule *s, const struct schedule *o)
 	s->verdict_at_ms = o->verdict_at_ms;
 }
 
+/* A refresh token that is on its way: its answer belongs to the new keeper, with the credential with which it was asked. */
+static void inherit_spend(struct keeper *k, struct keeper *old)
+{
+	if (!old->spending || strcmp(k->origin, old->origin) != 0)
+		return;
+	k->attempt = TAKE(old->attempt);
+	attempt_set_arg(k->attempt, k);
+	k->running = TAKE(old->running);
+	k->spending = true;
+	k->replay = old->replay;
+	k->kind = old->kind;
+	old->spending = false;
+	k->schedule.in_flight = old->schedule.in_flight;
+	k->schedule.demanded = old->schedule.demanded;
+}
+
 void keeper_inherit(struct keeper *k, struct keeper *old)
 {
 	struct schedule *s = &k->schedule;
@@ -337,8 +368,14 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 				.unchanged = o->unchanged },
 	};
 
+	keeper_history_move(k, old);
 	s->generation = o->generation;
 	s->attempts = o->attempts;
+	s->idle_from_ms = o->idle_from_ms;
+	s->spent = o->spent;
+	s->spent_ms = o->spent_ms;
+	s->unknown = o->unknown;
+	s->replays = o->replays;
 	s->n_requests = o->n_requests;
 	memcpy(s->requests, o->requests, sizeof s->requests);
 	s->skew_ms = o->skew_ms;
@@ -346,6 +383,7 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	s->last_use_ms = o->last_use_ms;
 	k->sent = old->sent;
 	k->withdrawn = keeper_withdrawn(old);
+	inherit_spend(k, old);
 	if (keeper_token(old) && strcmp(k->origin, old->origin) != 0) {
 		k->withdrawn = o->generation;
 	} else if (keeper_token(old)) {
@@ -363,6 +401,8 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	}
 	if (o->state == STATE_DISABLED)
 		keeper_set_enabled(k, false);
+	else if (s->in_flight)
+		s->state = keeper_token(k) ? STATE_RENEWING : STATE_MINTING;
 	else if (o->in_flight && o->demanded)
 		keeper_refresh(
 			k); /* callers wait for the attempt that ends with the old settings */

@@ -28,7 +28,7 @@ static void on_parent_gone(void *arg)
 	struct mint *m = arg;
 
 	log_event(LOG_LEVEL_WARNING, "mint.orphaned", F_STR("why", "the parent is gone"));
-	loop_stop(m->loop);
+	mint_stop(m);
 }
 
 static int print_mistakes(struct config_notes *mistakes)
@@ -58,16 +58,31 @@ static int serve(struct mint *m, struct err *err)
 	return m->failed ? EX_SOFTWARE : EX_OK;
 }
 
+/* The settings say where the key of the store is, and the store has secrets of the credentials. A mistake in the settings must not hide those of the credentials. */
+static int load_all(struct mint *m, struct load *l, struct err *err)
+{
+	struct credential_stored stored = { 0 };
+	int r = load_settings(l, &m->places, m->service_uid, err);
+
+	if (r == 0 && !l->mistakes.n) {
+		r = mint_open_store(m, l->store_key, err);
+		stored = mint_stored(m);
+	}
+	return r < 0 ? r : load_credentials(l, &m->places, m->service_uid, stored.find ? &stored : NULL, err);
+}
+
 static int run(struct mint *m, struct err *err)
 {
 	static const int keep[] = { CONTROL_FD, STATE_LOCK_FD };
 	CLEANUP(load_fini) struct load first = { 0 };
+	int r;
 
 	if (sandbox_close_descriptors(keep, 2, err) < 0)
 		return fail(EX_SOFTWARE, err);
 	sandbox_raise_descriptors();
-	if (load_read(&first, &m->places, m->service_uid, err) < 0)
-		return fail(EX_SOFTWARE, err);
+	r = load_all(m, &first, err);
+	if (r < 0)
+		return fail(r == -ERR_ADMIN || r == -ERR_EXISTS ? EX_CONFIG : EX_SOFTWARE, err);
 	if (first.mistakes.n)
 		return print_mistakes(&first.mistakes);
 	for (size_t i = 0; i < first.warnings.n; i++)

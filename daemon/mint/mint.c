@@ -5,11 +5,17 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "daemon/mint/logs.h"
 #include "daemon/mint/sign.h"
 
 /* A front that runs says what it holds at once; without one nobody waits for tokens either. */
 enum { FRONT_WAIT_MS = 5000, TELL_READY_MS = 50, STATUS_EVERY_MS = 1000 };
+enum {
+	TICK_MS = 15 * 1000,     /* reliability.md 1.2.1 */
+	STEP_MS = 2000,          /* a wall clock that moved more than this against BOOTTIME was set */
+	STOP_RESERVE_MS = 200,   /* the parent kills at StopTimeout= */
+};
 
 /* --- readiness --- */
 
@@ -69,6 +75,29 @@ static const struct config_notes *last_warnings(void *arg)
 	return &m->warnings;
 }
 
+/* --- the store --- */
+
+static void arm_store(struct mint *m)
+{
+	int64_t due = store_due_ms(m->store);
+
+	if (due)
+		timer_set(m->store_tick, due);
+}
+
+static void on_store_tick(void *arg)
+{
+	struct mint *m = arg;
+
+	if (store_tick(m->store, loop_now_ms(m->loop))) {
+		log_event(store_state(m->store) == STORE_OK ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,
+			  "store.state", F_STR("why", store_why(m->store)));
+		if (store_state(m->store) == STORE_OK)
+			registry_adopted(m->registry);
+	}
+	arm_store(m);
+}
+
 /* --- what the parts tell each other --- */
 
 static void on_changed(struct keeper *k, void *arg)
@@ -77,6 +106,15 @@ static void on_changed(struct keeper *k, void *arg)
 
 	publish_changed(m->publish, k);
 	tell_ready_soon(m);
+	arm_store(m);
+}
+
+static void on_spent(void *arg)
+{
+	struct mint *m = arg;
+
+	if (timer_is_set(m->stop_wait))
+		loop_stop(m->loop);
 }
 
 static void on_settled(struct keeper *k, void *arg)
@@ -145,11 +183,77 @@ static void on_clock_set(void *arg)
 
 	log_event(LOG_LEVEL_NOTICE, "clock.set",
 		  F_STR("effect", "times for display are computed anew"));
+	m->wall_offset_ms = clock_real_ms() - clock_now_ms();
 	for (size_t i = 0; i < registry_count(m->registry); i++)
 		keeper_clock_set(registry_at(m->registry, i));
 }
 
+/* The kernel tells of a clock that was set, but not in every container. */
+static void on_tick(void *arg)
+{
+	struct mint *m = arg;
+	int64_t moved = clock_real_ms() - clock_now_ms() - m->wall_offset_ms;
+
+	if (moved > STEP_MS || moved < -STEP_MS)
+		on_clock_set(m);
+	arm_store(m);
+	timer_set(m->tick, loop_now_ms(m->loop) + TICK_MS);
+}
+
+/* --- stopping --- */
+
+static void stop_waited(void *arg)
+{
+	struct mint *m = arg;
+
+	log_event(LOG_LEVEL_WARNING, "mint.not_waiting",
+		  F_STR("why", "the answer to a spent refresh token has not come in time"));
+	loop_stop(m->loop);
+}
+
+void mint_stop(struct mint *m)
+{
+	int64_t wait = registry_settings(m->registry)->limits.stop_timeout_ms - STOP_RESERVE_MS;
+
+	/* a lost answer of an assertion grant costs nothing: what is in flight is dropped */
+	if (registry_stop(m->registry) == 0)
+		loop_stop(m->loop);
+	else if (!timer_is_set(m->stop_wait))
+		timer_set(m->stop_wait, loop_now_ms(m->loop) + (wait > 0 ? wait : 0));
+}
+
 /* --- reload --- */
+
+static struct secret *find_stored(const char *name, enum stored_secret kind, void *arg)
+{
+	struct mint *m = arg;
+	const struct stored *e = store_find(m->store, name);
+
+	return e ? e->secrets[kind] : NULL;
+}
+
+struct credential_stored mint_stored(struct mint *m)
+{
+	return (struct credential_stored){ .find = find_stored, .arg = m };
+}
+
+int mint_open_store(struct mint *m, const struct secret *key, struct err *err)
+{
+	const struct store_options options = {
+		.state_dir = m->places.state_dir,
+		.runtime_dir = m->places.runtime_dir,
+		.key = key,
+		.now_ms = clock_now_ms(),
+		.now_real_ms = clock_real_ms(),
+	};
+	int r = store_open(&m->store, &options, err);
+
+	if (r < 0)
+		return r;
+	if (store_state(m->store) != STORE_OK)
+		log_event(LOG_LEVEL_WARNING, "store.state", F_STR("why", store_why(m->store)));
+	return 0;
+}
 
 static void use_log_settings(const struct mint *m, const struct settings *s)
 {
@@ -212,7 +316,8 @@ int mint_reload(struct manager_reload *out, struct err *err, void *arg)
 {
 	struct mint *m = arg;
 	CLEANUP(load_fini) struct load l = { 0 };
-	int r = load_read(&l, &m->places, m->service_uid, err);
+	const struct credential_stored stored = mint_stored(m);
+	int r = load_read(&l, &m->places, m->service_uid, &stored, err);
 
 	sign_forget(); /* keys of files that have changed must not live on */
 	if (r < 0)
@@ -236,14 +341,14 @@ static uint64_t seed(void)
 static int build_parts(struct mint *m, struct load *first, struct err *err)
 {
 	const struct registry_handlers registry = {
-		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .arg = m,
+		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .spent = on_spent, .arg = m,
 	};
 	const struct publish_handlers publish = { .taken_over = begin, .counters = on_counters, .other_build = on_other_build, .arg = m };
 	const struct manager_handlers manager = { .reload = mint_reload, .warnings = last_warnings, .ready = is_ready, .arg = m };
 
 	m->http = http_new(m->loop, first->settings, err);
 	m->attempts = m->http ? attempts_new(m->loop, m->http, first->settings, err) : NULL;
-	m->registry = m->attempts ? registry_new(m->loop, m->attempts, &registry, seed(), err)
+	m->registry = m->attempts ? registry_new(m->loop, m->attempts, m->store, &registry, seed(), err)
 				  : NULL;
 	m->publish = m->registry ? publish_new(m->loop, m->registry, m->service_uid, &publish, err)
 				 : NULL;
@@ -262,13 +367,20 @@ int mint_build(struct mint *m, struct load *first, struct err *err)
 	m->front_wait = timer_new(m->loop, begin, m);
 	m->required_wait = timer_new(m->loop, required_waited, m);
 	m->tell_ready = timer_new(m->loop, tell_ready, m);
-	if (!m->front_wait || !m->required_wait || !m->tell_ready)
+	m->tick = timer_new(m->loop, on_tick, m);
+	m->store_tick = timer_new(m->loop, on_store_tick, m);
+	m->stop_wait = timer_new(m->loop, stop_waited, m);
+	if (!m->front_wait || !m->required_wait || !m->tell_ready || !m->tick || !m->store_tick ||
+	    !m->stop_wait)
 		return err_oom(err);
 	if (build_parts(m, first, err) < 0)
 		return -ERR_INTERNAL;
 	m->warnings = first->warnings;
 	first->warnings = (struct config_notes){ 0 };
 	loop_on_clock_set(m->loop, on_clock_set, m);
+	m->wall_offset_ms = clock_real_ms() - clock_now_ms();
+	timer_set(m->tick, loop_now_ms(m->loop) + TICK_MS);
+	arm_store(m);
 	timer_set(m->front_wait, loop_now_ms(m->loop) + FRONT_WAIT_MS);
 	timer_set(m->required_wait,
 		  loop_now_ms(m->loop) + first->settings->limits.required_wait_ms);
@@ -284,9 +396,13 @@ void mint_fini(struct mint *m)
 	publish_free(TAKE(m->publish));
 	attempts_free(TAKE(m->attempts));
 	http_free(TAKE(m->http));
+	store_close(TAKE(m->store));
 	timer_free(TAKE(m->front_wait));
 	timer_free(TAKE(m->required_wait));
 	timer_free(TAKE(m->tell_ready));
+	timer_free(TAKE(m->tick));
+	timer_free(TAKE(m->store_tick));
+	timer_free(TAKE(m->stop_wait));
 	loop_free(TAKE(m->loop));
 	config_notes_fini(&m->warnings);
 	sign_forget();

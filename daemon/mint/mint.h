@@ -10,6 +10,7 @@
 #include "daemon/mint/manager_api.h"
 #include "daemon/mint/options.h"
 #include "daemon/mint/publish.h"
+#include "daemon/mint/store.h"
 
 struct mint {
 	const struct options *options;
@@ -18,6 +19,7 @@ struct mint {
 	struct loop *loop;
 	struct http *http;
 	struct attempts *attempts;
+	struct store *store;
 	struct registry *registry;
 	struct publish *publish;
 	struct manager *manager;
@@ -26,14 +28,25 @@ struct mint {
 	struct timer *front_wait;     /* the front does not come: begin without it */
 	struct timer *required_wait;
 	struct timer *tell_ready;
+	struct timer *tick;       /* of 15 s: notices what no event tells */
+	struct timer *store_tick; /* what the store wants to be called for */
+	struct timer *stop_wait;  /* stopping, but an answer is not yet in the store */
+	int64_t wall_offset_ms;   /* wall clock minus BOOTTIME at the last look */
 	bool ready;
 	bool failed;     /* stopped because it cannot go on */
 	char status[80]; /* as told to the parent */
 };
 
+/* Opens the store (before the credentials can be read: "stored:"). key NULL: auto. */
+int mint_open_store(struct mint *m, const struct secret *key, struct err *err);
+struct credential_stored mint_stored(struct mint *m);
+
 /* Builds all from a configuration without mistakes; warnings move into m. */
 int mint_build(struct mint *m, struct load *first, struct err *err);
 void mint_fini(struct mint *m);
+
+/* Stops, as soon as every answer to a spent refresh token is in the store; at most StopTimeout=. */
+void mint_stop(struct mint *m);
 
 /* The one reload, for SIGHUP and the Manager. See manager_handlers.reload. */
 int mint_reload(struct manager_reload *out, struct err *err, void *mint);

@@ -88,8 +88,7 @@ void mint_control(const struct control_message *message, int fd, void *arg)
 		reload(m);
 		break;
 	case CONTROL_STOP:
-		/* a lost answer of an assertion grant costs nothing: what is in flight is dropped */
-		loop_stop(m->loop);
+		mint_stop(m);
 		break;
 	case CONTROL_WRITE_STATUS:
 		write_status(m);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/mint/sign.h"
+#include "daemon/mint/store.h"
 
 /* So many credentials begin so far apart, up to StartSpread=: one or two do not wait for a herd that is not there. */
 enum { START_SPREAD_EACH_MS = 100 };
@@ -32,7 +34,15 @@ static void settled(struct keeper *k, void *arg)
 	r->handlers.settled(k, r->handlers.arg);
 }
 
-struct registry *registry_new(struct loop *l, struct attempts *attempts,
+static void spent(void *arg)
+{
+	struct registry *r = arg;
+
+	if (r->handlers.spent)
+		r->handlers.spent(r->handlers.arg);
+}
+
+struct registry *registry_new(struct loop *l, struct attempts *attempts, struct store *store,
 			      const struct registry_handlers *handlers, uint64_t seed,
 			      struct err *err)
 {
@@ -46,9 +56,11 @@ struct registry *registry_new(struct loop *l, struct attempts *attempts,
 	r->context = (struct keeper_context){
 		.loop = l,
 		.attempts = attempts,
+		.store = store,
 		.random = seed,
 		.changed = changed,
 		.settled = settled,
+		.spent = spent,
 		.arg = r,
 	};
 	return r;
@@ -60,6 +72,7 @@ void registry_free(struct registry *r)
 		return;
 	for (size_t i = 0; i < r->n; i++)
 		keeper_free(r->keepers[i]);
+	keeper_free_retired(&r->context);
 	free(r->keepers);
 	credential_set_unref(r->set);
 	settings_unref(r->settings);
@@ -205,7 +218,9 @@ static void commit(struct registry *r, struct plan *plan, struct keeper **keeper
 			keeper_inherit(plan[i].fresh, plan[i].old);
 			r->handlers.replaced(plan[i].old, plan[i].fresh, r->handlers.arg);
 			keeper_free(plan[i].old);
-		} else if (!plan[i].fresh) {
+		} else if (plan[i].fresh) {
+			keeper_restore(plan[i].fresh);
+		} else {
 			keeper_set_credential(plan[i].old, set->items[i]);
 		}
 	}
@@ -289,6 +304,53 @@ struct keeper *registry_find_alias(struct registry *r, const char *name)
 const struct settings *registry_settings(const struct registry *r)
 {
 	return r->settings;
+}
+
+struct store *registry_store(struct registry *r)
+{
+	return r->context.store;
+}
+
+size_t registry_stop(struct registry *r)
+{
+	r->context.stopping = true;
+	return r->context.spending;
+}
+
+static void replace_in_set(struct credential_set *set, struct credential *c)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		if (strcmp(set->items[i]->name, c->name) != 0)
+			continue;
+		credential_unref(set->items[i]);
+		set->items[i] = credential_ref(c);
+	}
+}
+
+int registry_supply(struct registry *r, struct keeper *k, enum stored_secret kind,
+		    struct secret *value, struct err *err)
+{
+	const struct credential *c = keeper_credential(k);
+	CLEANUP(credential_unrefp)
+	struct credential *new = credential_with_secret(c, kind, value, sign_check_key, err);
+	struct stored *e = store_get(r->context.store, c->name);
+	int status;
+
+	if (!new || !e)
+		return new ? err_oom(err) : -(int)err->code;
+	status = store_give_secret(r->context.store, e, kind, value, err);
+	if (status < 0)
+		return status;
+	replace_in_set(r->set, new);
+	keeper_set_credential(k, new);
+	keeper_supplied(k);
+	return 0;
+}
+
+void registry_adopted(struct registry *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		keeper_supplied(r->keepers[i]);
 }
 
 size_t registry_count_usable(const struct registry *r)

@@ -16,6 +16,8 @@ struct registry_handlers {
 	void (*removed)(struct keeper *k, void *arg);
 	/* A reload replaced old by new under the same name: move what waits for it. */
 	void (*replaced)(struct keeper *old, struct keeper *new, void *arg);
+	/* The last spend of a refresh token that was in flight has its answer in the store. May be NULL. */
+	void (*spent)(void *arg);
 	/* After a reload: rules and all access lists may be different. */
 	void (*reloaded)(void *arg);
 	void *arg;
@@ -27,7 +29,7 @@ struct registry *registry_new(struct loop *l, struct attempts *attempts, struct 
 void registry_free(struct registry *r); /* takes NULL; spends in flight are dropped, and so unknown */
 
 /*
- * Nothing new begins from now on. Returns how many spends of a refresh token are in flight: their answers are waited for (context.settled() tells of each).
+ * Nothing new begins from now on. Returns how many spends of a refresh token are in flight: their answers are waited for (handlers.spent() tells of the last).
  */
 size_t registry_stop(struct registry *r);
 

@@ -6,18 +6,23 @@
 
 #define TO(state) (1u << (state))
 
+/* every state: to EMPTY when the token is revoked */
 static const unsigned legal[] = {
 	[STATE_EMPTY] = TO(STATE_MINTING) | TO(STATE_VALID) | TO(STATE_DISABLED),
-	[STATE_MINTING] = TO(STATE_VALID) | TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) |
-			  TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
-	[STATE_VALID] = TO(STATE_RENEWING) | TO(STATE_MINTING) | TO(STATE_BACKOFF) |
-			TO(STATE_DISABLED),
-	[STATE_RENEWING] = TO(STATE_VALID) | TO(STATE_MINTING) | TO(STATE_BACKOFF) |
-			   TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
-	[STATE_BACKOFF] = TO(STATE_MINTING) | TO(STATE_RENEWING) | TO(STATE_DISABLED),
+	[STATE_MINTING] = TO(STATE_EMPTY) | TO(STATE_VALID) | TO(STATE_BACKOFF) |
+			  TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
+	[STATE_VALID] = TO(STATE_EMPTY) | TO(STATE_RENEWING) | TO(STATE_MINTING) |
+			TO(STATE_BACKOFF) | TO(STATE_DISABLED),
+	[STATE_RENEWING] = TO(STATE_EMPTY) | TO(STATE_VALID) | TO(STATE_MINTING) |
+			   TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) |
+			   TO(STATE_DISABLED),
+	[STATE_BACKOFF] = TO(STATE_EMPTY) | TO(STATE_MINTING) | TO(STATE_RENEWING) |
+			  TO(STATE_DISABLED),
 	/* a probe leaves the state alone until it has a result */
-	[STATE_LOGIN_REQUIRED] = TO(STATE_VALID) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
-	[STATE_SUSPENDED] = TO(STATE_VALID) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_DISABLED),
+	[STATE_LOGIN_REQUIRED] = TO(STATE_EMPTY) | TO(STATE_VALID) | TO(STATE_BACKOFF) |
+				 TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
+	[STATE_SUSPENDED] = TO(STATE_EMPTY) | TO(STATE_VALID) | TO(STATE_BACKOFF) |
+			    TO(STATE_LOGIN_REQUIRED) | TO(STATE_DISABLED),
 	[STATE_DISABLED] = TO(STATE_EMPTY) | TO(STATE_VALID),
 };
 
@@ -71,12 +76,31 @@ static void enter_attempt(struct step *x)
 		step_set_state(x, step_held(s) && !first ? STATE_RENEWING : STATE_MINTING);
 }
 
+/*
+ * The answer of a spend is lost. If the server has replaced the refresh token, sending the old one again ends every session of the grant, the present token's too; if it has not, a
+ * repeat loses nothing by coming late. So nothing is sent before that token has come to its end (reliability.md 11.1.4).
+ */
+static bool wait_for_end(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (!s->unknown || !step_held(s) || x->now.boot_ms >= s->deadline_ms)
+		return false;
+	if (s->state == STATE_VALID)
+		step_set_state(x, STATE_BACKOFF);
+	if (s->next_attempt_ms != s->deadline_ms)
+		step_plan(x, s->deadline_ms);
+	return true;
+}
+
 /* Begins an attempt if Retry-After and the budget let it; else it is planned for the moment when they do. */
 bool step_start_attempt(struct step *x, bool demanded)
 {
 	struct schedule *s = x->s;
 	int64_t at = schedule_budget_ms(x->rules, s, x->now.boot_ms);
 
+	if (wait_for_end(x))
+		return false;
 	if (at < s->not_before_ms)
 		at = s->not_before_ms;
 	if (at > x->now.boot_ms) {
@@ -94,186 +118,6 @@ bool step_start_attempt(struct step *x, bool demanded)
 	x->out->changed = true;
 	enter_attempt(x);
 	return true;
-}
-
-/* --- answers of the token endpoint --- */
-
-static void forget_failures(struct schedule *s)
-{
-	s->failures = 0;
-	s->trouble = TROUBLE_NONE;
-	s->permanent = false;
-	s->clock_retried = false;
-	s->not_before_ms = 0;
-	s->suspensions = 0;
-}
-
-static bool worth_introspecting(const struct step *x)
-{
-	return x->rules->introspect && x->s->source != EXPIRY_RESPONSE &&
-	       x->s->source != EXPIRY_TOKEN && x->s->check != CHECK_INTROSPECTION;
-}
-
-/* While a shorter life is believed, one replaced token at a time is kept and asked about when it is old enough to tell. */
-static void keep_elder(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	if (!s->learned_ms || !step_held(s) || s->elder || s->outlived)
-		return;
-	s->elder = x->out->keep_elder = true;
-	s->elder_asked = false;
-	s->elder_due_ms = s->issued_ms + s->learned_death_ms + 1000;
-}
-
-static void elder(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	if (s->elder && s->learned_ms && x->e->elder == TOKEN_ALIVE)
-		schedule_outlived(s);
-	step_drop_elder(x);
-}
-
-static void granted_new(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	keep_elder(x);
-	step_forget_claims(x);
-	x->out->drop_checks = true; /* an introspection that is under way speaks of the old token */
-	forget_failures(s);
-	s->has_token = true;
-	s->dead = s->unchanged = s->outlived = false;
-	s->late_tries = 0;
-	s->generation = x->e->granted.generation;
-	s->vouched_ms = x->e->granted.sent_ms;
-	schedule_believe(x->rules, s, x->e, x->now);
-	schedule_renewal_point(x->rules, s, x->e->random);
-	step_set_state(x, STATE_VALID);
-	step_plan(x, s->normal_ms);
-	x->out->introspect = worth_introspecting(x);
-}
-
-/* The token that userinfo had just refused: nothing that we do will bring another one soon. */
-static void granted_dead_again(struct step *x)
-{
-	struct schedule *s = x->s;
-	const struct limits *l = x->rules->limits;
-
-	s->trouble = TROUBLE_SAME;
-	s->permanent = true;
-	step_set_state(x, STATE_SUSPENDED);
-	step_plan(x, x->now.boot_ms + schedule_doubled_ms(l->suspended_retry_first_ms,
-							  l->suspended_retry_max_ms,
-							  s->suspensions++));
-}
-
-static void granted_same(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	forget_failures(s);
-	s->unchanged = true;
-	schedule_vouch(s, x->e->granted.sent_ms);
-	if (s->check == CHECK_GRANT)
-		step_settle_claim(x, true);
-	step_set_state(x, STATE_VALID);
-	step_plan(x, schedule_next_try(x->rules, s, x->now.boot_ms));
-	x->out->introspect = worth_introspecting(x);
-}
-
-static void granted(struct step *x)
-{
-	struct schedule *s = x->s;
-
-	s->in_flight = s->demanded = false;
-	x->out->changed = true;
-	if (!x->e->granted.same || !s->has_token)
-		granted_new(x);
-	else if (s->dead)
-		granted_dead_again(x);
-	else
-		granted_same(x);
-}
-
-static void fail_for_now(struct step *x, const struct problem *p)
-{
-	struct schedule *s = x->s;
-	const struct limits *l = x->rules->limits;
-	int64_t delay = schedule_backoff_ms(l, ++s->failures, p->retry_after_ms, x->e->random);
-	/* what our own breaker says concerns scheduled requests; it judges demanded ones by itself */
-	int64_t asked = p->outcome == HTTP_REFUSED ? 0 : p->retry_after_ms;
-	int64_t floor = asked < l->retry_after_max_ms ? asked : l->retry_after_max_ms;
-
-	/* a login rate that was passed comes back after minutes to an hour */
-	if (p->class == PROBLEM_RATE && p->retry_after_ms <= 0)
-		delay += schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms,
-					     s->failures - 1);
-	s->not_before_ms = floor > 0 ? x->now.boot_ms + floor : 0;
-	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED) {
-		step_plan(x,
-			  x->now.boot_ms +
-				  (delay > l->permanent_retry_ms ? delay : l->permanent_retry_ms));
-		return;
-	}
-	s->trouble = TROUBLE_PROBLEM;
-	s->permanent = false;
-	x->out->take_problem = true;
-	step_set_state(x, STATE_BACKOFF);
-	step_plan(x, x->now.boot_ms + delay);
-}
-
-static void fail_for_good(struct step *x, const struct problem *p)
-{
-	struct schedule *s = x->s;
-
-	s->failures++;
-	s->trouble = TROUBLE_PROBLEM;
-	s->permanent = true;
-	x->out->take_problem = true;
-	step_set_state(x, p->class == PROBLEM_LOGIN ? STATE_LOGIN_REQUIRED : STATE_SUSPENDED);
-	if (x->rules->renewal == RENEW_ITSELF)
-		step_plan(x, x->now.boot_ms + x->rules->limits->permanent_retry_ms);
-	else
-		s->next_attempt_ms = 0;
-}
-
-/* Our assertion lies outside of the server's time: once again, at once, with the server's clock; after that by back-off, always with the skew that was seen last. */
-static bool fail_by_clock(struct step *x, const struct problem *p)
-{
-	struct schedule *s = x->s;
-
-	bool news = p->skew_ms != 0 && p->skew_ms != s->skew_ms;
-
-	if (p->class != PROBLEM_CLOCK || !news)
-		return false;
-	s->skew_ms = p->skew_ms;
-	if (s->clock_retried)
-		return false;
-	s->clock_retried = true;
-	s->next_attempt_ms = 0;
-	return step_start_attempt(x, true);
-}
-
-static void failed(struct step *x)
-{
-	const struct problem *p = x->e->failed;
-	struct schedule *s = x->s;
-
-	s->in_flight = s->demanded = false;
-	x->out->changed = true;
-	/* an outage of the network must not use up what is needed when it is over */
-	if (p->outcome == HTTP_UNSENT || p->outcome == HTTP_REFUSED)
-		schedule_budget_return(s);
-	if (fail_by_clock(x, p))
-		return;
-	if (s->check == CHECK_GRANT)
-		step_settle_claim(x, false);
-	if (p->class == PROBLEM_LOGIN || p->class == PROBLEM_ADMIN || p->class == PROBLEM_BUG)
-		fail_for_good(x, p);
-	else
-		fail_for_now(x, p);
 }
 
 static void introspected(struct step *x)
@@ -337,13 +181,19 @@ static bool may_bring_forward(const struct step *x)
 	return quiet;
 }
 
+/* A caller is there, with or without success. */
+static void step_use(struct step *x)
+{
+	x->out->changed = true;
+	x->s->last_use_ms = x->s->idle_from_ms = x->now.boot_ms;
+}
+
 static void wanted(struct step *x)
 {
 	struct schedule *s = x->s;
 	bool forward;
 
-	x->out->changed = true;
-	s->last_use_ms = x->now.boot_ms;
+	step_use(x);
 	if (!is_miss(x))
 		return;
 	forward = may_bring_forward(x);
@@ -361,20 +211,16 @@ static void wanted(struct step *x)
 		s->brought_forward = true;
 }
 
-static void wanted_in_vain(struct step *x)
-{
-	x->out->changed = true;
-	x->s->last_use_ms = x->now.boot_ms;
-}
-
 static void used(struct step *x)
 {
 	struct schedule *s = x->s;
 
-	s->last_use_ms = x->now.boot_ms;
-	/* a token that nobody had asked for was not going to be renewed */
-	if (s->state == STATE_VALID && !s->next_attempt_ms && !x->rules->renew_when_idle)
+	s->last_use_ms = s->idle_from_ms = x->now.boot_ms;
+	/* what nobody had asked for was not going to be renewed */
+	if (s->state == STATE_VALID && s->idle) {
+		s->idle = false;
 		step_plan(x, s->normal_ms);
+	}
 }
 
 static void refresh(struct step *x)
@@ -391,6 +237,7 @@ static void refresh(struct step *x)
 
 static void start(struct step *x)
 {
+	x->s->idle_from_ms = x->now.boot_ms;
 	step_plan(x, x->now.boot_ms + (int64_t)((double)x->rules->start_spread_ms *
 						((double)x->e->random / 4294967296.0)));
 }
@@ -400,6 +247,8 @@ static void take_over(struct step *x)
 	struct schedule *s = x->s;
 
 	s->has_token = true;
+	if (!s->idle_from_ms)
+		s->idle_from_ms = x->now.boot_ms;
 	s->generation = x->e->taken_over.generation;
 	s->issued_ms = x->e->taken_over.issued_ms;
 	s->life_ms = x->e->taken_over.life_ms;
@@ -410,6 +259,8 @@ static void take_over(struct step *x)
 	schedule_renewal_point(x->rules, s, x->e->random);
 	step_set_state(x, STATE_VALID);
 	x->out->changed = true;
+	if (wait_for_end(x))
+		return;
 	if (s->normal_ms > x->now.boot_ms) {
 		step_plan(x, s->normal_ms);
 	} else if (s->unchanged) {
@@ -432,13 +283,85 @@ static void enable(struct step *x)
 	struct schedule *s = x->s;
 
 	s->brought_forward = false;
+	s->idle_from_ms = x->now.boot_ms;
 	if (step_held(s) && x->now.boot_ms < s->deadline_ms) {
 		step_set_state(x, STATE_VALID);
-		step_plan(x, s->normal_ms);
+		if (!wait_for_end(x))
+			step_plan(x, s->normal_ms);
 	} else {
 		step_set_state(x, STATE_EMPTY);
 		step_plan(x, x->now.boot_ms);
 	}
+}
+
+/* What an attempt lacked is there. A good token makes no hurry; a new refresh token is tried at once, or a mistake in it would come to light hours later. */
+static void supplied(struct step *x)
+{
+	struct schedule *s = x->s;
+	bool good = step_held(s) && x->now.boot_ms < s->deadline_ms;
+
+	if (x->e->supplied.fresh) {
+		s->unknown = s->spent = false;
+		s->replays = 0;
+	}
+	s->failures = 0;
+	s->not_before_ms = 0;
+	s->permanent = false;
+	s->trouble = TROUBLE_NONE;
+	s->idle_from_ms = x->now.boot_ms;
+	x->out->changed = true;
+	if (s->in_flight)
+		return;
+	if (good && !x->e->supplied.fresh) {
+		if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED)
+			step_set_state(x, STATE_VALID);
+		if (!wait_for_end(x))
+			step_plan(x, s->normal_ms);
+		return;
+	}
+	step_start_attempt(x, true);
+}
+
+static void forget_token(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	step_forget_claims(x);
+	step_drop_elder(x);
+	x->out->drop_checks = true;
+	s->has_token = s->dead = s->unchanged = false;
+	s->deadline_ms = s->normal_ms = s->vouched_ms = 0;
+}
+
+static void revoked(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	x->out->cancel = s->in_flight;
+	s->in_flight = s->demanded = false;
+	forget_token(x);
+	s->next_attempt_ms = 0;
+	s->trouble = TROUBLE_NONE;
+	s->permanent = s->unknown = false;
+	s->replays = 0;
+	s->failures = 0;
+	x->out->changed = true;
+	if (s->state != STATE_DISABLED)
+		step_set_state(x, STATE_EMPTY);
+}
+
+/* The deadline of a token that another boot has left was computed from the wall clock, which was wrong. Only an earlier end is believed: a clock that was set back gives nobody more time. */
+static void clock_was_set(struct step *x)
+{
+	struct schedule *s = x->s;
+
+	if (!step_held(s) || x->e->clock.deadline_ms >= s->deadline_ms)
+		return;
+	s->deadline_ms = x->e->clock.deadline_ms;
+	schedule_renewal_point(x->rules, s, x->e->random);
+	x->out->changed = true;
+	if (s->state == STATE_VALID || s->unknown)
+		step_plan(x, s->unknown ? s->deadline_ms : s->normal_ms);
 }
 
 static void disable(struct step *x)
@@ -492,37 +415,60 @@ typedef void cell(struct step *x);
 
 /* One row a state, one column an event. An answer that comes when no attempt runs was cancelled and is not heard. */
 #define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, REPORTED, \
-	    REFRESH, TAKEN_OVER, ENABLE, DISABLE) \
+	    REFRESH, TAKEN_OVER, SUPPLIED, REVOKED, CLOCK, ENABLE, DISABLE) \
 	{ \
 		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, \
 		[SCHEDULE_FAILED] = FAILED, [SCHEDULE_INTROSPECTED] = INTROSPECTED, \
 		[SCHEDULE_CHECKED] = CHECKED, [SCHEDULE_ELDER] = ELDER, \
 		[SCHEDULE_WANTED] = WANTED, [SCHEDULE_USED] = USED, \
 		[SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH, \
-		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_ENABLE] = ENABLE, \
-		[SCHEDULE_DISABLE] = DISABLE \
+		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_SUPPLIED] = SUPPLIED, \
+		[SCHEDULE_REVOKED] = REVOKED, [SCHEDULE_CLOCK] = CLOCK, \
+		[SCHEDULE_ENABLE] = ENABLE, [SCHEDULE_DISABLE] = DISABLE \
 	}
 
 /* clang-format off */
 static cell *const table[N_STATES][SCHEDULE_EVENTS] = {
-	[STATE_EMPTY] =          ROW(start,    look,     nothing,  nothing, nothing,       nothing,  nothing,  wanted,          used,     report_in_vain, refresh,  take_over,  nothing,  disable),
-	[STATE_MINTING] =        ROW(nothing,  look,     granted,  failed,  nothing,       nothing,  elder,    wanted,          used,     report_in_vain, refresh,  nothing,    nothing,  disable),
-	[STATE_VALID] =          ROW(nothing,  look,     nothing,  nothing, introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
-	[STATE_RENEWING] =       ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
-	[STATE_BACKOFF] =        ROW(nothing,  look,     nothing,  nothing, introspected,  step_checked,  elder,    wanted,          used,     step_report,  refresh,  nothing,    nothing,  disable),
-	[STATE_LOGIN_REQUIRED] = ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted_in_vain,  used,     step_report,  refresh,  nothing,    nothing,  disable),
-	[STATE_SUSPENDED] =      ROW(nothing,  look,     granted,  failed,  introspected,  step_checked,  elder,    wanted_in_vain,  used,     step_report,  refresh,  nothing,    nothing,  disable),
-	[STATE_DISABLED] =       ROW(nothing,  nothing,  nothing,  nothing, nothing,       nothing,  nothing,  say,             nothing,  report_in_vain, say,      nothing,    enable,   nothing),
+	[STATE_EMPTY] =          ROW(start,   look,    nothing,      nothing,     nothing,      nothing,      nothing,    wanted,   used,    report_in_vain, refresh, take_over, supplied, revoked, clock_was_set, nothing, disable),
+	[STATE_MINTING] =        ROW(nothing, look,    step_granted, step_failed, nothing,      nothing,      step_elder, wanted,   used,    report_in_vain, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
+	[STATE_VALID] =          ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
+	[STATE_RENEWING] =       ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
+	[STATE_BACKOFF] =        ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
+	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
+	[STATE_SUSPENDED] =      ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
+	[STATE_DISABLED] =       ROW(nothing, nothing, nothing,      nothing,     nothing,      nothing,      nothing,    say,      nothing, report_in_vain, say,     nothing,   say,      revoked, nothing,       enable,  nothing),
 };
 /* clang-format on */
 
-/* A renewal ahead for a token that nobody has asked for is left out where RenewWhenIdle=no. */
-static bool idle(const struct step *x)
+/* A renewal ahead is left out for a token that nobody has asked for (RenewWhenIdle=no), or when the last caller was long ago (IdleStop=). */
+static bool nobody_asks(const struct step *x)
 {
 	const struct schedule *s = x->s;
+	int64_t stop = x->rules->idle_stop_ms;
 
-	return !x->rules->renew_when_idle && s->state == STATE_VALID &&
-	       s->last_use_ms < s->issued_ms;
+	if (s->state != STATE_VALID)
+		return false;
+	return (!x->rules->renew_when_idle && s->last_use_ms < s->issued_ms) ||
+	       (stop && x->now.boot_ms - s->idle_from_ms >= stop);
+}
+
+/* Salesforce forgets a refresh token that was not used for 30 days (salesforce-oauth.md 5.6): when it has to be spent although nobody asks; 0: never. */
+static int64_t keep_alive_ms(const struct step *x)
+{
+	return x->s->spent ? x->s->spent_ms + x->rules->limits->keep_alive_ms : 0;
+}
+
+/* true: nothing is to be done now; the next time is planned. */
+static bool stay_idle(struct step *x)
+{
+	int64_t at = keep_alive_ms(x);
+
+	if (!nobody_asks(x) || (at && x->now.boot_ms >= at))
+		return false;
+	x->s->idle = true;
+	x->s->next_attempt_ms = at;
+	x->out->changed = true;
+	return true;
 }
 
 /* A claim waits for its check. */
@@ -542,9 +488,7 @@ static void do_what_is_due(struct step *x)
 		step_begin_check(x);
 	if (s->in_flight || !s->next_attempt_ms || s->next_attempt_ms > now)
 		return;
-	if (idle(x))
-		s->next_attempt_ms = 0;
-	else
+	if (!stay_idle(x))
 		step_start_attempt(x, false);
 }
 

@@ -19,6 +19,7 @@ struct schedule_rules {
 	enum renewal renewal;
 	bool introspect; /* may the server be asked for the expiry? (a client secret is there and the administrator agrees) */
 	bool renew_when_idle;       /* false: no renewal ahead for a token that nobody asked for */
+	int64_t idle_stop_ms;       /* no renewal ahead so long after the last caller; 0: never stops */
 	int64_t session_timeout_ms; /* what to believe when nothing better is known */
 	int64_t renew_at_percent;   /* 0: the default of the grant */
 	int64_t start_spread_ms;    /* the first attempt comes within this time after the start */
@@ -38,6 +39,7 @@ enum schedule_trouble {
 	TROUBLE_PROBLEM, /* the problem of the last SCHEDULE_FAILED that said take_problem */
 	TROUBLE_SAME,    /* the server gives the very token that it refuses */
 	TROUBLE_BUDGET,  /* the credential has made too many requests */
+	TROUBLE_UNKNOWN, /* a refresh token was spent, and its answer is lost */
 };
 
 struct schedule {
@@ -54,6 +56,8 @@ struct schedule {
 	unsigned attempts; /* requests to the token endpoint since the start */
 	int64_t last_demand_ms;
 	int64_t last_use_ms;
+	int64_t idle_from_ms; /* the later of the last use and the beginning */
+	bool idle;            /* the renewal was left out because nobody asks */
 	bool brought_forward; /* the planned attempt has been moved once */
 
 	/* the current token */
@@ -64,6 +68,13 @@ struct schedule {
 	unsigned late_tries;  /* tries after the deadline that brought the same token */
 	unsigned suspensions; /* the same token after a confirmed death, in a row */
 	bool outlived;        /* counted in n_outlived */
+
+	/* refresh grants: when the server took the refresh token last (may lie before the boot: negative) */
+	bool spent;
+	int64_t spent_ms;
+	/* the answer of a spend is lost: nothing is sent while there is something to lose */
+	bool unknown;
+	unsigned replays; /* requests since, whose answer was lost too */
 
 	/* the shorter life */
 	int64_t learned_ms, learned_death_ms;
@@ -96,6 +107,9 @@ enum schedule_event_type {
 	SCHEDULE_REPORTED,
 	SCHEDULE_REFRESH,    /* an administrator wants a new one now */
 	SCHEDULE_TAKEN_OVER, /* a token that is known from elsewhere: the front, or before a reload */
+	SCHEDULE_SUPPLIED, /* what an attempt lacked is there now */
+	SCHEDULE_REVOKED,  /* an administrator ended the token: none is got before somebody asks */
+	SCHEDULE_CLOCK,    /* the wall clock was set, and the deadline had been computed from it */
 	SCHEDULE_ENABLE,
 	SCHEDULE_DISABLE,
 	SCHEDULE_EVENTS
@@ -133,6 +147,12 @@ struct schedule_event {
 			enum expiry_source source;
 			bool unchanged;
 		} taken_over;
+		struct {
+			bool fresh; /* a new refresh token: what was known of the old one counts no more */
+		} supplied;
+		struct {
+			int64_t deadline_ms;
+		} clock;
 	};
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between schedule.c and schedule_claims.c; nobody else includes this.
+ * Between schedule.c, schedule_answers.c and schedule_claims.c; nobody else includes this.
  */
 #ifndef MINT_SCHEDULE_PARTS_H
 #define MINT_SCHEDULE_PARTS_H
@@ -21,6 +21,11 @@ void step_set_state(struct step *x, enum state to);
 bool step_held(const struct schedule *s); /* a token that is not known to be dead */
 void step_plan(struct step *x, int64_t at_ms);
 bool step_start_attempt(struct step *x, bool demanded);
+
+/* schedule_answers.c: cells */
+void step_granted(struct step *x);
+void step_failed(struct step *x);
+void step_elder(struct step *x);
 
 /* schedule_claims.c */
 void step_settle_claim(struct step *x, bool alive);

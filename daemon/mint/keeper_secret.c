@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What administrators do with refresh tokens: give one, or revoke.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/mint/keeper_parts.h"
+#include "daemon/mint/salesforce.h"
+
+/* --- giving --- */
+
+static int check_base_url(const struct keeper *k, const char *base_url, struct err *err)
+{
+	struct config_list hosts = { 0 };
+	int r;
+
+	if (!base_url)
+		return 0;
+	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts,
+			     k->credential->login_url, err);
+	if (r == 0 && salesforce_check_url(base_url, &hosts, err) < 0)
+		r = err_set(err, ERR_INPUT, "its host is not allowed: add it to AllowedHosts= in sftokend.conf, or set LoginUrl=");
+	salesforce_hosts_fini(&hosts);
+	return r;
+}
+
+int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base_url,
+			struct err *err)
+{
+	struct schedule_event e = { .type = SCHEDULE_SUPPLIED, .supplied.fresh = true };
+	int r;
+
+	if (!keeper_spends(k))
+		return err_set(err, ERR_INPUT, "this grant has no refresh token (GrantType=%s)",
+			       grant_type_names[k->credential->grant_type]);
+	r = check_base_url(k, base_url, err);
+	if (r < 0)
+		return r;
+	if (k->spending)
+		return err_set(err, ERR_RETRY,
+			       "the old refresh token is being spent at this moment: try again in a few seconds");
+	if (k->schedule.in_flight && k->attempt) /* with the old one, and it has not left yet */
+		return err_set(err, ERR_RETRY, "a renewal is under way at this moment: try again in a few seconds");
+	r = store_give_refresh(k->context->store, k->stored, token, k->origin, base_url,
+			       loop_now_ms(k->context->loop), err);
+	if (r < 0)
+		return r;
+	keeper_note(k, "import", "done", 0, NULL);
+	k->begun = true;
+	keeper_step(k, &e);
+	return 0;
+}
+
+void keeper_supplied(struct keeper *k)
+{
+	struct schedule_event e = { .type = SCHEDULE_SUPPLIED };
+	enum state s = k->schedule.state;
+
+	/* what waits for nothing is left alone; a new keeper begins by itself */
+	if (!k->begun || s == STATE_DISABLED || k->schedule.trouble == TROUBLE_NONE)
+		return;
+	keeper_step(k, &e);
+}
+
+/* --- revoking --- */
+
+enum revocation_phase { REVOCATION_WAITS, REVOCATION_ASKS, REVOCATION_ENDS };
+
+struct keeper_revocation {
+	struct keeper *keeper; /* NULL: gone */
+	enum revocation_phase phase;
+	bool forget;
+	struct attempt *call;
+	struct timer *timer; /* delivers what is decided without a request */
+	int status;
+	struct err err;
+	void (*done)(int status, const struct err *err, void *arg); /* NULL: nobody listens */
+	void *arg;
+};
+
+static void revocation_free(struct keeper_revocation *r)
+{
+	if (r->keeper)
+		r->keeper->revocation = NULL;
+	attempt_cancel(r->call);
+	timer_free(r->timer);
+	free(r);
+}
+
+static void finish(struct keeper_revocation *r)
+{
+	if (r->done)
+		r->done(r->status, &r->err, r->arg);
+	revocation_free(r);
+}
+
+static void finish_by_timer(void *arg)
+{
+	finish(arg);
+}
+
+/* Decided; done() comes in the next turn. */
+static void end(struct keeper_revocation *r, int status)
+{
+	r->phase = REVOCATION_ENDS;
+	r->status = status;
+	timer_set(r->timer, 0);
+}
+
+/* Salesforce has ended it: now it is forgotten here. */
+static int forget(struct keeper *k, bool refresh, struct err *err)
+{
+	struct schedule_event revoked = { .type = SCHEDULE_REVOKED };
+	int status = 0;
+
+	k->withdrawn = k->schedule.generation;
+	k->begun = true;
+	if (refresh && k->stored->refresh.token)
+		status = store_forget_refresh(k->context->store, k->stored, err);
+	keeper_step(k, &revoked);
+	grant_unref(TAKE(k->token));
+	keeper_save(k, STORE_SYNC);
+	keeper_note(k, "revoke", "done", 0, NULL);
+	keeper_mark(k);
+	return status;
+}
+
+static void revoked(const struct http_response *res, void *arg)
+{
+	struct keeper_revocation *r = arg;
+
+	r->call = NULL;
+	r->status = salesforce_revoke_answer(res, &r->err);
+	if (r->status == 0 && r->keeper)
+		r->status = forget(r->keeper, r->forget, &r->err);
+	finish(r);
+}
+
+static void ask(struct keeper_revocation *r)
+{
+	struct keeper *k = r->keeper;
+	const struct stored_refresh *refresh = &k->stored->refresh;
+	struct http_request req = { 0 };
+	const char *base = k->credential->login_url;
+	const struct secret *token = k->token ? k->token->access_token : NULL;
+	int status;
+
+	if (r->forget && refresh->token) {
+		token = refresh->token;
+		base = refresh->base_url ? refresh->base_url : base;
+	} else if (k->token) {
+		base = k->token->instance_url;
+	}
+	if (!token) { /* it has ended meanwhile */
+		end(r, r->forget ? forget(k, true, &r->err) : 0);
+		return;
+	}
+	r->phase = REVOCATION_ASKS;
+	status = salesforce_revoke_request(base, token, &req, &r->err);
+	if (status == 0)
+		r->call = attempt_request(k->context->attempts, &req, revoked, r);
+	http_request_fini(&req);
+	if (!r->call)
+		end(r, status < 0 ? status : err_oom(&r->err));
+}
+
+void keeper_revocation_settled(struct keeper *k)
+{
+	if (k->revocation && k->revocation->phase == REVOCATION_WAITS && !k->spending)
+		ask(k->revocation);
+}
+
+/* k ends (it was removed from the configuration): what was asked goes on, but there is nothing here to be forgotten. */
+void keeper_revocation_drop(struct keeper *k)
+{
+	struct keeper_revocation *r = k->revocation;
+
+	if (!r)
+		return;
+	k->revocation = NULL;
+	r->keeper = NULL;
+	attempt_cancel(TAKE(r->call));
+	err_set(&r->err, ERR_RETRY, "the credential has changed meanwhile: try again");
+	end(r, -ERR_RETRY);
+}
+
+struct keeper_revocation *keeper_revoke(struct keeper *k, bool forget_refresh,
+					void (*done)(int status, const struct err *err, void *arg),
+					void *arg, struct err *err)
+{
+	struct keeper_revocation *r;
+
+	if (k->revocation) {
+		err_set(err, ERR_RETRY, "it is being revoked already: try again in a few seconds");
+		return NULL;
+	}
+	if (!k->token && !k->spending && !(forget_refresh && k->stored->refresh.token)) {
+		err_set(err, ERR_INPUT, "there is no token that could be revoked");
+		return NULL;
+	}
+	r = calloc(1, sizeof *r);
+	if (r)
+		r->timer = timer_new(k->context->loop, finish_by_timer, r);
+	if (!r || !r->timer) {
+		free(r);
+		err_oom(err);
+		return NULL;
+	}
+	r->keeper = k;
+	r->forget = forget_refresh;
+	r->done = done;
+	r->arg = arg;
+	k->revocation = r;
+	keeper_revocation_settled(k);
+	return r;
+}
+
+void keeper_revocation_forget(struct keeper_revocation *r)
+{
+	if (r)
+		r->done = NULL;
+}
