@@ -23,6 +23,11 @@ static struct seen {
 	char message[ERR_TEXT_MAX];
 	long status;
 	struct attempt *cancel; /* to be cancelled from within done() */
+	unsigned spends;
+	bool refuse; /* what about_to_spend() says */
+	void *arg, *spend_arg;
+	bool spend_unknown;
+	char salvaged[40];
 } seen;
 
 static void on_done(const struct attempt_result *r, void *arg)
@@ -32,14 +37,25 @@ static void on_done(const struct attempt_result *r, void *arg)
 	if (slot)
 		*slot = NULL;
 	seen.done++;
+	seen.arg = arg;
+	snprintf(seen.salvaged, sizeof seen.salvaged, "%s",
+		 r->salvaged ? secret_bytes(r->salvaged) : "");
 	seen.grants += r->grant != NULL;
 	if (r->problem) {
 		seen.class = r->problem->class;
+		seen.spend_unknown = r->problem->spend_unknown;
 		seen.outcome = r->problem->outcome;
 		seen.retry_after_ms = r->problem->retry_after_ms;
 		snprintf(seen.message, sizeof seen.message, "%s", r->problem->message);
 	}
 	attempt_cancel(TAKE(seen.cancel));
+}
+
+static int on_spend(void *arg, struct err *err)
+{
+	seen.spends++;
+	seen.spend_arg = arg;
+	return seen.refuse ? err_set(err, ERR_RETRY, "the disk is full") : 0;
 }
 
 static void on_response(const struct http_response *res, void *arg)
@@ -88,9 +104,33 @@ static void stop(void)
 	secret_unref(credential.client_secret);
 }
 
+static struct attempt *begin(enum attempt_kind kind, void *arg)
+{
+	struct attempt_order order = { .credential = &credential, .kind = kind, .done = on_done, .arg = arg };
+
+	return attempt_start(attempts, &order);
+}
+
 static struct attempt *scheduled(void *arg)
 {
-	return attempt_start(attempts, &credential, ATTEMPT_SCHEDULED, 0, on_done, arg);
+	return begin(ATTEMPT_SCHEDULED, arg);
+}
+
+/* A refresh with the token "old". base_url NULL: where the credential says. */
+static struct attempt *refresh(const char *base_url)
+{
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("old", 3);
+	char base[80];
+	struct attempt_order order = {
+		.credential = &credential, .refresh_token = token, .base_url = base_url ? base : NULL, .about_to_spend = on_spend, .done = on_done
+	};
+	struct attempt *t;
+
+	credential.grant_type = GRANT_REFRESH_TOKEN;
+	snprintf(base, sizeof base, "%s", base_url ? base_url : "");
+	t = attempt_start(attempts, &order);
+	memset(base, 'x', sizeof base); /* it is the attempt's own now, like the token */
+	return t;
 }
 
 TEST(a_run_ends_with_a_token)
@@ -235,7 +275,7 @@ TEST(a_host_that_does_not_answer_is_left_alone)
 	CHECK_INT(attempts_host_open_ms(attempts, "https://other.my.salesforce.com"), 0);
 	seen.done = 0;
 	scheduled(NULL);
-	attempt_start(attempts, &credential, ATTEMPT_DEMANDED, 0, on_done, NULL);
+	begin(ATTEMPT_DEMANDED, NULL);
 	CHECK_INT(fake_http_in_flight(), 2); /* those of before */
 	CHECK_INT(seen.done, 0);
 	turn();
@@ -303,6 +343,116 @@ TEST(the_deadline_holds_even_if_http_forgets_it)
 		turn();
 	CHECK_INT(seen.outcome, HTTP_UNKNOWN);
 	CHECK_INT(fake_http_cancelled, 1);
+	stop();
+}
+
+TEST(a_spend_goes_out_once_on_a_connection_of_its_own)
+{
+	start();
+	REQUIRE(refresh(NULL) != NULL);
+	REQUIRE(fake_http_in_flight() == 1);
+	CHECK(fake_http_calls->req.fresh);
+	CHECK_STR(secret_bytes(fake_http_calls->req.body),
+		  "grant_type=refresh_token&refresh_token=old&client_id=CK&client_secret=s");
+	CHECK_INT(seen.spends, 1);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK_INT(seen.grants, 1);
+	credential.grant_type = GRANT_CLIENT_CREDENTIALS;
+	scheduled(NULL);
+	REQUIRE(fake_http_in_flight() == 1);
+	CHECK(!fake_http_calls->req.fresh && !fake_http_calls->req.about_to_send);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK_INT(seen.spends, 1);
+	stop();
+}
+
+TEST(a_spend_that_may_not_be_is_not)
+{
+	start();
+	seen.refuse = true;
+	REQUIRE(refresh(NULL) != NULL);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK_INT(seen.grants, 0);
+	CHECK_INT(seen.outcome, HTTP_REFUSED);
+	CHECK_INT(seen.class, PROBLEM_RETRY);
+	CHECK(strstr(seen.message, "the disk is full"));
+	CHECK(!seen.spend_unknown);
+	stop();
+}
+
+TEST(a_token_goes_where_it_was_given)
+{
+	start();
+	REQUIRE(refresh("https://other.my.salesforce.com") != NULL);
+	REQUIRE(fake_http_in_flight() == 1);
+	CHECK_STR(fake_http_calls->req.url, "https://other.my.salesforce.com/services/oauth2/token");
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	for (unsigned i = 0; i < 5; i++) {
+		refresh("https://other.my.salesforce.com");
+		fake_http_answer(HTTP_UNSENT, 0, NULL);
+	}
+	/* that host is left alone, and not the one of LoginUrl= */
+	CHECK(attempts_host_open_ms(attempts, "https://other.my.salesforce.com") > 0);
+	CHECK_INT(attempts_host_open_ms(attempts, login_url), 0);
+	seen.done = 0;
+	REQUIRE(refresh("https://evil.example") != NULL);
+	CHECK_INT(fake_http_in_flight(), 0);
+	turn();
+	CHECK_INT(seen.done, 1);
+	CHECK_INT(seen.class, PROBLEM_ADMIN);
+	CHECK(strstr(seen.message, "AllowedHosts="));
+	CHECK_INT(seen.spends, 6);
+	stop();
+}
+
+TEST(without_a_token_a_person_must_act)
+{
+	start();
+	credential.grant_type = GRANT_REFRESH_TOKEN;
+	REQUIRE(scheduled(NULL) != NULL);
+	turn();
+	CHECK_INT(seen.class, PROBLEM_LOGIN);
+	CHECK(strstr(seen.message, "sftoken import"));
+	CHECK_INT(fake_http_submitted, 0);
+	stop();
+}
+
+TEST(lost_answers_leave_the_spend_unknown)
+{
+	start();
+	refresh(NULL);
+	fake_http_answer(HTTP_UNKNOWN, 0, NULL);
+	CHECK(seen.spend_unknown);
+	CHECK_STR(seen.salvaged, "");
+	refresh(NULL);
+	fake_http_answer(HTTP_UNKNOWN, 200, "{\"refresh_token\":\"new\",\"acc");
+	CHECK(!seen.spend_unknown);
+	CHECK_INT(seen.class, PROBLEM_RETRY);
+	CHECK_STR(seen.salvaged, "new");
+	refresh(NULL);
+	fake_http_answer(HTTP_UNSENT, 0, NULL);
+	CHECK(!seen.spend_unknown);
+	stop();
+}
+
+TEST(who_is_called_may_change_on_the_way)
+{
+	struct attempt *t, *first = NULL, *second = NULL;
+	struct attempt_order order = { .credential = &credential, .about_to_spend = on_spend, .done = on_done, .arg = &first };
+
+	start();
+	credential.grant_type = GRANT_REFRESH_TOKEN;
+	order.refresh_token = credential.client_secret;
+	for (unsigned i = 0; i < 8; i++)
+		refresh(NULL);
+	t = attempt_start(attempts, &order); /* waits at the gate */
+	REQUIRE(t != NULL && fake_http_in_flight() == 8);
+	attempt_set_arg(t, &second);
+	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK(seen.spend_arg == &second);
+	for (unsigned i = 0; i < 8; i++)
+		fake_http_answer(HTTP_ANSWERED, 200, GOOD);
+	CHECK(seen.arg == &second);
 	stop();
 }
 

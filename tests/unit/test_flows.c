@@ -35,11 +35,13 @@ TEST(the_flows_of_this_version_are_found)
 	CHECK(flow_find(GRANT_CLIENT_CREDENTIALS) == &flow_client_credentials);
 	CHECK(flow_find(GRANT_JWT_BEARER) == &flow_jwt_bearer);
 	CHECK(flow_find(GRANT_WEB_SERVER) == NULL);
-	CHECK(flow_find(GRANT_REFRESH_TOKEN) == NULL);
+	CHECK(flow_find(GRANT_REFRESH_TOKEN) == &flow_refresh_token);
 	CHECK(flow_find(-1) == NULL);
 	CHECK(flow_client_credentials.renewal == RENEW_ITSELF &&
 	      flow_jwt_bearer.renewal == RENEW_ITSELF);
-	CHECK(flow_client_credentials.repeatable && flow_jwt_bearer.repeatable);
+	CHECK_INT(flow_refresh_token.renewal, RENEW_REFRESH);
+	CHECK(!flow_client_credentials.spends && !flow_jwt_bearer.spends &&
+	      flow_refresh_token.spends);
 }
 
 TEST(client_credentials_go_in_the_body)
@@ -60,6 +62,65 @@ TEST(client_credentials_go_in_the_body)
 	flow_run_fini(&run, &flow_client_credentials);
 }
 
+TEST(a_refresh_sends_the_token_and_no_scope)
+{
+	CLEANUP(secret_unrefp) struct secret *secret = secret_new("s=", 2);
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("5Aep!/+", 7);
+	struct credential c = credential(GRANT_REFRESH_TOKEN);
+	struct flow_run run = run_of(&c);
+	struct http_request req = { 0 };
+
+	run.refresh_token = token;
+	REQUIRE(flow_refresh_token.n_steps == 1);
+	REQUIRE(flow_refresh_token.steps[0].ask(&run, &req, NULL) == 0);
+	CHECK_STR(req.url, "https://acme.my.salesforce.com/services/oauth2/token");
+	CHECK(req.post && !req.basic && !req.bearer);
+	CHECK_STR(secret_bytes(req.body),
+		  "grant_type=refresh_token&refresh_token=5Aep%21%2F%2B&client_id=3MVG9+%26x");
+	http_request_fini(&req);
+	c.client_secret = secret;
+	run.base_url = "https://inst.my.salesforce.com";
+	REQUIRE(flow_refresh_token.steps[0].ask(&run, &req, NULL) == 0);
+	CHECK_STR(req.url, "https://inst.my.salesforce.com/services/oauth2/token");
+	CHECK_STR(secret_bytes(req.body),
+		  "grant_type=refresh_token&refresh_token=5Aep%21%2F%2B&client_id=3MVG9+%26x&client_secret=s%3D");
+	http_request_fini(&req);
+	flow_run_fini(&run, &flow_refresh_token);
+}
+
+/* Answers that cannot be used, to a refresh: what becomes of the token. */
+TEST(a_token_that_came_is_not_lost)
+{
+	static const struct {
+		const char *body, *salvaged;
+		bool unknown;
+	} rows[] = {
+		{ "{\"refresh_token\":\"new\",\"access_tok", "new", false },
+		{ "{\"access_token\":\"a\",\"refresh_tok", NULL, true },
+		{ "{\"access_token\":\"a\",\"token_type\":\"Bearer\",\"refresh_token\":\"new\",\"instance_url\":\"https://evil.example\"}",
+		  "new", false },
+		{ "{\"access_token\":\"a\",\"token_type\":\"Bearer\",\"instance_url\":\"https://evil.example\"}", NULL, false },
+		{ "{\"error\":\"invalid_grant\"}", NULL, false },
+		{ "<html>", NULL, true },
+	};
+	struct credential c = credential(GRANT_REFRESH_TOKEN);
+	struct flow_run run = run_of(&c);
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct http_response res = answer_json(200, rows[i].body);
+
+		check_row(rows[i].body);
+		CHECK_INT(flow_refresh_token.steps[0].answer(&run, &res), FLOW_FAILED);
+		CHECK_STR(run.salvaged ? secret_bytes(run.salvaged) : NULL, rows[i].salvaged);
+		CHECK_INT(run.problem.spend_unknown, rows[i].unknown);
+		if (rows[i].salvaged)
+			CHECK_INT(run.problem.class, PROBLEM_RETRY);
+		answer_free(&res);
+	}
+	flow_run_fini(&run, &flow_refresh_token);
+	CHECK(run.salvaged == NULL);
+}
+
 TEST(what_is_missing_is_said)
 {
 	CLEANUP(secret_unrefp) struct secret *nonsense = secret_new("x", 1);
@@ -75,6 +136,8 @@ TEST(what_is_missing_is_said)
 	c.private_key = nonsense;
 	CHECK_INT(flow_jwt_bearer.steps[0].ask(&run, &req, &err), -ERR_ADMIN);
 	CHECK(strstr(err.text, "no private key"));
+	CHECK_INT(flow_refresh_token.steps[0].ask(&run, &req, &err), -ERR_LOGIN);
+	CHECK(strstr(err.text, "sftoken import"));
 	CHECK(!req.url && !req.body);
 }
 

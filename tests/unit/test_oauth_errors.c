@@ -6,7 +6,7 @@
 #include "tests/unit/answer.h"
 #include "tests/unit/check.h"
 
-enum { JWT = GRANT_JWT_BEARER, CC = GRANT_CLIENT_CREDENTIALS };
+enum { JWT = GRANT_JWT_BEARER, CC = GRANT_CLIENT_CREDENTIALS, REFRESH = GRANT_REFRESH_TOKEN };
 
 /* What the server says, what it means, and a word that the sentence for a person must have. */
 static const struct row {
@@ -55,6 +55,31 @@ static const struct row {
 	{ JWT, "invalid_request", "HTTPS required", PROBLEM_ADMIN, "https" },
 	{ JWT, "invalid_request", "must use HTTP POST", PROBLEM_BUG, "invalid" },
 	{ JWT, "invalid_request", "scope parameter not supported", PROBLEM_BUG, "invalid" },
+	{ REFRESH, "invalid_grant", "expired access/refresh token", PROBLEM_LOGIN, "sftoken import" },
+	{ REFRESH, "invalid_grant", "token request is already being processed", PROBLEM_RETRY, "busy" },
+	{ REFRESH, "invalid_grant", "expired authorization code", PROBLEM_RETRY, "busy" },
+	{ REFRESH, "invalid_grant", "ip restricted", PROBLEM_ADMIN, "IP" },
+	{ REFRESH, "invalid_grant", "invalid login hours", PROBLEM_ADMIN, "login hours" },
+	{ REFRESH, "invalid_grant", "user is locked", PROBLEM_RATE, "locked" },
+	{ REFRESH, "invalid_app_access", "user is not admin approved to access this app", PROBLEM_ADMIN, "permission set" },
+	{ REFRESH, "invalid_client_id", "client identifier invalid", PROBLEM_ADMIN, "ClientId=" },
+	{ REFRESH, "invalid_client", "invalid client credentials", PROBLEM_ADMIN, "ClientSecret=" },
+	{ REFRESH, "app_not_found", "External client app is not installed in this org", PROBLEM_ADMIN, "install it" },
+	{ REFRESH, "inactive_user", "user is inactive", PROBLEM_ADMIN, "activate" },
+	{ REFRESH, "inactive_org", "org is locked, closed, or suspended", PROBLEM_ADMIN, "org" },
+	{ REFRESH, "rate_limit_exceeded", "number of logins exceeded", PROBLEM_RATE, "hour" },
+	{ REFRESH, "invalid_grant", "login rate exceeded", PROBLEM_RATE, "hour" },
+	{ REFRESH, "unknown_error", "retry your request", PROBLEM_RETRY, "repeated" },
+	{ REFRESH, "server_error", "", PROBLEM_RETRY, "repeated" },
+	{ REFRESH, "temporarily_unavailable", "", PROBLEM_RETRY, "repeated" },
+	{ REFRESH, "unsupported_grant_type", "grant type not supported", PROBLEM_ADMIN, "GrantType=" },
+	{ REFRESH, "invalid_scope", "the requested scope is not allowed", PROBLEM_ADMIN, "scope" },
+	{ REFRESH, "invalid_request", "HTTPS required", PROBLEM_ADMIN, "https" },
+	{ REFRESH, "invalid_request", "must use HTTP POST", PROBLEM_BUG, "ClientSecret=" },
+	{ REFRESH, "invalid_grant", "never seen before", PROBLEM_LOGIN, "sftoken import" },
+	{ REFRESH, "invalid_grant", "", PROBLEM_LOGIN, "sftoken import" },
+	{ REFRESH, "never_seen_before", "", PROBLEM_ADMIN, "not known" },
+	{ CC, "invalid_grant", "expired access/refresh token", PROBLEM_ADMIN, "login history" },
 	/* catch-alls; words of other grants do not count for these */
 	{ CC, "invalid_grant", "expired authorization code", PROBLEM_ADMIN, "login history" },
 	{ JWT, "invalid_grant", "no client credentials user enabled", PROBLEM_ADMIN, "login history" },
@@ -96,6 +121,7 @@ TEST(each_error_has_its_row)
 		CHECK_STR(p.description, r->description);
 		CHECK_INT(p.http_status, 400);
 		CHECK(!strncmp(p.message, found->sentence, strlen(found->sentence)));
+		CHECK(!p.spend_unknown);
 	}
 }
 
@@ -107,6 +133,7 @@ TEST(class_state_error_and_exit_status_agree)
 		[PROBLEM_RETRY] = { STATE_BACKOFF, BROKER_UNAVAILABLE, 75 },
 		[PROBLEM_RATE] = { STATE_BACKOFF, BROKER_UNAVAILABLE, 75 },
 		[PROBLEM_CLOCK] = { STATE_BACKOFF, BROKER_UNAVAILABLE, 75 },
+		[PROBLEM_LOGIN] = { STATE_LOGIN_REQUIRED, BROKER_LOGIN_REQUIRED, 80 },
 		[PROBLEM_ADMIN] = { STATE_SUSPENDED, BROKER_REJECTED, 76 },
 		[PROBLEM_BUG] = { STATE_SUSPENDED, BROKER_REJECTED, 76 },
 	};
@@ -116,8 +143,9 @@ TEST(class_state_error_and_exit_status_agree)
 		bool here = r->class == PROBLEM_ADMIN && r->error && r->error[0] == '#';
 
 		check_row(r->sentence);
-		REQUIRE(r->class > PROBLEM_NONE && r->class <= PROBLEM_BUG &&
-			r->class != PROBLEM_LOGIN);
+		REQUIRE(r->class > PROBLEM_NONE && r->class <= PROBLEM_BUG);
+		/* a person can log in for the grants that begin with a person alone */
+		CHECK(r->class != PROBLEM_LOGIN || r->grant_type == REFRESH);
 		CHECK_INT(r->state, want[r->class].state);
 		CHECK_INT(r->broker_error, here ? (int)BROKER_NOT_SERVED : want[r->class].error);
 		CHECK_INT(r->exit_status, want[r->class].exit);
