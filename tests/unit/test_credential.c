@@ -12,13 +12,16 @@
 #include "daemon/mint/credential.h"
 #include "tests/unit/config_fixture.h"
 
-#define CLIENT                                                          \
+#define CLIENT \
 	"[Credential]\nGrantType=client_credentials\nLoginUrl=https://" \
-	"a.my.salesforce.com\nClientId=id\n"                            \
+	"a.my.salesforce.com\nClientId=id\n" \
 	"ClientSecret=file:@DIR@/secret.txt\n"
-#define JWT                                                                                       \
+#define JWT \
 	"[Credential]\nGrantType=jwt_bearer\nLoginUrl=https://a.my.salesforce.com\nClientId=id\n" \
 	"Username=u@example.com\nPrivateKey=file:@DIR@/key.pem\n"
+#define REFRESH \
+	"[Credential]\nGrantType=refresh_token\nLoginUrl=https://" \
+	"a.my.salesforce.com\nClientId=id\n"
 
 static int refuse_key(const struct secret *pem, struct err *err)
 {
@@ -44,7 +47,7 @@ static struct credential_set *read_set(struct fixture *f)
 
 	places_resolve(&places, &err);
 	struct settings *s = settings_read(&places, f->uid, &notes, &err);
-	struct credential_set *set = credential_set_read(&places, s, f->uid, NULL, &notes,
+	struct credential_set *set = credential_set_read(&places, s, f->uid, NULL, NULL, &notes,
 							 &warnings, &err);
 
 	CHECK_INT(notes.n, 0);
@@ -148,8 +151,8 @@ static const struct {
 	const char *text, *said;
 } mistakes[] = {
 	{ "[Credential]\nLoginUrl=https://a.my.salesforce.com\nClientId=id\n",
-	  "credentials/a.conf: GrantType= is missing — write GrantType=jwt_bearer or "
-	  "GrantType=client_credentials\n" },
+	  "credentials/a.conf: GrantType= is missing — write GrantType=jwt_bearer, "
+	  "GrantType=client_credentials or GrantType=refresh_token\n" },
 	{ "[Credential]\nGrantType=client_credentials\nClientId=id\nClientSecret=file:@DIR@/"
 	  "secret.txt\n",
 	  "credentials/a.conf: LoginUrl= is missing — write the org's URL, for example "
@@ -161,14 +164,14 @@ static const struct {
 	{ "[Credential]\nGrantType=client_credentials\nLoginUrl=https://"
 	  "a.my.salesforce.com\nClientId=id\n",
 	  "credentials/a.conf: ClientSecret= is missing — write where the consumer secret is, "
-	  "file:PATH or credential:ID\n" },
+	  "file:PATH, credential:ID or stored:\n" },
 	{ "[Credential]\nGrantType=jwt_bearer\nLoginUrl=https://a.my.salesforce.com\nClientId=id\n",
-	  "credentials/a.conf: PrivateKey= is missing — write where the RSA key is, file:PATH or "
-	  "credential:ID\n"
+	  "credentials/a.conf: PrivateKey= is missing — write where the RSA key is, file:PATH, "
+	  "credential:ID or stored:\n"
 	  "credentials/a.conf: Username= is missing — write the user for whom tokens are asked\n" },
 	{ "[Credential]\nGrantType=jwt\nLoginUrl=https://a.my.salesforce.com\nClientId=id\n",
 	  "credentials/a.conf:2: GrantType=jwt is unknown — write one of: jwt_bearer, "
-	  "client_credentials\n" },
+	  "client_credentials, refresh_token\n" },
 	{ CLIENT "ClientId=a b\n", "credentials/a.conf:6: ClientId= holds a blank or a byte that "
 				   "is not ASCII — copy the consumer key alone\n" },
 	{ CLIENT "LoginUrl=http://a.my.salesforce.com\n",
@@ -195,6 +198,35 @@ static const struct {
 				 "GrantType=client_credentials — remove the line\n" },
 	{ CLIENT "PrivateKey=file:/x\n", "credentials/a.conf:6: PrivateKey= does not fit "
 					 "GrantType=client_credentials — remove the line\n" },
+	{ REFRESH "PrivateKey=file:/x\n",
+	  "credentials/a.conf:5: PrivateKey= does not fit GrantType=refresh_token — remove the "
+	  "line\n" },
+	{ REFRESH "PrivateKey=stored:\n",
+	  "credentials/a.conf:5: PrivateKey= does not fit GrantType=refresh_token — remove the "
+	  "line\n" },
+	{ REFRESH "Audience=https://x.example\n",
+	  "credentials/a.conf:5: Audience= does not fit GrantType=refresh_token — remove the "
+	  "line\n" },
+	{ REFRESH "Username=a b\n",
+	  "credentials/a.conf:5: Username= holds a blank — write the user name alone\n" },
+	{ REFRESH "Introspect=yes\n", "credentials/a.conf:5: Introspect=yes needs ClientSecret= — "
+				      "add it, or write Introspect=no\n" },
+	{ "[Credential]\nGrantType=refresh_token\n",
+	  "credentials/a.conf: LoginUrl= is missing — write the org's URL, for example "
+	  "https://example.my.salesforce.com\n"
+	  "credentials/a.conf: ClientId= is missing — write the consumer key of the connected "
+	  "app\n" },
+	{ CLIENT "IdleStop=366d\n",
+	  "credentials/a.conf:6: IdleStop=366d is out of range — write a value from 0s to 365d\n" },
+	{ CLIENT "IdleStop=week\n",
+	  "credentials/a.conf:6: IdleStop=week is not a duration — write for example 500ms, 30s, "
+	  "5min, 2h or 7d\n" },
+	{ CLIENT "ClientSecret=stored:hunter2\n",
+	  "credentials/a.conf:6: ClientSecret=stored: takes nothing after the colon — write "
+	  "ClientSecret=stored:\n" },
+	{ JWT "PrivateKey=stored:hunter2\n",
+	  "credentials/a.conf:7: PrivateKey=stored: takes nothing after the colon — write "
+	  "PrivateKey=stored:\n" },
 	{ CLIENT "Audience=https://x.example\n",
 	  "credentials/a.conf:6: Audience= does not fit GrantType=client_credentials — remove the "
 	  "line\n" },
@@ -221,7 +253,7 @@ static const struct {
 				"credential's own name — remove it\n" },
 	{ CLIENT "ClientSecret=hunter2\n",
 	  "credentials/a.conf:6: ClientSecret=: this is not a reference — secrets are never in "
-	  "this file: write file:PATH or credential:ID\n" },
+	  "this file: write file:PATH, credential:ID or stored:\n" },
 	{ CLIENT "[Access]\nAllowUser=no-such-user-here\n",
 	  "credentials/a.conf:7: AllowUser=no-such-user-here: there is no such user — create it or "
 	  "mend the name\n" },
@@ -263,16 +295,13 @@ static const struct {
 	{ "Credential", "GrantType=web_server", "GrantType=web_server" },
 	{ "Credential", "GrantType=user_agent", "GrantType=user_agent" },
 	{ "Credential", "GrantType=device", "GrantType=device" },
-	{ "Credential", "GrantType=refresh_token", "GrantType=refresh_token" },
 	{ "Credential", "GrantType=saml_bearer", "GrantType=saml_bearer" },
 	{ "Credential", "GrantType=token_exchange", "GrantType=token_exchange" },
-	{ "Credential", "ClientSecret=stored:", "stored: needs the store, which" },
 	{ "Credential", "ClientSecret=pkcs11:token=x", "pkcs11:" },
 	{ "Credential", "ClientSecret=handle:0x81000001", "handle:" },
 	{ "Credential", "Scopes=api", "Scopes=" },
 	{ "Credential", "RedirectUri=http://localhost:1717/x", "RedirectUri=" },
 	{ "Credential", "AllowUserAgent=yes", "AllowUserAgent=" },
-	{ "Credential", "IdleStop=7d", "IdleStop=" },
 	{ "Credential", "OnEvent=/bin/true", "OnEvent=" },
 	{ "Credential", "Issuer=https://x.example", "Issuer=" },
 	{ "Credential", "Dialect=x", "Dialect=" },
@@ -308,18 +337,15 @@ TEST(what_a_later_version_knows_is_refused_by_name)
 TEST(a_private_key_of_a_later_kind_is_refused)
 {
 	static const char *const rows[][2] = {
-		{ JWT "PrivateKey=stored:\n",
-		  "credentials/a.conf:7: PrivateKey=: stored: needs the store, which is not "
-		  "available in this version — use file: or credential:\n" },
 		{ JWT "PrivateKey=pkcs11:token=t;object=k\n",
 		  "credentials/a.conf:7: PrivateKey=: pkcs11: is not available in this version — "
-		  "use file: or credential:\n" },
+		  "use file:, credential: or stored:\n" },
 		{ JWT "PrivateKey=handle:0x81000001\n",
 		  "credentials/a.conf:7: PrivateKey=: handle: is not available in this version — "
-		  "use file: or credential:\n" },
+		  "use file:, credential: or stored:\n" },
 	};
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fixture f;
 
 		begin(&f);
@@ -349,7 +375,7 @@ TEST(ten_mistakes_are_ten_lines)
 	fixture_write_bytes(&f, "open.txt", "x\n", 2, 0644);
 	fixture_write(&f, "sftokend.conf",
 		      "[Limits]\nMaxConnections=many\nMaxRequestsPerHuor=3\n[Netwrok]\n[Daemon]"
-		      "\nDefaultCredential=nobody\n[Store]\nKey=auto\n");
+		      "\nDefaultCredential=nobody\n[Store]\nKey=pkcs11:x\n");
 	fixture_write(&f, "credentials/a.conf",
 		      "GrantType=jwt_bearer\n[Credential]\nGrantType=client_credentials\nLoginUrl="
 		      "https://login.salesforce.com\nClientId=id\n"
@@ -373,7 +399,8 @@ TEST(ten_mistakes_are_ten_lines)
 		  "sftokend.conf:4: the section [Netwrok] is unknown — did you mean [Network]?\n"
 		  "sftokend.conf:6: DefaultCredential=nobody is no credential — create "
 		  "credentials/nobody.conf or mend the name\n"
-		  "sftokend.conf:8: Key= is not available in this version — remove the line\n");
+		  "sftokend.conf:8: Key=pkcs11: is not available in this version — write "
+		  "credential:ID, file:PATH or auto\n");
 	CHECK_INT(f.status, 78);
 	fixture_fini(&f);
 }
@@ -472,12 +499,13 @@ TEST(no_credential_is_a_warning)
 TEST(what_changes_makes_a_credential_another)
 {
 	static const char *const changes[] = {
-		"ClientId=other\n",	   "LoginUrl=https://b.my.salesforce.com\n",
-		"SessionTimeout=5s\n",	   "RenewAt=20\n",
-		"Introspect=no\n",	   "RenewWhenIdle=no\n",
-		"Required=yes\n",	   "Alias=n\n",
+		"ClientId=other\n",        "LoginUrl=https://b.my.salesforce.com\n",
+		"SessionTimeout=5s\n",     "RenewAt=20\n",
+		"Introspect=no\n",         "RenewWhenIdle=no\n",
+		"Required=yes\n",          "Alias=n\n",
+		"IdleStop=1h\n",           "ClientSecret=stored:\n",
 		"[Access]\nAllowUser=5\n", "[Access]\nAllowGroup=5\n",
-		"[Access]\nRoot=no\n",	   "ClientSecret=file:@DIR@/key.pem\n",
+		"[Access]\nRoot=no\n",     "ClientSecret=file:@DIR@/key.pem\n",
 	};
 	struct fixture f;
 
@@ -518,6 +546,12 @@ TEST(origin_is_grant_url_client_and_user)
 	char *origin = credential_origin(set->items[0]);
 
 	CHECK_STR(origin, "jwt_bearer\nhttps://a.my.salesforce.com\nid\nu@example.com");
+	free(origin);
+	credential_set_unref(set);
+	set = read_one(&f, REFRESH "ClientSecret=stored:\n");
+	REQUIRE(set && set->n == 1);
+	origin = credential_origin(set->items[0]);
+	CHECK_STR(origin, "refresh_token\nhttps://a.my.salesforce.com\nid\n");
 	free(origin);
 	credential_set_unref(set);
 	fixture_fini(&f);

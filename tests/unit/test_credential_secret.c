@@ -268,10 +268,11 @@ TEST(references_have_one_form)
 		  "credential: takes the ID of a system credential, without a slash — mend it" },
 		{ "credential:../x",
 		  "credential: takes the ID of a system credential, without a slash — mend it" },
+		{ "stored:", "stored: does not fit here — use file: or credential:" },
 		{ "hunter2", "this is not a reference — secrets are never in this file: write "
-			     "file:PATH or credential:ID" },
-		{ "", "this is not a reference — secrets are never in this file: write file:PATH "
-		      "or credential:ID" },
+			     "file:PATH, credential:ID or stored:" },
+		{ "", "this is not a reference — secrets are never in this file: write file:PATH, "
+		      "credential:ID or stored:" },
 	};
 
 	unsetenv("CREDENTIALS_DIRECTORY");

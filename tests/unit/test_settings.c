@@ -115,6 +115,7 @@ TEST(the_defaults_are_those_of_the_contract)
 	CHECK_INT(l.front_watchdog_ms, 10000);
 	CHECK_INT(l.mint_watchdog_ms, 60000);
 	CHECK_INT(l.stop_timeout_ms, 5000);
+	CHECK_INT(l.keep_alive_ms, INT64_C(14) * 24 * 3600 * 1000);
 }
 
 TEST(every_other_key_is_read)
@@ -129,7 +130,7 @@ TEST(every_other_key_is_read)
 		"[Network]\nCaFile=@DIR@/sftokend.conf\nConnectTimeout=2s\nTimeout=9s\nProxy=http:/"
 		"/proxy.example:3128\n"
 		"AllowedHosts=*.example.com 127.0.0.1:8443\n"
-		"[Log]\nLevel=debug\nFormat=json\n"
+		"[Log]\nLevel=debug\nFormat=json\n[Store]\nKey=file:/k\n"
 		"[Listener "
 		"jobs]\nInterface=broker\nPath=/run/jobs\nMode=0666\nGroup=jobs\nCredential=prod "
 		"etl-*\n"
@@ -146,6 +147,7 @@ TEST(every_other_key_is_read)
 	CHECK_INT(s->network.timeout_ms, 9000);
 	CHECK_STR(s->network.proxy, "http://proxy.example:3128");
 	CHECK_INT(s->network.allowed_hosts.n, 2);
+	CHECK_STR(s->store.key, "file:/k");
 	CHECK_INT(s->log.level, LOG_LEVEL_DEBUG);
 	CHECK_INT(s->log.format, LOG_FORMAT_JSON);
 	REQUIRE(s->listeners && s->listeners->next);
@@ -176,6 +178,7 @@ TEST(without_a_file_everything_has_its_default)
 	CHECK_INT(s->network.connect_timeout_ms, 5000);
 	CHECK_INT(s->network.timeout_ms, 15000);
 	CHECK_INT(s->network.allowed_hosts.n, 0);
+	CHECK_STR(s->store.key, "auto");
 	CHECK_INT(s->log.level, -1);
 	CHECK_INT(s->log.format, -1);
 	settings_unref(s);
@@ -211,8 +214,14 @@ static const struct {
 	  "sftokend.conf:2: DefaultWait= is more than MaxWait= — change one of them\n" },
 	{ "[Limits]\nMaxConnections=10\n", "sftokend.conf:2: MaxConnections=10 leaves nothing "
 					   "beside ReservedConnections=32 — change one of them\n" },
-	{ "[Store]\nKey=auto\n",
-	  "sftokend.conf:2: Key= is not available in this version — remove the line\n" },
+	{ "[Store]\nKey=pkcs11:token=me:pw\n",
+	  "sftokend.conf:2: Key=pkcs11: is not available in this version — write credential:ID, "
+	  "file:PATH or auto\n" },
+	{ "[Store]\nKey=me:pw\n",
+	  "sftokend.conf:2: Key= is not a reference — secrets are never in this file: write "
+	  "credential:ID, file:PATH or auto\n" },
+	{ "[Limits]\nKeepAlive=30d\n",
+	  "sftokend.conf:2: KeepAlive=30d is out of range — write a value from 1min to 29d\n" },
 	{ "[Log]\nFormat=journal\n", "sftokend.conf:2: Format=journal is not available in this "
 				     "version — choose another one\n" },
 	{ "[Log]\nLevel=loud\n", "sftokend.conf:2: Level=loud is unknown — write one of: err, "
@@ -570,7 +579,7 @@ TEST(urls_that_can_be_read_in_two_ways_are_refused)
 		"https://b\xc3\xbc.example",
 		"https://*.example",
 	};
-	static const char *const bad_patterns[] = { "",	    "*",	 "*.",	"*x",  "a.*.b",
+	static const char *const bad_patterns[] = { "",     "*",         "*.",  "*x",  "a.*.b",
 						    "**.a", "https://a", "a:0", "a/b", "*.[::1]" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One whole configuration in its two halves: the key of the store, then the credentials with what is stored. */
+#include "tests/unit/check.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/mint/load.h"
+#include "tests/unit/config_fixture.h"
+
+static struct fixture f;
+static struct places places;
+static struct load l;
+static struct err err;
+
+static void begin(const char *settings)
+{
+	fixture_init(&f);
+	fixture_good(&f);
+	fixture_write_bytes(&f, "store.key", "0123456789abcdef\n", 17, 0600);
+	fixture_write(&f, "sftokend.conf", settings);
+	places = (struct places){ .config_option = strdup(f.dir),
+				  .state_option = strdup("/s"),
+				  .runtime_option = strdup("/r") };
+	places_resolve(&places, &err);
+}
+
+static void end(void)
+{
+	load_fini(&l);
+	places_fini(&places);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	fixture_fini(&f);
+}
+
+TEST(the_key_of_the_store_is_read_from_a_file)
+{
+	begin("[Store]\nKey=file:@DIR@/store.key\n");
+	CHECK_INT(load_settings(&l, &places, f.uid, &err), 0);
+	CHECK_INT(l.mistakes.n, 0);
+	CHECK(!l.set);
+	REQUIRE(l.store_key);
+	CHECK_MEM(secret_bytes(l.store_key), secret_size(l.store_key), "0123456789abcdef", 16);
+	CHECK_INT(load_credentials(&l, &places, f.uid, NULL, &err), 0);
+	CHECK(l.set && l.set->n == 1 && l.mistakes.n == 0);
+	end();
+}
+
+TEST(the_key_of_the_store_is_read_from_the_system)
+{
+	begin("[Store]\nKey=credential:store.key\n");
+	setenv("CREDENTIALS_DIRECTORY", f.dir, 1);
+	CHECK_INT(load_read(&l, &places, f.uid, NULL, &err), 0);
+	CHECK_INT(l.mistakes.n, 0);
+	CHECK(l.store_key && secret_size(l.store_key) == 16 && l.set);
+	end();
+}
+
+TEST(without_a_key_the_store_makes_its_own)
+{
+	static const char *const rows[] = { "", "[Store]\nKey=auto\n",
+					    "[Store]\nKey=file:/x\nKey=\n" };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		begin(rows[i]);
+		check_row(rows[i]);
+		CHECK_INT(load_read(&l, &places, f.uid, NULL, &err), 0);
+		CHECK_INT(l.mistakes.n, 0);
+		CHECK(!l.store_key && l.set);
+		end();
+	}
+}
+
+static void expect_mistake(const char *said)
+{
+	char *text = strdup(fixture_expand(&f, said));
+
+	CHECK_INT(load_read(&l, &places, f.uid, NULL, &err), 0);
+	CHECK(!l.store_key);
+	if (CHECK_INT(l.mistakes.n, 1)) {
+		CHECK_STR(l.mistakes.items[0].text, text);
+		CHECK_STR(l.mistakes.items[0].file, fixture_path(&f, "sftokend.conf"));
+		CHECK_INT(l.mistakes.items[0].line, 3);
+	}
+	/* --check says the same */
+	CHECK(strstr(fixture_check(&f), "sftokend.conf:3: Key=: ") == f.problems);
+	CHECK_INT(f.status, 78);
+	free(text);
+}
+
+TEST(a_key_that_is_missing_or_not_safe_is_a_mistake)
+{
+	begin("[Store]\n\nKey=file:@DIR@/gone\n");
+	expect_mistake("Key=: @DIR@/gone does not exist — put the secret there or mend the path");
+	end();
+	begin("[Store]\n\nKey=file:@DIR@/store.key\n");
+	CHECK_INT(chmod(fixture_path(&f, "store.key"), 0640), 0);
+	expect_mistake("Key=: group or others have access to @DIR@/store.key (mode 0640) — chmod "
+		       "600 @DIR@/store.key");
+	end();
+	begin("[Store]\n\nKey=file:@DIR@/store.key\n");
+	fixture_write_bytes(&f, "store.key", "0123456789abcde\n", 16, 0600);
+	expect_mistake(
+		"Key=: the key has less than 16 bytes — make one with: openssl rand -hex 32");
+	end();
+}
+
+/* Both halves speak, so that nobody mends one mistake after the other. */
+TEST(mistakes_of_both_halves_are_told_together)
+{
+	begin("[Store]\nKey=nothing\n");
+	fixture_write(&f, "credentials/b.conf", "[Credential]\nGrantType=what\n");
+	CHECK_INT(load_settings(&l, &places, f.uid, &err), 0);
+	CHECK_INT(l.mistakes.n, 1);
+	CHECK_INT(load_credentials(&l, &places, f.uid, NULL, &err), 0);
+	CHECK_INT(l.mistakes.n, 4);
+	CHECK(l.set != NULL);
+	end();
+}
+
+static struct secret *one_secret(const char *name, enum stored_secret kind, void *arg)
+{
+	return !strcmp(name, "s") && kind == STORED_CLIENT_SECRET ? arg : NULL;
+}
+
+TEST(what_is_stored_reaches_the_credentials)
+{
+	struct secret *value = secret_new("given", 5);
+	const struct credential_stored stored = { one_secret, value };
+
+	begin("");
+	fixture_write(&f, "credentials/s.conf",
+		      "[Credential]\nGrantType=client_credentials\nLoginUrl=https://"
+		      "s.my.salesforce.com\nClientId=s\nClientSecret=stored:\n");
+	CHECK_INT(load_read(&l, &places, f.uid, &stored, &err), 0);
+	CHECK_INT(l.mistakes.n, 0);
+	const struct credential *c = l.set ? credential_set_find(l.set, "s") : NULL;
+
+	REQUIRE(c);
+	CHECK(secret_equal(c->client_secret, value));
+	CHECK_STR(credential_missing(c), NULL);
+	end();
+	secret_unref(value);
+}
+
+TEST(another_key_needs_a_restart)
+{
+	struct load fresh = { 0 };
+
+	begin("[Store]\nKey=auto\n");
+	CHECK_INT(load_read(&l, &places, f.uid, NULL, &err), 0);
+	fixture_write(&f, "sftokend.conf", "[Store]\n\n\nKey=file:@DIR@/store.key\n");
+	CHECK_INT(load_read(&fresh, &places, f.uid, NULL, &err), 0);
+	load_warn_restart(l.settings, l.settings, &l.warnings);
+	CHECK_INT(l.warnings.n, 0);
+	load_warn_restart(l.settings, fresh.settings, &fresh.warnings);
+	if (CHECK_INT(fresh.warnings.n, 1)) {
+		CHECK_STR(fresh.warnings.items[0].text,
+			  "Key= has changed: restart the daemon to use it");
+		CHECK_STR(fresh.warnings.items[0].file, fixture_path(&f, "sftokend.conf"));
+		CHECK_INT(fresh.warnings.items[0].line, 4);
+	}
+	load_fini(&fresh);
+	end();
+}
+
+CHECK_MAIN()
