@@ -7,6 +7,7 @@ import json
 from typing import Any, Awaitable, Callable, Optional, Union
 from urllib.parse import parse_qs
 
+from . import interactive
 from .http1 import Answer, Connection, Request, Response
 from .server import Server
 from .settings import App, User, merged
@@ -37,6 +38,14 @@ class Control:
             ("GET", "/problems"): lambda _: {"problems": server.log.problems},
             ("GET", "/sessions"): lambda _: {"sessions": self._world.sessions.describe()},
             ("GET", "/stats"): lambda _: server.stats(),
+            ("POST", "/grants"): self._new_grants,
+            ("GET", "/grants"): self._grants,
+            ("POST", "/grants/show"): self._grants,
+            ("POST", "/grants/revoke"): self._revoke_grants,
+            ("POST", "/refresh_token"): self._refresh_token,
+            ("GET", "/replies"): self._replies,
+            ("GET", "/alarms"): lambda _: {"alarms": self._world.families.alarms},
+            ("GET", "/counters"): lambda _: self._world.families.counters(),
             ("POST", "/live"): self._live,
             ("POST", "/kill"): self._kill,
             ("POST", "/advance"): self._advance,
@@ -101,11 +110,34 @@ class Control:
         log = self._server.log
         return {"seq": log.seq, "requests": log.since(int(body.get("since", 0)))}
 
+    def _new_grants(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"grants": interactive.log_in(self._world, body["grants"])}
+
+    def _grants(self, body: dict[str, Any]) -> dict[str, Any]:
+        with_tokens = bool(body.pop("tokens", True))
+        return {"grants": [family.describe(with_tokens)
+                           for family in self._world.families.select(**body)]}
+
+    def _revoke_grants(self, body: dict[str, Any]) -> dict[str, Any]:
+        families = self._world.families
+        return {"revoked": sum([families.end(f, "revoked") for f in families.select(**body)])}
+
+    def _refresh_token(self, body: dict[str, Any]) -> dict[str, Any]:
+        token = self._world.families.find(body["token"])
+        if token is None:
+            raise ValueError("no refresh token of this stand-in")
+        return token.describe()
+
+    def _replies(self, body: dict[str, Any]) -> dict[str, Any]:
+        replies = self._world.families.replies[int(body.get("since", 0)):]
+        return {"replies": [delivery.facts for delivery in replies]}
+
     def _live(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"live": self._world.sessions.live(body["token"]) is not None}
 
     def _kill(self, body: dict[str, Any]) -> dict[str, Any]:
-        killed = self._world.sessions.kill(body.get("token"), body.get("client_id"))
+        killed = self._world.sessions.kill(body.get("token"), body.get("client_id"),
+                                           body.get("user"))
         return {"killed": killed}
 
     def _advance(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -6,19 +6,22 @@ from __future__ import annotations
 import base64
 import re
 from typing import Any, Callable
+from urllib.parse import urlencode
 
 from . import strict
 from .errors import OAuthError
 from .exchange import Exchange
+from .grants.refresh_token import policy
 from .http1 import Response
 from .sessions import Session
-from .settings import id18, user_id
+from .settings import App, id18, user_id
 from .tokens import (KEY_ID, TOKEN_KEY, error_response, identity_url, json_response,
                      refuse_problems, token)
 
 VERSIONS = [("Summer '24", "61.0"), ("Winter '25", "62.0"), ("Spring '25", "63.0")]
 INVALID_SESSION = [{"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}]
 NOT_FOUND = [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
+_TOKEN_LIKE = re.compile(r"00D\w{12}|5Aep861|eyJ")
 _VERSIONED = re.compile(r"/services/data/v\d+\.\d(/.*)?")
 
 
@@ -111,6 +114,8 @@ def introspect(exchange: Exchange) -> Response:
     except OAuthError as error:
         exchange.log["error"] = error.body()
         return error_response(error)
+    if exchange.params.get("token_type_hint") == "refresh_token":
+        return json_response(_refresh_introspection(exchange, app, mode))
     session = world.sessions.live(exchange.params.get("token", ""))
     if mode == "inactive" or session is None or not (
             app.introspect_any or session.key[1] == exchange.client_id):
@@ -130,16 +135,57 @@ def _introspection(exchange: Exchange, session: Session) -> dict[str, Any]:
             "exp": int(clock.wall_at(session.deadline())), "iat": begun, "nbf": begun}
 
 
+def _refresh_introspection(exchange: Exchange, app: App, mode: str) -> dict[str, Any]:
+    """Of a refresh token; neither a use of it nor a reuse."""
+    world, clock = exchange.world, exchange.world.clock
+    token = world.families.find(exchange.params.get("token", ""))
+    if token is None or mode == "inactive" or token.state != "current":
+        return {"active": False}
+    family = token.family
+    if not (app.introspect_any or family.client_id == exchange.client_id):
+        return {"active": False}
+    limits = policy(exchange, world.apps.get(family.client_id) or app)
+    if world.families.expire(family, limits):
+        return {"active": False}
+    begun, end = int(clock.wall_at(family.created)), limits.end(family)
+    facts = {"active": True, "scope": family.scopes, "client_id": family.client_id,
+             "username": family.user, "sub": identity_url(exchange, family.user),
+             "token_type": "refresh_token", "iat": begun, "nbf": begun}
+    return facts if end is None else facts | {"exp": int(clock.wall_at(end))}
+
+
 def revoke(exchange: Exchange) -> Response:
-    """POST or GET /services/oauth2/revoke: 200 and nothing, or an error"""
+    """POST or GET /services/oauth2/revoke: 200 and nothing, or an error that is a form"""
+    world = exchange.world
     try:
         _strictly(exchange)
+        if not _revoked(exchange):
+            raise _unknown_token(exchange.token)
     except OAuthError as error:
-        return error_response(error)
-    if not exchange.world.sessions.live(exchange.token):
-        return error_response(OAuthError("invalid_token", "token does not exist"))
-    exchange.world.sessions.kill(exchange.token, None)
+        exchange.log["error"] = error.body()
+        response = error_response(error)
+        if world.settings.revoke_body == "urlencoded":
+            response.body = urlencode(error.body()).encode()
+            response.content_type = "application/x-www-form-urlencoded;charset=UTF-8"
+        return response
     return Response(200, b"", headers=[("Cache-Control", "no-store")])
+
+
+def _revoked(exchange: Exchange) -> bool:
+    """Ends the grant of a refresh token, or the session of an access token."""
+    world = exchange.world
+    token = world.families.find(exchange.token)
+    if token:
+        exchange.log.update(grant=token.family.id, number=token.number)
+        return token.state == "current" and world.families.end(token.family, "revoked")
+    return world.sessions.kill(exchange.token) > 0
+
+
+def _unknown_token(text: str) -> OAuthError:
+    """A dead token, or something that is none at all."""
+    if _TOKEN_LIKE.match(text):
+        return OAuthError("invalid_token", "token does not exist")
+    return OAuthError("unsupported_token_type", "this token type is not supported")
 
 
 def discovery(exchange: Exchange) -> Response:

@@ -22,6 +22,9 @@ class OAuthError(Exception):
 # name -> (error, error_description); the names are ours, for force_error and for the code
 ERRORS: dict[str, tuple[str, str]] = {
     "expired_assertion": ("invalid_grant", "expired authorization code"),
+    "expired_refresh_token": ("invalid_grant", "expired access/refresh token"),
+    "processing": ("invalid_grant", "token request is already being processed"),
+    "expired_code": ("invalid_grant", "expired authorization code"),
     "user_not_approved": ("invalid_grant", "user hasn't approved this consumer"),
     "not_admin_approved": ("invalid_app_access",
                            "user is not admin approved to access this app"),

@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from .clock import Clock
+from .delivery import Delivery
 from .errors import refusal
+from .families import Families, RefreshToken
 from .http1 import Request, form_pairs
 from .logins import Logins
 from .sessions import Sessions
 from .settings import App, Settings, User
+
+TOKEN_PATH = "/services/oauth2/token"
 
 
 @dataclass
@@ -25,6 +29,7 @@ class World:
     clock: Clock
     sessions: Sessions
     logins: Logins
+    families: Families
     settings: Settings = field(default_factory=Settings)
     apps: dict[str, App] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
@@ -82,7 +87,11 @@ class Exchange:
         self.problems: list[str] = []
         self.log: dict[str, Any] = {}
         self.client_id = self._client_id()
-        self.user = str(self.claims.get("prn") or self.claims.get("sub") or "") or None
+        self.refresh = self._refresh_token()
+        self.busy = False               # the same refresh token is being processed already
+        self.delivery: Optional[Delivery] = None
+        self._entered = False
+        self.user = self._user()
 
     def _bearer(self) -> str:
         """The access token that the request carries, or is about."""
@@ -104,6 +113,35 @@ class Exchange:
             return str(self.claims["iss"])
         session = self.world.sessions.find(self.token) if self.token else None
         return session.key[1] if session else None
+
+    def _refresh_token(self) -> Optional[RefreshToken]:
+        """The refresh token that is being spent, if it is one of ours."""
+        if self.params.get("grant_type") != "refresh_token":
+            return None
+        return self.world.families.find(self.params.get("refresh_token", ""))
+
+    @property
+    def spends(self) -> bool:
+        """It carries a refresh token to the token endpoint, good or not."""
+        return (self.request.path == TOKEN_PATH
+                and self.params.get("grant_type") == "refresh_token")
+
+    def _user(self) -> Optional[str]:
+        if self.refresh:
+            return self.refresh.family.user
+        return str(self.claims.get("prn") or self.claims.get("sub") or "") or None
+
+    def enter(self) -> None:
+        """It has come: from now on its refresh token is in flight."""
+        if self.refresh and self.spends:
+            self._entered = self.world.families.enter(self.refresh)
+            self.busy = not self._entered
+
+    def leave(self) -> None:
+        """It has been processed, or will not be."""
+        if self._entered and self.refresh:
+            self.world.families.leave(self.refresh)
+            self._entered = False
 
     def complain(self, text: str) -> None:
         """Strict mode: something our client must never send."""
@@ -147,13 +185,23 @@ class Exchange:
             raise refusal("invalid_client")
         return app
 
-    def usable_user(self, name: str) -> User:
+    def authenticated_or_public_app(self) -> App:
+        """The app of a refresh: proved by its secret where it has one and needs it."""
+        given = self.basic[1] if self.basic else self.params.get("client_secret")
+        app = self.app(self.client_id or "")
+        if given is not None:
+            return self.authenticated_app()
+        if app.secret and app.refresh_needs_secret:
+            raise refusal("invalid_client")
+        return app
+
+    def usable_user(self, name: str, is_login: bool = True) -> User:
         """The user, able to log in; counts the login, failed or not."""
         user = self.world.users.get(name)
         if user is None:
             raise refusal("user_not_approved")
         limit = self.world.settings.login_limit
-        if not self.world.logins.count(name, limit):
+        if is_login and not self.world.logins.count(name, limit):
             raise refusal("rate_limit", self.world.settings.rate_status)
         for field_name, error in (("org_locked", "inactive_org"), ("locked", "user_locked"),
                                   ("ip_restricted", "ip_restricted"),

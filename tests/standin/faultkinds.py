@@ -10,6 +10,7 @@ import zlib
 from typing import Any, Awaitable, Callable, Optional
 
 from .errors import forced
+from .delivery import Delivery
 from .http1 import Connection, Response
 from .tokens import error_response
 
@@ -24,6 +25,18 @@ class Spoiled:
         self.connection = connection
         self.process = process
         self.status: Optional[int] = None
+        self.whole = False          # the kind itself has sent all of the answer
+
+    def delivered(self, delivery: Delivery, response: Optional[Response]) -> bool:
+        """Whether the client could still get this answer: all of it, from whom ever."""
+        return self.whole or (response is not None and response.delivery is delivery)
+
+    async def send_whole(self, response: Response, sender: Awaitable[bool]) -> None:
+        """sender writes the complete answer."""
+        self.connection.follow(response.delivery)
+        self.whole = await sender
+        if self.whole:
+            self.connection.followed(True)
 
     async def send(self, data: bytes) -> bool:
         return await self.connection.send(data)
@@ -95,8 +108,12 @@ async def truncate(spoiled: Spoiled, n: int = 40, length: bool = True) -> Option
     """n bytes of the body; length: with the Content-Length of the whole, else until close."""
     response = spoiled.process()
     framing = f"Content-Length: {len(response.body)}" if length else ""
-    await spoiled.send(spoiled.head(response, framing) + response.body[:n])
-    spoiled.close()
+    data = spoiled.head(response, framing) + response.body[:n]
+    if n < len(response.body):
+        await spoiled.send(data)
+        spoiled.close()
+    else:
+        await spoiled.send_whole(response, spoiled.send(data))
     return None
 
 
@@ -116,7 +133,7 @@ async def slow_body(spoiled: Spoiled, bytes_per_s: float = 1.0) -> Optional[Resp
     """The whole answer, a byte at a time."""
     response = spoiled.process()
     await spoiled.send(spoiled.head(response, f"Content-Length: {len(response.body)}"))
-    await _trickle(spoiled, response.body, bytes_per_s)
+    await spoiled.send_whole(response, _trickle(spoiled, response.body, bytes_per_s))
     return None
 
 
@@ -125,15 +142,15 @@ async def slow_headers(spoiled: Spoiled, bytes_per_s: float = 1.0) -> Optional[R
     """Even the status line comes a byte at a time."""
     response = spoiled.process()
     head = spoiled.head(response, f"Content-Length: {len(response.body)}")
-    await _trickle(spoiled, head + response.body, bytes_per_s)
+    await spoiled.send_whole(response, _trickle(spoiled, head + response.body, bytes_per_s))
     return None
 
 
-async def _trickle(spoiled: Spoiled, data: bytes, bytes_per_s: float) -> None:
-    for byte in data:
+async def _trickle(spoiled: Spoiled, data: bytes, bytes_per_s: float) -> bool:
+    for byte in data[:-1]:
         if not await spoiled.send(bytes((byte,))) or not await spoiled.sleep(1 / bytes_per_s):
-            return
-    spoiled.close()
+            return False
+    return await spoiled.send(data[-1:])
 
 
 # -- too much ------------------------------------------------------------------------------------
@@ -197,6 +214,17 @@ async def gzip_bomb(spoiled: Spoiled, mb: int = 200) -> Optional[Response]:
 async def html(spoiled: Spoiled, status: int = 200, text: str = "") -> Optional[Response]:
     """A maintenance page."""
     return Response(status, text.encode() or HTML + b"</body></html>", "text/html;charset=UTF-8")
+
+
+@kind
+async def gateway(spoiled: Spoiled, status: int = 502, after: bool = False) -> Optional[Response]:
+    """A page of the gateway in front, 502 or 504, before or after processing."""
+    if after:
+        spoiled.process()
+    text = f"{status} {'Gateway Time-out' if status == 504 else 'Bad Gateway'}"
+    page = (f"<html>\r\n<head><title>{text}</title></head>\r\n<body>\r\n"
+            f"<center><h1>{text}</h1></center>\r\n</body>\r\n</html>\r\n")
+    return Response(status, page.encode(), "text/html")
 
 
 @kind

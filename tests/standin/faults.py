@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import random
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
+from .exchange import Exchange
 from .faultkinds import KINDS
 
 CONNECT = "connect"
@@ -23,6 +25,11 @@ class Fault:
     path: str = "token"
     client_id: Optional[str] = None
     user: Optional[str] = None
+    refresh_token: Optional[str] = None     # its text, as the form has it
+    grant: Optional[int] = None             # any refresh token of that family
+    grant_type: Optional[str] = None
+    probability: Optional[float] = None     # None: each one that matches
+    seed: int = 0
     count: int = 1
     forever: bool = False
     skip: int = 0
@@ -30,9 +37,25 @@ class Fault:
     number: int = field(default_factory=lambda: next(_numbers))
     hits: int = 0
 
-    def matches(self, path: str, client_id: Optional[str], user: Optional[str]) -> bool:
-        return (self.path in ("*", path) and self.client_id in (None, client_id)
-                and self.user in (None, user))
+    def __post_init__(self) -> None:
+        self._draw = random.Random(self.seed).random
+
+    def matches(self, path: str, exchange: Optional[Exchange]) -> bool:
+        """Whether it is meant for this request, or this connection; draws if it is by chance."""
+        if self.path not in ("*", path):
+            return False
+        if exchange is None:
+            return self._drawn()
+        family = exchange.refresh.family.id if exchange.refresh else None
+        return (self.client_id in (None, exchange.client_id)
+                and self.user in (None, exchange.user)
+                and self.refresh_token in (None, exchange.params.get("refresh_token"))
+                and self.grant in (None, family)
+                and self.grant_type in (None, exchange.params.get("grant_type"))
+                and self._drawn())
+
+    def _drawn(self) -> bool:
+        return self.probability is None or self._draw() < self.probability
 
 
 def _full_path(path: str) -> str:
@@ -65,11 +88,10 @@ class Faults:
     def clear(self) -> None:
         self._rules.clear()
 
-    def take(self, path: str, client_id: Optional[str] = None,
-             user: Optional[str] = None) -> Optional[Fault]:
+    def take(self, path: str, exchange: Optional[Exchange] = None) -> Optional[Fault]:
         """The rule that spoils this request, counted down; None as a rule."""
         for rule in self._rules:
-            if not rule.matches(path, client_id, user):
+            if not rule.matches(path, exchange):
                 continue
             if rule.skip > 0:
                 rule.skip -= 1

@@ -13,8 +13,11 @@ from http import HTTPStatus
 from typing import Awaitable, Callable, Optional, Union
 from urllib.parse import unquote_plus
 
+from .delivery import Delivery
+
 HEAD_MAX = 64 * 1024
 BODY_MAX = 1024 * 1024
+LINGER = 5.0                # for a client to close after an answer of which it said it would be the last
 
 _numbers = itertools.count(1)
 
@@ -34,6 +37,8 @@ class Request:
     body: bytes
     connection: int
     first_line: str = ""
+    ordinal: int = 1            # the how manieth of its connection
+    after_spend: bool = False   # a refresh token came earlier on this connection
 
     @property
     def path(self) -> str:
@@ -60,6 +65,7 @@ class Response:
     content_type: str = "application/json;charset=UTF-8"
     headers: list[tuple[str, str]] = field(default_factory=list)
     close: bool = False
+    delivery: Optional[Delivery] = None     # whoever writes this answer reports to it
 
     def head(self, framing: str, date: Optional[float]) -> bytes:
         """Status line and headers; framing is the Content-Length or Transfer-Encoding line."""
@@ -127,6 +133,9 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport = None  # type: ignore[assignment]
         self.closed = asyncio.Event()
         self.date = date
+        self.spent = False              # a refresh token has come on this connection
+        self._requests = 0
+        self._delivery: Optional[Delivery] = None
         self._handler = handler
         self._body_max = body_max
         self._connections = connections
@@ -146,9 +155,21 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Optional[Exception]) -> None:
         self.closed.set()
         self._writable.set()
+        if self._delivery:
+            self._delivery.lost(exc)
         self._connections.discard(self)
         if self._task:
             self._task.cancel()
+
+    def eof_received(self) -> None:
+        """The client says that it is done: by close_notify, or by FIN where there is no TLS."""
+        tls = self.transport.get_extra_info("ssl_object") is not None
+        self.peer_closed("close_notify" if tls else "fin")
+
+    def peer_closed(self, how: str) -> None:
+        """No more will come; what has been written was read, or never will be."""
+        if self._delivery:
+            self._delivery.closed(self.transport, how)
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -189,6 +210,8 @@ class Connection(asyncio.Protocol):
         if len(self._buffer) < self._missing:
             return None
         request, self._head = self._head, None
+        self._requests += 1
+        request.ordinal, request.after_spend = self._requests, self.spent
         request.body = bytes(self._buffer[:self._missing])
         del self._buffer[:self._missing]
         return request
@@ -196,6 +219,8 @@ class Connection(asyncio.Protocol):
     # -- answering -------------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> None:
+        if self._delivery:
+            self._delivery.closed(self.transport, "next_request")
         answer = self._handler(self, request)
         if isinstance(answer, Response):
             self.write(answer, request)
@@ -219,8 +244,23 @@ class Connection(asyncio.Protocol):
         if request and (request.version != "HTTP/1.1"
                         or request.header("connection").lower() == "close"):
             response.close = True
+        self.follow(response.delivery)
         self.transport.write(response.encode(self.date()))
-        if response.close:
+        self.followed(response.close)
+
+    def follow(self, delivery: Optional[Delivery]) -> None:
+        """What is written next is that answer."""
+        self._delivery = delivery
+        if delivery:
+            delivery.begin(self.transport)
+
+    def followed(self, close: bool) -> None:
+        """All of the answer is written. The client closes first: our end would look unread to it."""
+        if self._delivery and self._delivery.open:
+            self._delivery.written()
+            if close:
+                asyncio.get_running_loop().call_later(LINGER, self.transport.close)
+        elif close:
             self.transport.close()
 
     async def send(self, data: bytes) -> bool:

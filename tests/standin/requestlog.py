@@ -9,10 +9,9 @@ from itertools import islice
 from typing import Any, Optional
 
 from .clock import boottime
-from .exchange import Exchange, fingerprint
+from .exchange import TOKEN_PATH, Exchange, fingerprint
 
 LOG_MAX = 100_000
-TOKEN_PATH = "/services/oauth2/token"
 HEADERS = ("host", "user-agent", "accept", "content-type", "content-length", "connection")
 SECRETS = ("client_secret", "assertion", "token", "refresh_token", "code")
 
@@ -42,7 +41,10 @@ class RequestLog:
             "headers": {n: v for n, v in request.headers if n in HEADERS},
             "header_names": request.names(), "problems": exchange.problems,
             "auth": request.header("authorization").partition(" ")[0] or None,
+            "ordinal": request.ordinal, "grant": None, "number": None, "reply": None,
             "hashes": _hashes(exchange), "claims": exchange.claims or None}
+        if exchange.refresh:
+            entry.update(grant=exchange.refresh.family.id, number=exchange.refresh.number)
         exchange.log = entry
         self.entries.append(entry)
         self.by_path[request.path] += 1

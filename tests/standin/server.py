@@ -15,6 +15,7 @@ from .ca import Authority
 from .clock import Clock
 from .exchange import Exchange, World
 from .faultkinds import KINDS, Spoiled
+from .families import Families
 from .faults import CONNECT, Fault, Faults
 from .http1 import Answer, Connection, Request, Response
 from .logins import Logins
@@ -40,12 +41,27 @@ class Silent(asyncio.Protocol):
             transport.close()
 
 
+class Tls(sslproto.SSLProtocol):
+    """TLS that tells the connection of a FIN before it answers it by bytes that nobody reads."""
+
+    def __init__(self, connection: Connection, context: ssl.SSLContext) -> None:
+        # what loop.create_server(ssl=...) does, but with a context chosen for each connection
+        nobody_waits: Any = None
+        super().__init__(asyncio.get_running_loop(), connection, context, nobody_waits,
+                         server_side=True)
+        self._connection = connection
+
+    def eof_received(self) -> Any:
+        self._connection.peer_closed("fin")
+        return super().eof_received()
+
+
 class Server:
     """One stand-in."""
 
     def __init__(self, directory: Path, http: bool, time_scale: float) -> None:
         clock = Clock(time_scale)
-        self.world = World(clock, Sessions(clock), Logins(clock))
+        self.world = World(clock, Sessions(clock), Logins(clock), Families(clock))
         self.world.settings.time_scale = time_scale
         self.log = RequestLog()
         self.faults = Faults()
@@ -92,10 +108,7 @@ class Server:
         connection = Connection(self.handle, self.connections, self.date)
         if self._http:
             return connection
-        # what loop.create_server(ssl=...) does, but with a context chosen for each connection
-        nobody_waits: Any = None
-        return sslproto.SSLProtocol(asyncio.get_running_loop(), connection, self._context(),
-                                    nobody_waits, server_side=True)
+        return Tls(connection, self._context())
 
     def _context(self) -> ssl.SSLContext:
         kind = self.world.settings.tls
@@ -113,7 +126,9 @@ class Server:
         """Answer at once, or give the work that will."""
         exchange = Exchange(self.world, request)
         entry = self.log.begin(exchange)
-        fault = self.faults.take(request.path, exchange.client_id, exchange.user)
+        exchange.enter()
+        connection.spent |= exchange.spends
+        fault = self.faults.take(request.path, exchange)
         latency = self.world.settings.latency_s if request.path.startswith(OAUTH) else 0.0
         if fault:
             entry["fault"] = fault.kind
@@ -126,6 +141,7 @@ class Server:
 
     def _process(self, exchange: Exchange) -> Response:
         response = endpoints.answer(exchange)
+        exchange.leave()
         if not self.world.settings.keep_alive:
             response.close = True
         return response
@@ -137,6 +153,9 @@ class Server:
         try:
             response = await KINDS[fault.kind](spoiled, **fault.args)
         finally:
+            exchange.leave()
+            if exchange.delivery and not spoiled.delivered(exchange.delivery, response):
+                exchange.delivery.lost(None, fault.kind)
             self.log.end(exchange, response.status if response else spoiled.status)
         return response
 
@@ -147,6 +166,7 @@ class Server:
             return
         self.faults.clear()
         self.world.sessions = Sessions(self.world.clock)
+        self.world.families = Families(self.world.clock)
         self.world.logins.reset()
         self.world.user_agent = ""
 

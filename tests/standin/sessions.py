@@ -27,7 +27,7 @@ class Session:
     timeout: float
     granted: float              # when it was made, or last extended by a grant
     active: float               # last use that was written down
-    fixed: bool                 # JWT format: use never extends it
+    fixed: bool                 # use never extends it, as always in JWT format
     real_life: Optional[float]
     created: float
     killed: bool = False
@@ -112,12 +112,20 @@ class Sessions:
             return None
         return (self._clock.now() - session.granted) / session.timeout
 
-    def kill(self, token: Optional[str], client_id: Optional[str]) -> int:
-        """End one session, those of an app, or all; how many were alive."""
+    def _named(self, token: Optional[str]) -> Iterator[Session]:
+        """That one, or all of them."""
+        if token is None:
+            return iter(self)
+        found = self._by_token.get(token)
+        return iter([found] if found else [])
+
+    def kill(self, token: Optional[str], client_id: Optional[str] = None,
+             user: Optional[str] = None) -> int:
+        """End one session, those of an app or a user, or all; how many were alive."""
         now = self._clock.now()
         killed = 0
-        for session in self:
-            if token not in (None, session.token) or client_id not in (None, session.key[1]):
+        for session in self._named(token):
+            if client_id not in (None, session.key[1]) or user not in (None, session.key[0]):
                 continue
             killed += session.live(now)
             session.killed = True
@@ -128,5 +136,6 @@ class Sessions:
         now = self._clock.now()
         return [{"id": s.id, "token": s.token, "client_id": s.key[1], "user": s.key[0],
                  "scope": s.key[2], "age_s": now - s.created, "left_s": s.deadline() - now,
-                 "live": s.live(now), "grants": s.grants, "uses": s.uses, "jwt": s.fixed}
+                 "live": s.live(now), "grants": s.grants, "uses": s.uses, "fixed": s.fixed,
+                 "jwt": "!" not in s.token}
                 for s in self]

@@ -12,6 +12,8 @@ from .ca import KINDS
 from .errors import ERRORS
 
 REUSE = ("new", "same", "same_extended", "extended_by_use")
+SESSION_KINDS = ("sliding", "fixed")
+REFRESH_POLICIES = ("expire_if_idle", "valid_until_revoked", "expire_immediately", "expire_after")
 INTROSPECT = ("on", "forbidden", "bad_request", "inactive")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
@@ -26,6 +28,18 @@ class Settings:
     host_kinds: dict[str, str] = field(default_factory=dict)  # host -> login test mydomain setup
     reuse: str = "new"                    # new same same_extended extended_by_use
     session_timeout_s: float = 7200.0     # server seconds
+    session_kind: str = "sliding"         # or fixed: use does not extend it
+    real_life_s: Optional[float] = None   # dies at this age, whatever introspection says
+    rotation: bool = False                # each refresh gives a new refresh token
+    rotation_grace_s: float = 0.0         # the old one is still good for so long; not on the real one
+    refresh_policy: str = "expire_if_idle"
+    refresh_idle_s: float = 30 * 86400.0  # server seconds
+    refresh_life_s: float = 365 * 86400.0  # for expire_after
+    max_grants: int = 5                   # a user and app; the oldest ends; 0: no limit
+    refresh_ends_sessions: bool = False   # a refresh ends the old access tokens of its grant
+    refresh_is_login: bool = False        # counts for login_limit; not known of the real server
+    concurrent_error: str = "processing"  # or expired_code: the wording before Winter '25
+    revoke_body: str = "urlencoded"       # or json: form of revoke's errors
     expires_in: Optional[float] = None    # a value to announce; None as the real server: absent
     introspect: str = "on"                # on forbidden bad_request inactive
     instance_url: Optional[str] = None    # None: the origin that was asked
@@ -48,10 +62,11 @@ class Settings:
 class App:
     """One connected app or external client app."""
 
-    secret: Optional[str] = None
+    secret: Optional[str] = None          # None: a public client, which must not send one
     run_as: Optional[str] = None          # client credentials: the user; None: error no_run_as
     cert_pem: Optional[str] = None        # JWT bearer: its certificate
-    flows: list[str] = field(default_factory=lambda: ["client_credentials", "jwt_bearer"])
+    flows: list[str] = field(default_factory=lambda: [
+        "client_credentials", "jwt_bearer", "refresh_token"])
     scopes: str = "api id"
     approved: Optional[list[str]] = None  # None: every user
     unapproved_error: str = "user_not_approved"     # or not_admin_approved
@@ -60,9 +75,18 @@ class App:
     force_error: Any = None               # a name of errors.py, or its parts in an object
     introspect_any: bool = False          # may introspect the tokens of other apps
     reuse_dead: bool = False              # hand out the newest token again although it is dead
-    real_life_s: Optional[float] = None   # dies at this age, whatever introspection says
+    refresh_needs_secret: bool = True     # "Require Secret for Refresh Token Flow"
     reuse: Optional[str] = None           # None for these: as in Settings
     session_timeout_s: Optional[float] = None
+    session_kind: Optional[str] = None
+    real_life_s: Optional[float] = None
+    rotation: Optional[bool] = None
+    rotation_grace_s: Optional[float] = None
+    refresh_policy: Optional[str] = None
+    refresh_idle_s: Optional[float] = None
+    refresh_life_s: Optional[float] = None
+    max_grants: Optional[int] = None
+    refresh_ends_sessions: Optional[bool] = None
     expires_in: Optional[float] = None
     introspect: Optional[str] = None
     instance_url: Optional[str] = None
@@ -103,7 +127,9 @@ def user_id(name: str) -> str:
 
 def _check_choice(name: str, value: Any) -> None:
     choices: dict[str, tuple[str, ...]] = {
-        "reuse": REUSE, "introspect": INTROSPECT, "tls": KINDS,
+        "reuse": REUSE, "introspect": INTROSPECT, "tls": KINDS, "session_kind": SESSION_KINDS,
+        "refresh_policy": REFRESH_POLICIES, "concurrent_error": ("processing", "expired_code"),
+        "revoke_body": ("urlencoded", "json"),
         "bad_signature": ("invalid_client", "invalid_assertion"),
         "unapproved_error": ("user_not_approved", "not_admin_approved")}
     if name in choices and value is not None and value not in choices[name]:

@@ -19,7 +19,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Optional, Sequence
+
+from .grants_client import Grants, StandinError, wait
 
 PROGRAM = Path(__file__).with_name("standin.py")
 PYTHON = "/usr/bin/python3"
@@ -27,10 +29,6 @@ START_SECONDS = 30.0
 TOKEN_PATH = "/services/oauth2/token"
 
 Json = dict[str, Any]
-
-
-class StandinError(Exception):
-    """The stand-in did not start, or refused what it was told."""
 
 
 def make_key(path: Path | str, bits: int = 2048) -> str:
@@ -41,7 +39,7 @@ def make_key(path: Path | str, bits: int = 2048) -> str:
     return ca.write_key_pair(Path(path), bits)
 
 
-class Standin:
+class Standin(Grants):
     """One running stand-in. Every setting is listed in README.md and in settings.py."""
 
     def __init__(self, directory: Path | str | None = None, *, http: bool = False,
@@ -163,12 +161,19 @@ class Standin:
     # -- faults ----------------------------------------------------------------------------------
 
     def fault(self, kind: str, path: str = "token", client_id: Optional[str] = None,
-              count: int = 1, forever: bool = False, skip: int = 0, **args: Any) -> int:
+              count: int = 1, forever: bool = False, skip: int = 0, *,
+              user: Optional[str] = None, refresh_token: Optional[str] = None,
+              grant: Optional[int] = None, grant_type: Optional[str] = None,
+              probability: Optional[float] = None, seed: int = 0, **args: Any) -> int:
         """Spoil the next `count` requests (or all) that match, after letting `skip` through.
         path: "token", "userinfo", "introspect", "revoke", "connect", a full path or "*".
+        user: of the assertion or the refresh token. refresh_token: its text; grant: any refresh
+        token of that family. probability: each match is hit by chance, drawn from `seed`.
         Returns the number of the fault. Kinds and their args: README.md."""
         spec = {"kind": kind, "path": path, "client_id": client_id, "count": count,
-                "forever": forever, "skip": skip, "args": args}
+                "forever": forever, "skip": skip, "user": user, "refresh_token": refresh_token,
+                "grant": grant, "grant_type": grant_type, "probability": probability,
+                "seed": seed, "args": args}
         return int(self.control("POST", "/fault", spec)["fault"])
 
     def clear_faults(self) -> None:
@@ -207,7 +212,7 @@ class Standin:
             found[:] = self.requests(since, path, client_id)
             return len(found) >= number
 
-        _wait(enough, timeout, f"{number} requests for {path}")
+        wait(enough, timeout, f"{number} requests for {path}")
         return found
 
     def problems(self) -> list[str]:
@@ -227,9 +232,11 @@ class Standin:
         """Whether the server would accept this token now. Does not count as a use of it."""
         return bool(self.control("POST", "/live", {"token": token})["live"])
 
-    def kill_token(self, token: Optional[str] = None, client_id: Optional[str] = None) -> int:
-        """End the session of this token, or all of this app, or all; returns how many lived."""
-        spec = {"token": token, "client_id": client_id}
+    def kill_token(self, token: Optional[str] = None, client_id: Optional[str] = None,
+                   user: Optional[str] = None) -> int:
+        """End the session of this token, or all of this app or user (an administrator does), or
+        all; refresh tokens stay. Returns how many lived."""
+        spec = {"token": token, "client_id": client_id, "user": user}
         return int(self.control("POST", "/kill", spec)["killed"])
 
     revoke = kill_token
@@ -239,17 +246,9 @@ class Standin:
         self.control("POST", "/advance", {"seconds": seconds})
 
     def reset(self) -> None:
-        """Forget log, problems, faults, sessions and login counts; keep the configuration."""
+        """Forget log, problems, faults, sessions, grants and login counts; keep the configuration."""
         self.control("POST", "/reset")
 
     def clear_log(self) -> None:
         """Forget log and problems only."""
         self.control("POST", "/reset", {"log_only": True})
-
-
-def _wait(condition: Callable[[], bool], timeout: float, what: str) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise StandinError(f"waited {timeout} s in vain for {what}")
-        time.sleep(0.02)

@@ -15,6 +15,7 @@ AGENT = "sftokend/"
 HEADERS = frozenset(("host", "user-agent", "accept", "content-type", "content-length",
                      "authorization", "connection"))
 INTROSPECTION = frozenset(("token", "token_type_hint", "client_id", "client_secret"))
+HINTS = ("access_token", "refresh_token")
 
 
 def check(exchange: Exchange) -> None:
@@ -24,6 +25,7 @@ def check(exchange: Exchange) -> None:
         return
     _check_http(exchange)
     _check_agent(exchange)
+    _check_connection(exchange)
     for rule in rules:
         rule(exchange)
 
@@ -43,6 +45,15 @@ def _check_http(exchange: Exchange) -> None:
         exchange.complain("no Host")
     if request.header("accept") != "application/json":
         exchange.complain(f"Accept: {request.header('accept')}")
+
+
+def _check_connection(exchange: Exchange) -> None:
+    """libcurl repeats by itself what it sent on a reused connection that closes: a refresh token
+    has one of its own, before and after."""
+    if exchange.request.after_spend:
+        exchange.complain("connection used after a refresh token")
+    elif exchange.spends and exchange.request.ordinal > 1:
+        exchange.complain("refresh token on a used connection")
 
 
 def _check_agent(exchange: Exchange) -> None:
@@ -82,6 +93,8 @@ def _check_token(exchange: Exchange) -> None:
         exchange.complain(f"grant_type {grant_type}")
         return
     _only(exchange, grant.parameters)
+    if grant_type == "refresh_token":
+        _check_refresh(exchange)
     if grant_type == JWT_BEARER:
         for text in odd_claims(exchange):
             exchange.complain(text)
@@ -89,9 +102,17 @@ def _check_token(exchange: Exchange) -> None:
             exchange.complain("Authorization beside an assertion")
 
 
+def _check_refresh(exchange: Exchange) -> None:
+    app = exchange.world.apps.get(exchange.client_id or "")
+    if app and not app.secret and (exchange.basic or "client_secret" in exchange.params):
+        exchange.complain("a secret from a public client")
+    if exchange.request.header("authorization") and not exchange.basic:
+        exchange.complain("Authorization beside a refresh token")
+
+
 def _check_introspect(exchange: Exchange) -> None:
     _only(exchange, INTROSPECTION)
-    if exchange.params.get("token_type_hint", "access_token") != "access_token":
+    if exchange.params.get("token_type_hint", "access_token") not in HINTS:
         exchange.complain("token_type_hint")
 
 

@@ -100,6 +100,15 @@ class Client:
         return self.post(TOKEN, {"grant_type": JWT_BEARER, "assertion": assertion}
                          | (fields or {}), headers=headers)
 
+    def refresh(self, token: str, app: str = APP, secret: Optional[str] = SECRET,
+                **more: Any) -> Reply:
+        """Spend a refresh token; secret None: as a public client."""
+        fields = {"grant_type": "refresh_token", "refresh_token": token, "client_id": app}
+        return self.post(TOKEN, fields | ({"client_secret": secret} if secret else {}), **more)
+
+    def revoke(self, token: str) -> int:
+        return self.post("/services/oauth2/revoke", {"token": token}).status
+
     def get(self, path: str, token: str = "", **more: Any) -> Reply:
         headers = {"Authorization": "Bearer " + token} if token else {}
         return self.ask("GET", path, headers=headers, **more)
@@ -140,7 +149,11 @@ DEFAULTS: dict[str, Any] = {
     "session_timeout_s": 7200, "expires_in": None, "introspect": "on", "instance_url": None,
     "use_extends": None, "userinfo_is_use": False, "userinfo_bad_status": 403,
     "bad_signature": "invalid_client", "login_limit": 3600, "rate_status": 400, "clock_offset_s": 0,
-    "time_scale": 1, "latency_s": 0, "tls": "good", "keep_alive": True, "date_header": True}
+    "time_scale": 1, "latency_s": 0, "session_kind": "sliding", "real_life_s": None,
+    "rotation": False, "rotation_grace_s": 0, "refresh_policy": "expire_if_idle",
+    "refresh_idle_s": 30 * 86400, "refresh_life_s": 365 * 86400, "max_grants": 5,
+    "refresh_ends_sessions": False, "refresh_is_login": False, "concurrent_error": "processing",
+    "revoke_body": "urlencoded", "tls": "good", "keep_alive": True, "date_header": True}
 
 Test = Callable[[Case], None]
 

@@ -199,6 +199,12 @@ def test_other_answers(case: Case) -> None:
     for kind, status in (("server_error", 500), ("unknown_error", 400)):
         reply = _spoiled(case, kind)
         equal((reply.status, reply.error), (status, ERRORS[kind]))
+    for status, text in ((502, b"502 Bad Gateway"), (504, b"504 Gateway Time-out")):
+        for after in (False, True):
+            before = len(case.standin.sessions())
+            reply = _spoiled(case, "gateway", status=status, after=after)
+            equal((reply.status, text in reply.body), (status, True))
+            equal(len(case.standin.sessions()) - before, int(after))
     reply = _spoiled(case, "oauth_error", error="inactive_user")
     equal(reply.error, ERRORS["inactive_user"])
     reply = _spoiled(case, "oauth_error", error="a", error_description="b", status=401)

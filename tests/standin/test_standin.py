@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 sys.dont_write_bytecode = True
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -25,6 +26,8 @@ from standin.standin_client import Standin, StandinError, make_key      # noqa: 
 from standin.tap import (APP, FORM, JWT_APP, SECRET, TOKEN, USER, Case, Client,  # noqa: E402
                          equal, has_ipv6, run)
 from standin.test_faults import FAULT_TESTS                             # noqa: E402
+from standin.test_refresh import REFRESH_TESTS                          # noqa: E402
+from standin.test_replies import REPLY_TESTS                            # noqa: E402
 from standin.tokens import signature                                    # noqa: E402
 
 _getaddrinfo = socket.getaddrinfo
@@ -208,7 +211,7 @@ def test_forced_errors(case: Case) -> None:
 
 def test_unknown_grant(case: Case) -> None:
     """an unknown grant: grant type not supported"""
-    for fields in ({"grant_type": "password"}, {"grant_type": "refresh_token"}, {"x": "y"}):
+    for fields in ({"grant_type": "password"}, {"grant_type": "device"}, {"x": "y"}):
         equal(case.client.post(TOKEN, fields).error, ERRORS["unsupported_grant_type"])
     equal(case.client.ask("GET", TOKEN).error, ERRORS["must_post"])
     equal(case.client.jwt_bearer(fields={"scope": "api"}).error, ERRORS["scope_not_supported"])
@@ -431,7 +434,17 @@ def test_revoke(case: Case) -> None:
     equal((reply.status, reply.body), (200, b""))
     equal(case.client.limits(token), 401)
     reply = case.client.post("/services/oauth2/revoke", {"token": token})
+    equal((reply.status, reply.body),
+          (400, b"error=invalid_token&error_description=token+does+not+exist"))
+    reply = case.client.post("/services/oauth2/revoke", {"token": "what"})
+    equal((reply.status, parse_qs(reply.body.decode())["error"]), (400, ["unsupported_token_type"]))
+    case.standin.configure(revoke_body="json")
+    reply = case.client.post("/services/oauth2/revoke", {"token": token})
     equal((reply.status, reply.json["error"]), (400, "invalid_token"))
+    for method, status in (("GET", 200), ("GET", 400)):
+        case.standin.configure(strict=False)
+        token = token if status == 400 else _token(case)
+        equal(case.client.ask(method, f"/services/oauth2/revoke?token={token}").status, status)
 
 
 def test_rest(case: Case) -> None:
@@ -545,4 +558,4 @@ TESTS = [value for name, value in list(globals().items()) if name.startswith("te
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="standin-test-") as temporary:
-        sys.exit(run(TESTS + FAULT_TESTS, Path(temporary)))
+        sys.exit(run(TESTS + FAULT_TESTS + REFRESH_TESTS + REPLY_TESTS, Path(temporary)))

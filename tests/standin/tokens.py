@@ -73,7 +73,11 @@ def token(exchange: Exchange) -> Response:
         granted = _run_grant(exchange)
         refuse_problems(exchange)
         session = _session(exchange, granted)
-        return json_response(_answer(exchange, granted, session))
+        if granted.done:
+            granted.extra |= granted.done(session)
+        response = json_response(answer(exchange, granted, session))
+        response.delivery = exchange.delivery
+        return response
     except OAuthError as error:
         exchange.log["error"] = error.body()
         return error_response(error)
@@ -97,17 +101,26 @@ def _session(exchange: Exchange, granted: Granted) -> Session:
     world, app = exchange.world, granted.app
     key = (granted.user, granted.client_id, granted.scopes)
     reuse = world.setting(app, "reuse")
-    old = None if reuse == "new" and not app.reuse_dead else \
-        world.sessions.reusable(key, app.reuse_dead)
+    old = None
+    if not granted.family and (reuse != "new" or app.reuse_dead):
+        old = world.sessions.reusable(key, app.reuse_dead)
     if old:
         old.grants += 1
         if reuse == "same_extended":
             world.sessions.extend(old)
-    session = old or world.sessions.begin(key, world.setting(app, "session_timeout_s"),
-                                          app.real_life_s, app.jwt_tokens,
-                                          lambda: _token_text(exchange, granted))
+    session = old or begin_session(exchange, granted)
     exchange.log.update(token_reused=old is not None, session=session.id)
     return session
+
+
+def begin_session(exchange: Exchange, granted: Granted) -> Session:
+    """A new access token."""
+    world, app = exchange.world, granted.app
+    key = (granted.user, granted.client_id, granted.scopes)
+    fixed = app.jwt_tokens or world.setting(app, "session_kind") == "fixed"
+    return world.sessions.begin(key, world.setting(app, "session_timeout_s"),
+                                world.setting(app, "real_life_s"), fixed,
+                                lambda: _token_text(exchange, granted))
 
 
 def _token_text(exchange: Exchange, granted: Granted) -> str:
@@ -140,17 +153,18 @@ def signature(secret: str, identity: str, issued_at: str) -> str:
     return base64.b64encode(mac.digest()).decode()
 
 
-def _answer(exchange: Exchange, granted: Granted, session: Session) -> dict[str, Any]:
+def answer(exchange: Exchange, granted: Granted, session: Session) -> dict[str, Any]:
+    """The members of a good answer."""
     world, app = exchange.world, granted.app
     identity = identity_url(exchange, granted.user)
-    answer: dict[str, Any] = {
+    found: dict[str, Any] = {
         "access_token": session.token, "scope": granted.scopes,
         "instance_url": world.setting(app, "instance_url") or exchange.origin(),
         "id": identity, "token_type": "Bearer"}
     if granted.signed:
         issued_at = str(int(world.clock.wall() * 1000))
-        answer["issued_at"] = issued_at
-        answer["signature"] = signature(app.secret or "", identity, issued_at)
+        found["issued_at"] = issued_at
+        found["signature"] = signature(app.secret or "", identity, issued_at)
     if world.setting(app, "expires_in") is not None:
-        answer["expires_in"] = world.setting(app, "expires_in")
-    return answer | granted.extra
+        found["expires_in"] = world.setting(app, "expires_in")
+    return found | granted.extra

@@ -7,9 +7,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ..exchange import Exchange
+from ..families import Family
+from ..sessions import Session
 from ..settings import App
 
 
@@ -23,6 +25,8 @@ class Granted:
     scopes: str
     signed: bool                # with issued_at and signature
     extra: dict[str, Any] = field(default_factory=dict)
+    family: Optional[Family] = None     # of a refresh: always a new session
+    done: Optional[Callable[[Session], dict[str, Any]]] = None  # once nothing can refuse it
 
 
 @dataclass(frozen=True)
