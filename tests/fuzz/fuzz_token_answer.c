@@ -30,15 +30,22 @@ static void must_be_problem(const struct problem *p)
 	MUST(!strstr(p->description, "eyJ") && !strchr(p->error, '#'));
 }
 
+static bool is_token(const struct secret *s)
+{
+	const char *token = secret_bytes(s);
+	size_t size = strlen(token);
+
+	while (*token > ' ' && *token <= '~')
+		token++;
+	return size > 0 && size <= 16 * 1024 && size == secret_size(s) && !*token;
+}
+
 static void must_be_grant(const struct grant *g)
 {
-	const char *token = secret_bytes(g->access_token);
 	struct url url;
 
-	MUST(secret_size(g->access_token) > 0 && secret_size(g->access_token) <= 16 * 1024);
-	MUST(strlen(token) == secret_size(g->access_token));
-	for (; *token; token++)
-		MUST(*token > ' ' && *token <= '~');
+	MUST(is_token(g->access_token));
+	MUST(!g->refresh_token || is_token(g->refresh_token));
 	MUST(!strcmp(g->token_type, "Bearer"));
 	MUST(salesforce_check_url(g->instance_url, &hosts, NULL) == 0);
 	MUST(salesforce_parse_url(g->instance_url, &url, NULL) == 0 && !url.path[0]);
@@ -46,6 +53,17 @@ static void must_be_grant(const struct grant *g)
 	MUST(g->jwt_exp_s >= 0 && g->issued_at_real_ms >= 0);
 	MUST(!g->identity_url == !g->organization_id && !g->identity_url == !g->user_id);
 	must_be_clean(g->scope);
+}
+
+/* What is salvaged is what the strict reader finds, where both find something. */
+static void read_salvage(const struct http_response *res, const struct grant *g)
+{
+	struct secret *s = oauth_salvage_refresh(res);
+
+	MUST(!s || (res->status == 200 && is_token(s)));
+	if (s && g && g->refresh_token)
+		MUST(secret_equal(s, g->refresh_token));
+	secret_unref(s);
 }
 
 static void read_token(const struct http_response *res, int grant_type)
@@ -56,9 +74,12 @@ static void read_token(const struct http_response *res, int grant_type)
 	if (g) {
 		MUST(res->status == 200 && p.class == PROBLEM_NONE);
 		must_be_grant(g);
+		MUST(!p.spend_unknown);
 	} else {
 		must_be_problem(&p);
+		MUST(!p.spend_unknown || grant_type == GRANT_REFRESH_TOKEN);
 	}
+	read_salvage(res, g);
 	grant_unref(g);
 }
 
@@ -78,14 +99,16 @@ static void read_introspection(const struct http_response *res)
 static void read_body(uint8_t choice, const uint8_t *data, size_t size)
 {
 	static const long codes[] = { 200, 400, 401, 403, 429, 302, 503, 200 };
+	static const int grants[] = { GRANT_CLIENT_CREDENTIALS, GRANT_JWT_BEARER, GRANT_REFRESH_TOKEN, GRANT_REFRESH_TOKEN };
 	static const char *const types[] = { "application/json;charset=UTF-8", "text/html" };
 	struct http_response res = { .status = codes[choice & 7], .content_type = types[choice >> 3 & 1], .location = "", .size = size };
+	int grant = grants[choice >> 4 & 3];
 	struct problem p;
 
 	res.body = fuzz_copy(data, size);
-	oauth_classify(&res, choice & 16 ? GRANT_JWT_BEARER : GRANT_CLIENT_CREDENTIALS, &p);
+	oauth_classify(&res, grant, &p);
 	must_be_problem(&p);
-	read_token(&res, choice & 16 ? GRANT_JWT_BEARER : GRANT_CLIENT_CREDENTIALS);
+	read_token(&res, grant);
 	read_introspection(&res);
 	MUST(memcmp(res.body, data, size) == 0);
 	free(res.body);

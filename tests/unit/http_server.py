@@ -51,6 +51,11 @@ async def special(path, writer):
         await asyncio.sleep(3600)
     elif path == "/cut":
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+    elif path in ("/cut-token", "/hang-token"):
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"refresh_token":"new","acc')
+        await writer.drain()
+        if path == "/hang-token":
+            await asyncio.sleep(3600)
     elif path == "/old":
         writer.write(b"{}")
     elif path == "/unframed":

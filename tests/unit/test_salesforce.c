@@ -351,4 +351,69 @@ TEST(userinfo_and_introspection_go_to_the_instance)
 	secret_unref(secret);
 }
 
+TEST(a_token_is_revoked_where_it_was_made)
+{
+	struct secret *token = secret_new("5Aep!+", 6);
+	struct http_request req;
+
+	REQUIRE(salesforce_revoke_request("https://acme.my.salesforce.com/", token, &req, NULL) ==
+		0);
+	CHECK_STR(req.url, "https://acme.my.salesforce.com/services/oauth2/revoke");
+	CHECK_STR(secret_bytes(req.body), "token=5Aep%21%2B");
+	CHECK(req.post && !req.bearer && !req.basic);
+	http_request_fini(&req);
+	secret_unref(token);
+}
+
+TEST(what_is_gone_is_revoked)
+{
+	static const struct {
+		long status;
+		const char *body;
+		int code;
+	} rows[] = {
+		{ 200, "", 0 },
+		{ 200, "{}", 0 },
+		{ 200, "<html>maintenance</html>", ERR_RETRY },
+		{ 400, "error=invalid_token&error_description=x", 0 },
+		{ 400, "error_description=x&error=unsupported_token_type\r\n", 0 },
+		{ 400, "{\"error\":\"invalid_token\"}", 0 },
+		{ 400, "{\"error_description\":\"x\",\"error\":\"unsupported_token\\u005ftype\"}", 0 },
+		{ 400, "error=invalid_tokens", ERR_ADMIN },
+		{ 400, "xerror=invalid_token", ERR_ADMIN },
+		{ 400, "error_description=error=invalid_token", ERR_ADMIN },
+		{ 400, "{\"error\":\"invalid_request\",\"x\":\"invalid_token\"}", ERR_ADMIN },
+		{ 400, "{\"error\":[\"invalid_token\"]}", ERR_ADMIN },
+		{ 400, "[\"error\",\"invalid_token\"]", ERR_ADMIN },
+		{ 400, "", ERR_ADMIN },
+		{ 404, "error=invalid_token", ERR_ADMIN },
+		{ 302, "", ERR_ADMIN },
+		{ 429, "error=invalid_token", ERR_RETRY },
+		{ 500, "", ERR_RETRY },
+		{ 503, "<html>", ERR_RETRY },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct http_response res = answer(rows[i].status, "", rows[i].body,
+						  strlen(rows[i].body));
+		struct err err = { 0 };
+
+		check_row(rows[i].body);
+		res.retry_after_ms = 7000;
+		CHECK_INT(salesforce_revoke_answer(&res, &err), -rows[i].code);
+		CHECK_INT(err.code, rows[i].code);
+		CHECK_INT(err.retry_after_ms, rows[i].code == ERR_RETRY ? 7000 : 0);
+		answer_free(&res);
+	}
+}
+
+TEST(a_revocation_that_was_not_answered_is_to_be_repeated)
+{
+	struct http_response res = { .outcome = HTTP_UNKNOWN, .status = 200, .content_type = "", .location = "", .problem = "why" };
+	struct err err = { 0 };
+
+	CHECK_INT(salesforce_revoke_answer(&res, &err), -ERR_RETRY);
+	CHECK_STR(err.text, "why");
+}
+
 CHECK_MAIN()
