@@ -113,12 +113,13 @@ int config_read(const char *dir, const char *name, bool required,
 int config_parse(const char *file, const char *bytes, size_t size,
 		 const struct config_section *sections, size_t n_sections, void *target,
 		 struct config_notes *notes, struct config_origin *origin, struct err *err);
-struct config_origin *config_origin_new(void); /* NULL: out of memory */
+struct config_origin *config_origin_new(void);                           /* NULL: out of memory */
 struct config_origin *config_origin_copy(const struct config_origin *o); /* NULL: out of memory */
 DEFINE_CLEANUP(struct config_origin *, config_origin_free)
 
 /* A copy of every key of the section from one struct into another one that is zeroed. 0 or -ERR_INTERNAL. */
-int config_section_copy(const struct config_section *section, void *to, const void *from, struct err *err);
+int config_section_copy(const struct config_section *section, void *to, const void *from,
+			struct err *err);
 /* 0 or -1: out of memory (the caller frees *to in both cases). */
 int config_files_copy(struct config_files *to, const struct config_files *from);
 

@@ -30,7 +30,7 @@ struct limits {
 	int64_t permanent_retry_ms; /* 15 min: one probe for assertion grants after a permanent error */
 	int64_t required_wait_ms; /* 60 s */
 	int64_t start_spread_ms;  /* 60 s */
-	int64_t keep_alive_ms;    /* 14 days: a refresh token is spent at least so often (Salesforce forgets it after 30) */
+	int64_t keep_alive_ms; /* 14 days: a refresh token is spent at least so often (Salesforce forgets it after 30) */
 	/* per host */
 	int64_t max_scheduled_in_flight, max_demanded_in_flight, breaker_failures; /* 8, 64, 5 */
 	/* parent */

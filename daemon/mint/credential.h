@@ -33,13 +33,14 @@ struct credential {
 	char *client_secret_ref,
 		*private_key_ref;     /* as written: "file:...", "credential:..."; NULL */
 	struct secret *client_secret; /* value; NULL if none */
-	struct secret *private_key;   /* PEM bytes; both also NULL while a "stored:" one is not given yet */
-	char *missing;                /* what credential_missing() says; NULL: nothing */
-	int64_t session_timeout_ms;   /* 2 h */
-	int64_t renew_at_percent;     /* 0: the default of the grant */
-	int introspect;               /* enum introspect */
-	bool renew_when_idle;         /* no: no renewal ahead for a token that nobody asked for */
-	int64_t idle_stop_ms;         /* no renewal ahead so long after the last caller; 0: never stops */
+	struct secret
+		*private_key; /* PEM bytes; both also NULL while a "stored:" one is not given yet */
+	char *missing;        /* what credential_missing() says; NULL: nothing */
+	int64_t session_timeout_ms; /* 2 h */
+	int64_t renew_at_percent;   /* 0: the default of the grant */
+	int introspect;             /* enum introspect */
+	bool renew_when_idle;       /* no: no renewal ahead for a token that nobody asked for */
+	int64_t idle_stop_ms; /* no renewal ahead so long after the last caller; 0: never stops */
 	bool required;
 	/* [Access] as written, for --check */
 	struct config_list allow_users, allow_groups;

@@ -148,8 +148,8 @@ static int read_secret(const struct credential *c, const struct credential_check
 	if (!ref || credential_is_stored(ref))
 		return 0;
 	if (!strncmp(ref, "stored:", 7)) {
-		NOTE(c, check, key, "%s=stored: takes nothing after the colon — write %s=stored:",
-		     key, key);
+		NOTE(c, check, key,
+		     "%s=stored: takes nothing after the colon — write %s=stored:", key, key);
 		return 0;
 	}
 	*out = credential_secret(ref, check->service_uid, trim, &why);

@@ -9,7 +9,7 @@
 
 struct load {
 	struct settings *settings;
-	struct secret *store_key;     /* value of [Store] Key=; NULL: auto */
+	struct secret *store_key; /* value of [Store] Key=; NULL: auto */
 	struct credential_set *set;
 	struct config_notes mistakes; /* not empty: not to be used */
 	struct config_notes warnings;

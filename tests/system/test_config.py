@@ -96,12 +96,12 @@ def test_two_keys() -> None:
 
 def test_later_keys() -> None:
     """Keys and values of later versions are mistakes that say so: credential files"""
-    rows = [("Scopes=api", "Scopes="), ("RedirectUri=http://localhost:1717/OauthRedirect", "RedirectUri="), ("IdleStop=7d", "IdleStop="),
-            ("AllowUserAgent=yes", "AllowUserAgent="), ("ClientSecret=stored:", "needs the store"), ("ClientSecret=pkcs11:x", "pkcs11:"),
+    rows = [("Scopes=api", "Scopes="), ("RedirectUri=http://localhost:1717/OauthRedirect", "RedirectUri="),
+            ("AllowUserAgent=yes", "AllowUserAgent="), ("ClientSecret=pkcs11:x", "pkcs11:"),
             ("ClientSecret=handle:0x81000001", "handle:"), ("[Access]\nAllowLogin=root", "AllowLogin="),
             ("[Access]\nLoadCredentialUnit=a.service", "LoadCredentialUnit="), ("[Access]\nAllowUnit=a.service", "AllowUnit="),
             ("[Access]\nAllowExecutable=/bin/true", "AllowExecutable=")]
-    for grant in ("web_server", "user_agent", "device", "refresh_token", "saml_bearer", "token_exchange"):
+    for grant in ("web_server", "user_agent", "device", "saml_bearer", "token_exchange"):
         rows.append((f"GrantType={grant}", f"GrantType={grant}"))
     with Daemon(Shared.salesforce) as daemon:
         for text, words in rows:
@@ -119,7 +119,7 @@ def test_later_settings() -> None:
     """Keys, values and options of later versions are mistakes that say so: sftokend.conf and the command line"""
     with Daemon(Shared.salesforce) as daemon:
         one_credential(daemon, "")
-        for text, words in (("[Store]\nKey=auto", "Key="), ("[Log]\nFormat=journal", "Format=journal"),
+        for text, words in (("[Store]\nKey=pkcs11:x", "Key=pkcs11:"), ("[Log]\nFormat=journal", "Format=journal"),
                             ("[Listener x]\nInterface=credential\nPath=/run/x", "Interface=credential"),
                             ("[Listener x]\nFileDescriptorName=x\nPath=/run/x\nInterface=broker", "FileDescriptorName=")):
             path = daemon.add_settings(text + "\n")
@@ -133,6 +133,53 @@ def test_later_settings() -> None:
             result = sftokend(daemon, *option)
             same(result.returncode, 64, str(option))
             assert "not available in this version" in result.stderr, result.stderr
+
+
+def test_store_key() -> None:
+    """[Store] Key=: what is no reference, not there, not safe or too short is a mistake at its line, and is never printed"""
+    with Daemon(Shared.salesforce) as daemon:
+        one_credential(daemon, "")
+        key = daemon.write_secret("store.key", "planted-key-of-the-store")
+        for text, words in (("planted-key-of-the-store", "not a reference"), ("stored:", "opens the store"), ("file:store.key", "absolute"),
+                            ("file:/no/such/key", "/no/such/key"), ("credential:key", "CREDENTIALS_DIRECTORY")):
+            path = daemon.add_settings(f"[Store]\n\nKey={text}\n")
+            mistakes(daemon, [(path, 3, words)])
+        path = daemon.add_settings(f"[Store]\n\nKey=file:{key}\n")
+        result = sftokend(daemon, "--check")
+        same(result.returncode, 0, result.stderr)
+        assert re.search(rf"Key=file:{key}\s+# {path}:3", result.stdout), result.stdout
+        Path(key).chmod(0o640)
+        mistakes(daemon, [(path, 3, "chmod 600")])
+        Path(key).chmod(0o600)
+        Path(key).write_text("planted-short\n")
+        mistakes(daemon, [(path, 3, "16 bytes")])
+        for text in ("planted-key-of-the-store", f"file:{key}"):
+            daemon.add_settings(f"[Store]\nKey={text}\n")
+            result = sftokend(daemon, "--check")
+            assert "planted-" not in result.stdout + result.stderr, result.stdout + result.stderr
+
+
+def test_refresh_keys() -> None:
+    """GrantType=refresh_token and stored: need nothing that is not given yet; what does not fit is a mistake at its line"""
+    base = "[Credential]\nGrantType=refresh_token\nLoginUrl=https://example.my.salesforce.com\nClientId=x\n"
+    with Daemon(Shared.salesforce) as daemon:
+        one_credential(daemon, "ClientSecret=stored:\nUsername=anna@example.com\n", base=base)
+        path = one_credential(daemon, "PrivateKey=stored:\nUsername=u\n", "y", base.replace("refresh_token", "jwt_bearer"))
+        result = sftokend(daemon, "--check")
+        same((result.returncode, result.stderr), (0, ""))
+        for words in (r"ClientSecret=stored:\s+# \S+/x.conf:5", r"Username=anna@example.com\s+# \S+/x.conf:6", r"IdleStop=7d\s+# default",
+                      rf"PrivateKey=stored:\s+# {path}:5", r"KeepAlive=14d\s+# default", r"Key=auto\s+# default"):
+            assert re.search(words, result.stdout), f"{words}\n{result.stdout}"
+        path.unlink()
+        for line, words in (("PrivateKey=stored:", "does not fit GrantType=refresh_token"), ("Audience=https://login.salesforce.com", "does not fit"),
+                            ("ClientSecret=stored:planted", "nothing after the colon"), ("IdleStop=soon", "not a duration"),
+                            ("Introspect=yes", "needs ClientSecret=")):
+            path = one_credential(daemon, line + "\n", base=base)
+            mistakes(daemon, [(path, 5, words)])
+            assert "planted" not in sftokend(daemon, "--check").stdout
+        one_credential(daemon, "", base=base)
+        path = daemon.add_settings("[Limits]\nKeepAlive=30d\n")
+        mistakes(daemon, [(path, 2, "1min to 29d")])
 
 
 def test_options() -> None:

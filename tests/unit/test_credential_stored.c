@@ -189,6 +189,9 @@ TEST(a_given_value_makes_another_credential)
 
 TEST(a_copy_has_the_new_value_and_all_the_rest)
 {
+	const char *file;
+	unsigned line;
+
 	begin();
 	struct credential *c = read_one(
 		JWT
@@ -219,6 +222,9 @@ TEST(a_copy_has_the_new_value_and_all_the_rest)
 	/* the next reload must find nothing to do */
 	CHECK(credential_equal(both, reload));
 	CHECK_INT(both->n_gids, 2);
+	config_origin_of(both->origin, "Credential", "Audience", &file, &line);
+	CHECK_STR(file, fixture_path(&f, "credentials/a.conf"));
+	CHECK_INT(line, 8);
 	CHECK_STR(both->files.path[0], fixture_path(&f, "credentials/a.conf"));
 	struct credential *without = credential_with_secret(both, STORED_PRIVATE_KEY, NULL,
 							    refuse_bad, &err);
