@@ -120,16 +120,17 @@ static int supply(struct import *i, enum stored_secret kind, struct secret *valu
 	return r;
 }
 
-static bool stores_client_secret(const struct credential *c)
+/* Whether the client secret of an auth URL is to be stored: where the credential says so, and it is another one. */
+static bool is_new_secret(const struct credential *c, const struct secret *secret)
 {
-	return c->client_secret_ref && strncmp(c->client_secret_ref, "stored:", 7) == 0;
+	return secret && c->client_secret_ref && strncmp(c->client_secret_ref, "stored:", 7) == 0 &&
+	       !secret_equal(secret, c->client_secret);
 }
 
 /* The client secret first: the refresh token is used as soon as it is there. */
 static int import_parts(struct import *i, const struct sfdx_auth_url *u, struct err *err)
 {
 	const struct credential *c = keeper_credential(i->keeper);
-	struct registry *r = i->client->manager->registry;
 	int status = 0;
 
 	if (c->client_id && strcmp(c->client_id, u->client_id) != 0)
@@ -137,12 +138,10 @@ static int import_parts(struct import *i, const struct sfdx_auth_url *u, struct 
 			err, ERR_INPUT,
 			"the auth URL is of another app: its client id is not the ClientId= of \"%s\"",
 			keeper_name(i->keeper));
-	if (u->client_secret && stores_client_secret(c))
+	if (is_new_secret(c, u->client_secret))
 		status = supply(i, STORED_CLIENT_SECRET, u->client_secret, err);
 	if (status < 0)
 		return status;
-	i->keeper = registry_find_alias(
-		r, i->client->credential); /* the credential is another object now */
 	return keeper_give_refresh(i->keeper, u->refresh_token, u->base_url, err);
 }
 

@@ -193,6 +193,15 @@ TEST(an_auth_url_is_taken_apart)
 	CHECK_STR(manager_fake.supplied[STORED_CLIENT_SECRET], "1234");
 	manager_end();
 
+	manager_begin(); /* the secret is known: nothing is tried with the old refresh token meanwhile */
+	use_sfdx("3MVG9app", "1234");
+	manager_keepers[1].credential.client_secret = secret_new("1234", 4);
+	CHECK_STR(import("refresh", "sfdx_auth_url", "force://x"), DONE);
+	CHECK_STR(manager_fake.given, "5Aep861");
+	CHECK_INT(manager_fake.supplied_size, 0);
+	secret_unref(manager_keepers[1].credential.client_secret);
+	manager_end();
+
 	manager_begin(); /* no secret in it: the one that is there stays */
 	use_sfdx("3MVG9app", NULL);
 	CHECK_STR(import("refresh", "sfdx_auth_url", "force://x"), DONE);
