@@ -88,6 +88,8 @@ static bool wait_for_end(struct step *x)
 		return false;
 	if (s->state == STATE_VALID)
 		step_set_state(x, STATE_BACKOFF);
+	if (s->trouble == TROUBLE_NONE)
+		s->trouble = TROUBLE_UNKNOWN;
 	if (s->next_attempt_ms != s->deadline_ms)
 		step_plan(x, s->deadline_ms);
 	return true;
@@ -312,7 +314,7 @@ static void supplied(struct step *x)
 	x->out->changed = true;
 	if (s->in_flight)
 		return;
-	if (good && !x->e->supplied.fresh) {
+	if (good && !x->e->supplied.fresh && s->state != STATE_BACKOFF) {
 		if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED)
 			step_set_state(x, STATE_VALID);
 		if (!wait_for_end(x))

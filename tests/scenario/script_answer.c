@@ -58,6 +58,8 @@ static void token_body(struct script *s, struct buf *body, char **words, size_t 
 		 t->text, instance ? instance : INSTANCE);
 	if (expires_in)
 		buf_addf(body, ",\"expires_in\":%s", expires_in);
+	if (script_option(words, n, "refresh"))
+		buf_addf(body, ",\"refresh_token\":\"%s\"", script_option(words, n, "refresh"));
 	buf_add_text(body, "}");
 }
 
@@ -72,6 +74,12 @@ static void active_body(struct buf *body, char **words, size_t n)
 		buf_addf(body, ",\"exp\":%lld",
 			 (long long)(server_ms(words, n) / 1000 + seconds(exp)));
 	buf_add_text(body, "}");
+}
+
+/* Without its closing brace: not JSON, but all members came. */
+static void drop_last(struct buf *b)
+{
+	b->data[--b->len] = '\0';
 }
 
 static bool outcome(struct http_response *res, const char *word)
@@ -104,6 +112,11 @@ static bool fill(struct script *s, struct http_response *res, struct buf *body, 
 	res->status = 200;
 	if (strcmp(what, "token") == 0 && n >= 2) {
 		token_body(s, body, words, n);
+	} else if (strcmp(what, "cut") == 0 && n >= 2) { /* the connection ends in the middle of a token */
+		token_body(s, body, words, n);
+		drop_last(body);
+		res->outcome = HTTP_UNKNOWN;
+		res->problem = "the answer broke off";
 	} else if (strcmp(what, "error") == 0 && n >= 3) {
 		res->status = 400;
 		buf_addf(body, "{\"error\":\"%s\",\"error_description\":\"%s\"}", words[1],

@@ -250,6 +250,40 @@ static void do_disable(struct script *s, struct script_caller *c, char **words, 
 	send_call(s, c, "io.sftoken.Manager.SetEnabled", &b, false, ADMIN_UID);
 }
 
+static void do_import(struct script *s, struct script_caller *c, char **words, size_t n)
+{
+	struct buf b;
+
+	begin_parameters(&b, words, n);
+	buf_addf(&b, ",\"kind\":\"refresh_token\",\"value\":\"%s\"", n > 1 ? words[1] : "");
+	send_call(s, c, "io.sftoken.Manager.ImportSecret", &b, false, ADMIN_UID);
+}
+
+static void do_revoke(struct script *s, struct script_caller *c, char **words, size_t n)
+{
+	struct buf b;
+
+	begin_parameters(&b, words, n);
+	buf_addf(&b, ",\"forgetSecrets\":%s", script_option(words, n, "forget") ? "true" : "false");
+	send_call(s, c, "io.sftoken.Manager.Revoke", &b, false, ADMIN_UID);
+}
+
+static void do_history(struct script *s, struct script_caller *c, char **words, size_t n)
+{
+	struct buf b;
+
+	begin_parameters(&b, words, n);
+	send_call(s, c, "io.sftoken.Manager.History", &b, false, ADMIN_UID);
+}
+
+static void do_adopt(struct script *s, struct script_caller *c, char **words, size_t n)
+{
+	(void)words;
+	(void)n;
+	if (connect_to(s, c, "manager", ADMIN_UID))
+		fake_call(&c->fake, "io.sftoken.Manager.Adopt", "{}", false);
+}
+
 static void do_reload(struct script *s, struct script_caller *c, char **words, size_t n)
 {
 	(void)words;
@@ -282,6 +316,7 @@ bool script_call(struct script *s, const char *name, char **words, size_t n)
 	} verbs[] = {
 		{ "get", do_get },         { "watch", do_watch },     { "show", do_show },       { "report", do_report },
 		{ "refresh", do_refresh }, { "enable", do_enable },   { "disable", do_disable }, { "reload", do_reload },
+		{ "import", do_import },   { "revoke", do_revoke },   { "history", do_history }, { "adopt", do_adopt },
 		{ "status", do_status },   { "leaves", do_hang_up },  { "token", see_token },    { "error", see_error },
 		{ "sees", see_reply },     { "waits", see_nothing },  { "ends", see_end },
 	};

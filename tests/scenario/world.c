@@ -52,8 +52,11 @@ struct world_credential *world_find(struct world *w, const char *name)
 
 static bool set_word(struct world_credential *c, const char *key, const char *value)
 {
-	if (strcmp(key, "grant") == 0)
+	if (strcmp(key, "grant") == 0) {
 		c->jwt = strcmp(value, "jwt_bearer") == 0;
+		c->refresh = strcmp(value, "refresh_token") == 0;
+	} else if (strcmp(key, "idle_stop") == 0)
+		c->idle_stop_ms = config_duration(value);
 	else if (strcmp(key, "secret") == 0)
 		c->secret = strcmp(value, "yes") == 0;
 	else if (strcmp(key, "required") == 0)
@@ -126,7 +129,9 @@ static struct credential *build_credential(const struct world_credential *from)
 	must(c != NULL, "allocate");
 	c->refs = 1;
 	c->name = copy(from->name);
-	c->grant_type = from->jwt ? GRANT_JWT_BEARER : GRANT_CLIENT_CREDENTIALS;
+	c->grant_type = from->jwt     ? GRANT_JWT_BEARER :
+			from->refresh ? GRANT_REFRESH_TOKEN :
+					GRANT_CLIENT_CREDENTIALS;
 	c->login_url = copy("https://example.my.salesforce.com");
 	c->client_id = copy(from->client);
 	c->username = from->jwt ? copy("etl@example.com") : NULL;
@@ -137,6 +142,7 @@ static struct credential *build_credential(const struct world_credential *from)
 	/* client credentials always have a secret: "secret=no" there means that introspection is not to be used */
 	c->introspect = !from->secret ? INTROSPECT_NO : from->introspect;
 	c->renew_when_idle = from->idle;
+	c->idle_stop_ms = from->idle_stop_ms;
 	c->required = from->required;
 	c->uids = calloc(1, sizeof *c->uids);
 	c->uids[0] = strtoll(from->uid, NULL, 10);
@@ -182,6 +188,38 @@ static struct settings *copy_settings(const struct settings *from)
 	return s;
 }
 
+/* --- the store: as in mint.c --- */
+
+static void arm_store(struct world *w)
+{
+	int64_t due = store_due_ms(w->store);
+
+	if (due)
+		timer_set(w->store_tick, due);
+}
+
+static void on_store_tick(void *arg)
+{
+	struct world *w = arg;
+
+	if (store_tick(w->store, loop_now_ms(w->loop)) && store_state(w->store) == STORE_OK)
+		registry_adopted(w->registry);
+	arm_store(w);
+}
+
+static void open_store(struct world *w)
+{
+	const struct store_options options = {
+		.state_dir = DISK_STATE, .runtime_dir = DISK_RUNTIME, .now_ms = clock_now_ms(), .now_real_ms = clock_real_ms(),
+	};
+	struct err err = { 0 };
+
+	must(store_open(&w->store, &options, &err) == 0, err.text);
+	w->store_tick = timer_new(w->loop, on_store_tick, w);
+	must(w->store_tick != NULL, "make a timer");
+	arm_store(w);
+}
+
 /* --- the mint --- */
 
 static void on_changed(struct keeper *k, void *arg)
@@ -189,6 +227,14 @@ static void on_changed(struct keeper *k, void *arg)
 	struct world *w = arg;
 
 	publish_changed(w->publish, k);
+	arm_store(w);
+}
+
+static void on_spent(void *arg)
+{
+	struct world *w = arg;
+
+	w->spent = true;
 }
 
 static void on_clock_set(void *arg)
@@ -293,7 +339,7 @@ int world_reload(struct world *w, struct manager_reload *out, struct err *err)
 void world_start_mint(struct world *w)
 {
 	const struct registry_handlers registry = {
-		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .arg = w,
+		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .spent = on_spent, .arg = w,
 	};
 	const struct publish_handlers publish = {
 		.taken_over = on_taken_over, .counters = on_counters, .other_build = on_other_build, .arg = w,
@@ -301,9 +347,10 @@ void world_start_mint(struct world *w)
 	const struct manager_handlers manager = { .reload = on_reload, .warnings = no_warnings, .ready = is_ready, .arg = w };
 	struct err err = { 0 };
 
+	open_store(w);
 	w->http = http_new(w->loop, w->settings, &err);
 	w->attempts = attempts_new(w->loop, w->http, w->settings, &err);
-	w->registry = registry_new(w->loop, w->attempts, &registry, 42, &err);
+	w->registry = registry_new(w->loop, w->attempts, w->store, &registry, 42, &err);
 	w->publish = publish_new(w->loop, w->registry, SERVICE_UID, &publish, &err);
 	must(swap(w, NULL, &err) == 0, "load");
 	attempts_configure(w->attempts, registry_settings(w->registry));
@@ -320,6 +367,24 @@ void world_kill_mint(struct world *w)
 	publish_free(TAKE(w->publish));
 	attempts_free(TAKE(w->attempts));
 	http_free(TAKE(w->http));
+	timer_free(TAKE(w->store_tick));
+	store_close(TAKE(w->store));
+}
+
+static struct world *stopping;
+
+static bool has_spent(void)
+{
+	return stopping->spent;
+}
+
+void world_stop_mint(struct world *w)
+{
+	w->spent = false;
+	stopping = w;
+	if (registry_stop(w->registry) > 0)
+		fake_run(fake_now() + w->settings->limits.stop_timeout_ms, has_spent);
+	world_kill_mint(w);
 }
 
 /* --- the front --- */
@@ -375,6 +440,7 @@ void world_begin(struct world *w)
 	current = w;
 	fake_link_reset();
 	fake_http_reset();
+	disk_reset();
 	w->loop = loop_new(&err);
 	w->settings = calloc(1, sizeof *w->settings);
 	must(w->loop && w->settings, "begin");

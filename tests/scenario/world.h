@@ -10,6 +10,7 @@
 #include "daemon/mint/manager_api.h"
 #include "daemon/mint/publish.h"
 #include "daemon/mint/registry.h"
+#include "daemon/mint/store.h"
 #include "tests/scenario/fake.h"
 
 enum { WORLD_CREDENTIALS_MAX = 64, WORLD_CALLER_UID = 1000, WORLD_OTHER_UID = 1001 };
@@ -17,7 +18,8 @@ enum { WORLD_CREDENTIALS_MAX = 64, WORLD_CALLER_UID = 1000, WORLD_OTHER_UID = 10
 /* What a line "credential NAME key=value ..." says; the words live as long as the scenario. */
 struct world_credential {
 	const char *name;
-	bool jwt, secret, required, idle, removed;
+	bool jwt, refresh, secret, required, idle, removed;
+	int64_t idle_stop_ms;
 	int introspect;
 	int64_t session_ms, renew_at;
 	const char *client, *alias, *uid;
@@ -27,6 +29,8 @@ struct world {
 	struct loop *loop;
 	struct http *http;
 	struct attempts *attempts;
+	struct store *store;
+	struct timer *store_tick;
 	struct registry *registry;
 	struct publish *publish;
 	struct manager *manager;
@@ -34,7 +38,7 @@ struct world {
 	struct settings *settings;
 	struct world_credential credentials[WORLD_CREDENTIALS_MAX];
 	size_t n_credentials;
-	bool started, fatal;
+	bool started, fatal, spent;
 };
 
 void world_begin(struct world *w);
@@ -51,6 +55,8 @@ struct world_credential *world_find(struct world *w, const char *name);
 void world_start(struct world *w);
 void world_start_mint(struct world *w);
 void world_kill_mint(struct world *w);
+/* TERM: it waits for the answer of a spend, as mint.c does. */
+void world_stop_mint(struct world *w);
 void world_start_front(struct world *w);
 void world_kill_front(struct world *w);
 /* What the parent does when either began: a fresh link for both. */

@@ -83,6 +83,8 @@ static void note_actions(struct world *w, const struct schedule_actions *out)
 		if (w->n_sent <= 4096)
 			CHECK(budget_holds(w));
 		CHECK(w->now >= w->s.not_before_ms);
+		/* what may end the present token is not sent while it lives */
+		CHECK(!w->s.unknown || !w->s.has_token || w->s.dead || w->now >= w->s.deadline_ms);
 	}
 	w->check |= out->check;
 	w->introspect |= out->introspect;
@@ -105,7 +107,7 @@ static void hold_plans(const struct world *w)
 {
 	const struct schedule *s = &w->s;
 	bool people = s->permanent && w->rules.renewal == RENEW_REFRESH;
-	bool left_alone = !w->rules.renew_when_idle;
+	bool left_alone = !w->rules.renew_when_idle || w->rules.idle_stop_ms;
 
 	CHECK(!w->wake || w->wake > w->now); /* no wake-up in the past */
 	CHECK(!s->in_flight || s->next_attempt_ms == 0);
@@ -145,7 +147,8 @@ static struct schedule_event random_answer(struct world *w)
 		w->problem = (struct problem){ .class = classes[dice(dice(4) ? 2 : 6)],
 					       .retry_after_ms = dice(4) ? 0 : dice(100) * SECOND,
 					       .skew_ms = dice(2) ? (int64_t)dice(1000) * SECOND
-								  : 0 };
+								  : 0,
+					       .spend_unknown = w->rules.renewal == RENEW_REFRESH && dice(3) == 0 };
 		e.type = SCHEDULE_FAILED;
 		e.failed = &w->problem;
 		return e;
@@ -187,6 +190,20 @@ static struct schedule_event random_elder(struct world *w)
 	return (struct schedule_event){ .type = SCHEDULE_ELDER, .elder = (enum liveness)dice(3) };
 }
 
+static struct schedule_event random_administrator(const struct world *w)
+{
+	switch (dice(8)) {
+	case 0:
+		return (struct schedule_event){ .type = SCHEDULE_SUPPLIED, .supplied.fresh = dice(2) };
+	case 1:
+		return (struct schedule_event){ .type = SCHEDULE_REVOKED };
+	case 2:
+		return (struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = w->now + dice(7200) * SECOND };
+	default:
+		return (struct schedule_event){ .type = SCHEDULE_ENABLE };
+	}
+}
+
 static struct schedule_event random_caller(const struct world *w)
 {
 	struct schedule_event e = { .type = SCHEDULE_WANTED };
@@ -205,7 +222,7 @@ static struct schedule_event random_caller(const struct world *w)
 		e.type = dice(10) ? SCHEDULE_TICK : SCHEDULE_DISABLE;
 		break;
 	case 4:
-		e.type = SCHEDULE_ENABLE;
+		e = random_administrator(w);
 		break;
 	case 5:
 		e.type = dice(4) ? SCHEDULE_WANTED : SCHEDULE_REFRESH;
@@ -249,7 +266,8 @@ static void run_random(uint64_t seed, unsigned steps)
 	dice_state = seed;
 	w.rules.introspect = dice(2);
 	w.rules.renew_when_idle = dice(4) > 0;
-	w.rules.renewal = dice(4) ? RENEW_ITSELF : RENEW_REFRESH;
+	w.rules.idle_stop_ms = dice(4) ? 0 : (1 + dice(7200)) * SECOND;
+	w.rules.renewal = dice(2) ? RENEW_ITSELF : RENEW_REFRESH;
 	w.rules.start_spread_ms = dice(2) * MINUTE;
 	w.rules.session_timeout_ms = (30 + dice(7200)) * SECOND;
 	schedule_init(&w.s, 0);
