@@ -180,6 +180,12 @@ TEST(a_given_value_makes_another_credential)
 	CHECK(credential_equal(none, none) && credential_equal(one, same));
 	CHECK(!credential_equal(none, one) && !credential_equal(one, none));
 	CHECK(!credential_equal(one, two));
+	/* neither has a value, but the status must not tell the old reason */
+	put(STORED_CLIENT_SECRET, "not one word");
+	struct credential *bad = read_one(CLIENT);
+
+	CHECK(bad && !bad->client_secret && !credential_equal(none, bad));
+	credential_unref(bad);
 	credential_unref(none);
 	credential_unref(one);
 	credential_unref(same);
@@ -225,6 +231,8 @@ TEST(a_copy_has_the_new_value_and_all_the_rest)
 	config_origin_of(both->origin, "Credential", "Audience", &file, &line);
 	CHECK_STR(file, fixture_path(&f, "credentials/a.conf"));
 	CHECK_INT(line, 8);
+	config_origin_of(both->origin, "Access", "AllowGroup", &file, &line);
+	CHECK_INT(line, 15);
 	CHECK_STR(both->files.path[0], fixture_path(&f, "credentials/a.conf"));
 	struct credential *without = credential_with_secret(both, STORED_PRIVATE_KEY, NULL,
 							    refuse_bad, &err);
