@@ -8,7 +8,7 @@
 
 struct http_call *fake_http_calls;
 unsigned fake_http_submitted, fake_http_cancelled;
-bool fake_http_out_of_memory;
+bool fake_http_out_of_memory, fake_http_connecting;
 
 struct http_call *http_submit(struct http *h, struct http_request *req,
 			      void (*done)(const struct http_response *res, void *arg), void *arg)
@@ -27,7 +27,7 @@ struct http_call *http_submit(struct http *h, struct http_request *req,
 		last = &(*last)->next;
 	*last = c;
 	fake_http_submitted++;
-	c->held = c->req.about_to_send &&
+	c->held = c->req.about_to_send && !fake_http_connecting &&
 		  c->req.about_to_send(c->req.about_to_send_arg, &c->refusal) < 0;
 	return c;
 }

@@ -18,6 +18,8 @@ struct http_call {
 extern struct http_call *fake_http_calls;
 extern unsigned fake_http_submitted, fake_http_cancelled;
 extern bool fake_http_out_of_memory;
+/* What is submitted gets no connection: about_to_send() is not asked. */
+extern bool fake_http_connecting;
 
 unsigned fake_http_in_flight(void);
 /* Answers the oldest call, which asked about_to_send() when it was submitted. body NULL: the outcome counts alone. */

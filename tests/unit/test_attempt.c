@@ -435,6 +435,29 @@ TEST(lost_answers_leave_the_spend_unknown)
 	stop();
 }
 
+/* That deadline knows whether the token has left. */
+TEST(what_never_left_is_unsent_at_the_deadline)
+{
+	start();
+	settings.network.timeout_ms = 1;
+	attempts_configure(attempts, &settings);
+	fake_http_connecting = true;
+	refresh(NULL);
+	fake_http_connecting = false;
+	while (!seen.done)
+		turn();
+	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	CHECK(!seen.spend_unknown);
+	seen.done = 0;
+	refresh(NULL);
+	while (!seen.done)
+		turn();
+	CHECK_INT(seen.outcome, HTTP_UNKNOWN);
+	CHECK(seen.spend_unknown);
+	CHECK_INT(seen.spends, 1);
+	stop();
+}
+
 TEST(who_is_called_may_change_on_the_way)
 {
 	struct attempt *t, *first = NULL, *second = NULL;

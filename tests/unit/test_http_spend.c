@@ -28,7 +28,9 @@ static struct {
 
 static void start(void)
 {
-	settings = (struct settings){ .network = { .ca_file = http_server_ca(), .connect_timeout_ms = 20000, .timeout_ms = 30000 },
+	settings = (struct settings){ .network = { .ca_file = http_server_ca(),
+						   .connect_timeout_ms = 20000,
+						   .timeout_ms = 30000 },
 				      .limits.retry_after_max_ms = 3600000 };
 	loop = loop_new(NULL);
 	http = http_new(loop, &settings, NULL);
@@ -62,11 +64,14 @@ static void on_done(const struct http_response *res, void *arg)
 static void shut_connections(unsigned port)
 {
 	for (int fd = 3; fd < 1024; fd++) {
-		struct sockaddr_in peer;
+		union {
+			struct sockaddr any;
+			struct sockaddr_in in;
+		} peer;
 		socklen_t size = sizeof peer;
 
-		if (getpeername(fd, (struct sockaddr *)(void *)&peer, &size) == 0 &&
-		    peer.sin_family == AF_INET && ntohs(peer.sin_port) == port)
+		if (getpeername(fd, &peer.any, &size) == 0 && peer.any.sa_family == AF_INET &&
+		    ntohs(peer.in.sin_port) == port)
 			CHECK_INT(shutdown(fd, SHUT_WR), 0);
 	}
 }
@@ -81,9 +86,10 @@ static int on_about_to_send(void *arg, struct err *err)
 	return seen.refuse ? err_set(err, ERR_RETRY, "the disk is full") : 0;
 }
 
-static void send_to(const char *scheme, const char *server, const char *path, bool post)
+static void send_request(const char *scheme, const char *server, const char *path, bool post,
+			 bool fresh)
 {
-	struct http_request req = { .post = post, .fresh = post };
+	struct http_request req = { .post = post, .fresh = fresh };
 
 	if (asprintf(&req.url, "%s://127.0.0.1:%u%s", scheme, http_server_port(server), path) < 0)
 		abort();
@@ -98,6 +104,11 @@ static void send_to(const char *scheme, const char *server, const char *path, bo
 	CHECK_INT(seen.hooks, 0); /* not from within */
 	while (!seen.done)
 		loop_run(loop, NULL);
+}
+
+static void send_to(const char *scheme, const char *server, const char *path, bool post)
+{
+	send_request(scheme, server, path, post, post);
 }
 
 static void spend(const char *path)
@@ -128,6 +139,22 @@ TEST(the_hook_is_called_once_before_the_request)
 		CHECK_INT(seen.hooks, 1);
 		CHECK(seen.hook_ms > 0 && seen.hook_ms <= seen.sent_ms);
 	}
+	stop();
+}
+
+/* What is not fresh may be repeated by libcurl, on another connection when the old one is closed; that is no new decision. */
+TEST(a_repeated_request_asks_the_hook_once)
+{
+	long posts;
+
+	start();
+	posts = counted("posts");
+	for (unsigned i = 0; i < 2; i++) {
+		send_request("http", "plain", "/once", true, false);
+		CHECK_INT(seen.outcome, HTTP_ANSWERED);
+		CHECK_INT(seen.hooks, 1);
+	}
+	CHECK_INT(counted("posts"), posts + 3);
 	stop();
 }
 

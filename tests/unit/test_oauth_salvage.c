@@ -5,7 +5,7 @@
 #include "tests/unit/answer.h"
 #include "tests/unit/check.h"
 
-#define GOOD                                                                                   \
+#define GOOD \
 	"{\"access_token\":\"00D1!a\",\"refresh_token\":\"5Aep861TSES.x_y\",\"scope\":\"refresh_token api\"," \
 	"\"instance_url\":\"https://a.my.salesforce.com\",\"token_type\":\"Bearer\"}"
 
@@ -40,7 +40,8 @@ TEST(one_complete_token_is_found)
 		{ "{\"refresh\\u005ftoken\":\"a\",", "a" },
 		{ "{\"access_token\":\"x\",\"access_token\":\"y\",\"refresh_token\":\"a\"}", "a" },
 		{ "{\"scope\":\"refresh_token\",\"refresh_token\":\"a\"}", "a" },
-		{ "{\"scope\":\"refresh_token: \\\"refresh_token\\\",\",\"refresh_token\":\"a\"}", "a" },
+		{ "{\"scope\":\"refresh_token: \\\"refresh_token\\\",\",\"refresh_token\":\"a\"}",
+		  "a" },
 		{ "{\"x\":\"\x01\xff\\q\",\"refresh_token\":\"a\",\"y\":nul", "a" },
 		{ "{\"refresh_token\":\"a\"}garbage", "a" },
 		{ "{\"refresh_token\":\"a\"}\r\n", "a" },
@@ -194,7 +195,8 @@ TEST(a_token_has_at_most_16_KiB)
 
 TEST(only_what_came_with_200_counts)
 {
-	static const enum http_outcome outcomes[] = { HTTP_ANSWERED, HTTP_UNKNOWN, HTTP_TOO_BIG, HTTP_UNSENT, HTTP_REFUSED };
+	static const enum http_outcome outcomes[] = { HTTP_ANSWERED, HTTP_UNKNOWN, HTTP_TOO_BIG,
+						      HTTP_UNSENT, HTTP_REFUSED };
 
 	for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
 		struct http_response res = answer(200, "text/html", GOOD, strlen(GOOD));
@@ -216,7 +218,9 @@ TEST(only_what_came_with_200_counts)
 
 /* --- who knows what became of the token --- */
 
-#define TOKEN(rest) "{\"access_token\":\"t\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.salesforce.com\"" rest "}"
+#define TOKEN(rest) \
+	"{\"access_token\":\"t\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.salesforce.com\"" rest \
+	"}"
 
 static const struct {
 	enum http_outcome outcome;
@@ -253,8 +257,10 @@ static const struct {
 	{ HTTP_ANSWERED, 200, TOKEN(",\"refresh_token\":\"a b\""), true },
 	/* an answer of the token endpoint that keeps the token, though it is of no use */
 	{ HTTP_ANSWERED, 200, "{\"access_token\":\"t\",\"token_type\":\"MAC\"}", false },
-	{ HTTP_ANSWERED, 200, "{\"access_token\":\"t\",\"token_type\":\"MAC\",\"refresh_token\":null}", false },
-	{ HTTP_ANSWERED, 200, "{\"access_token\":\"t\",\"token_type\":\"MAC\",\"refresh_token\":\"r\"}", true },
+	{ HTTP_ANSWERED, 200,
+	  "{\"access_token\":\"t\",\"token_type\":\"MAC\",\"refresh_token\":null}", false },
+	{ HTTP_ANSWERED, 200,
+	  "{\"access_token\":\"t\",\"token_type\":\"MAC\",\"refresh_token\":\"r\"}", true },
 };
 
 TEST(the_rule_of_unknown_spends)

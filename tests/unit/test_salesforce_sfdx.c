@@ -15,9 +15,12 @@ TEST(an_sfdx_auth_url_has_four_parts)
 	static const struct {
 		const char *text, *id, *secret, *token, *base;
 	} rows[] = {
-		{ "force://PlatformCLI::5Aep861TSES.x_y=@acme.my.salesforce.com", "PlatformCLI", NULL, "5Aep861TSES.x_y=", "https://acme.my.salesforce.com" },
-		{ "force://3MVG9.x_y:1234ABCD==:5Aep@Test.Salesforce.com/\n", "3MVG9.x_y", "1234ABCD==", "5Aep", "https://test.salesforce.com" },
-		{ " \tforce://a:b:c@127.0.0.1:8443/services/x \r\n", "a", "b", "c", "https://127.0.0.1:8443" },
+		{ "force://PlatformCLI::5Aep861TSES.x_y=@acme.my.salesforce.com", "PlatformCLI",
+		  NULL, "5Aep861TSES.x_y=", "https://acme.my.salesforce.com" },
+		{ "force://3MVG9.x_y:1234ABCD==:5Aep@Test.Salesforce.com/\n", "3MVG9.x_y",
+		  "1234ABCD==", "5Aep", "https://test.salesforce.com" },
+		{ " \tforce://a:b:c@127.0.0.1:8443/services/x \r\n", "a", "b", "c",
+		  "https://127.0.0.1:8443" },
 		{ "force://a:b/c:d/e@[::1]:8443", "a", "b/c", "d/e", "https://[::1]:8443" },
 		{ "force://a::b!%7E@x.example:443", "a", NULL, "b!%7E", "https://x.example" },
 	};
