@@ -49,11 +49,16 @@ class Tls(sslproto.SSLProtocol):
         nobody_waits: Any = None
         super().__init__(asyncio.get_running_loop(), connection, context, nobody_waits,
                          server_side=True)
-        self._connection = connection
+        self._connection: Optional[Connection] = connection
 
     def eof_received(self) -> Any:
-        self._connection.peer_closed("fin")
+        if self._connection:
+            self._connection.peer_closed("fin")
         return super().eof_received()
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        super().connection_lost(exc)
+        self._connection = None     # or 256 KiB of buffers would wait for the collector
 
 
 class Server:
