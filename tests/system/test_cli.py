@@ -15,8 +15,8 @@ from typing import Any
 
 from harness import Daemon, Standin, run_tests, same
 
-VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "enable", "disable", "reload", "status",
-         "ping", "check"]
+VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "import", "revoke", "adopt", "enable", "disable", "reload",
+         "status", "ping", "check"]
 
 
 class Shared:
@@ -235,6 +235,7 @@ def test_exit_statuses() -> None:
         (("get", "crm", "--wait", "301"), 64, "waitSeconds"), (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
         (("get", "nobody"), 66, "sftoken list"), (("get", "crm", "--user", "--system"), 64, "contradict"),
         (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"),
+        (("get", "crm", "--kind", "refresh_token"), 64, "--help"), (("import", "crm"), 64, "--kind"),
     ]
     for arguments, status, text in rows:
         result = daemon.cli(*arguments, check=status)
@@ -277,7 +278,11 @@ def test_help() -> None:
     listed = re.findall(r"^  ([a-z]+) ", text, re.M)
     same(sorted(set(listed) & set(VERBS)), sorted(VERBS))
     for verb in VERBS:
+        assert re.search(rf"^  {verb} +\S", text, re.M), verb
         assert f"sftoken {verb}" in cli(verb, "--help").partition("example:")[2] or verb in ("get",), verb
+    for verb in ("adopt", "revoke", "import"):  # what to make sure of first is for those who ask about the command
+        assert len(cli(verb, "--help").partition("example:")[0].strip().splitlines()) > 3, verb
+    same([line for line in text.splitlines() if len(line) > 120], [])
     assert re.match(r"sftoken \d+\.\d+\.\d+\n", cli("--version"))
 
 

@@ -75,17 +75,26 @@ def test_call() -> None:
     same(call(daemon.broker_path, BROKER + ".ReportRejected", {"credential": "crm", "generation": 1})["accepted"], False)
     assert call(daemon.manager_path, MANAGER + ".Status", {})["ready"] is True
     assert call(daemon.manager_path, MANAGER + ".Refresh", {"credential": "crm"})["generation"] > token["generation"]
+    newest = call(daemon.manager_path, MANAGER + ".History", {"credential": "crm"})["attempts"][0]
+    same((newest["kind"], newest["httpStatus"]), ("demanded", 200))
+    same(call(daemon.manager_path, MANAGER + ".Adopt", {}), {})
     same(call(daemon.manager_path, "io.systemd.service.Ping", {}), {})
     same(call(daemon.manager_path, "io.systemd.service.SetLogLevel", {"level": 7}), {})
 
 
 def test_errors() -> None:
     """call: errors have their names and parameters"""
-    path = Shared.daemon.broker_path
+    broker, manager = Shared.daemon.broker_path, Shared.daemon.manager_path
+    wrong = {"credential": "crm", "kind": "client_secret", "value": "canary"}
     for method, parameters, words in ((BROKER + ".GetToken", {"credential": "nobody"}, (BROKER + ".NoSuchCredential", "nobody")),
                                       (BROKER + ".GetToken", {"credential": 7}, (SERVICE + ".InvalidParameter", "credential")),
                                       (BROKER + ".NoSuchMethod", {}, (SERVICE + ".MethodNotFound",)),
-                                      (BROKER + ".WatchToken", {}, (SERVICE + ".ExpectedMore",))):
+                                      (BROKER + ".WatchToken", {}, (SERVICE + ".ExpectedMore",)),
+                                      (MANAGER + ".ImportSecret", wrong, (SERVICE + ".InvalidParameter", "kind")),
+                                      (MANAGER + ".ImportSecret", {**wrong, "kind": "x"}, (SERVICE + ".InvalidParameter", "kind")),
+                                      (MANAGER + ".Revoke", {"credential": "nobody", "forgetSecrets": True}, (MANAGER + ".NoSuchCredential",)),
+                                      (MANAGER + ".Metrics", {}, (SERVICE + ".MethodNotImplemented",))):
+        path = broker if method.startswith(BROKER) else manager
         result = varlinkctl("call", "--json=short", path, method, json.dumps(parameters))
         assert result.returncode != 0, method
         for word in words:
