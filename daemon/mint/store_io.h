@@ -12,12 +12,14 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* A directory by path: O_PATH, no symlink as last component. */
+/* A directory by path, to be looked into and synced; no symlink as last component. */
 int store_io_open_dir(const char *path);
 /* name below dir, with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), O_CLOEXEC. */
 int store_io_open(int dir, const char *name, int flags, mode_t mode);
 int store_io_close(int fd);
 int store_io_stat(int fd, struct stat *st);
+/* When this file was made, in nanoseconds since 1970; 0 where the file system does not say. An inode number may be given again, this not. */
+int64_t store_io_birth(int fd);
 /* The file that bears this name now (no symlink is followed). */
 int store_io_stat_name(int dir, const char *name, struct stat *st);
 ssize_t store_io_read(int fd, void *bytes, size_t size, off_t at);
@@ -28,7 +30,7 @@ int store_io_sync_data(int fd);
 int store_io_sync(int fd); /* fsync(2), of a file or of a directory */
 int store_io_rename(int dir, const char *from, const char *to);
 int store_io_unlink(int dir, const char *name);
-/* An OFD lock on the whole file, without waiting. */
+/* An OFD lock on the whole file, without waiting; a shared one when fd is open for reading only. */
 int store_io_lock(int fd);
 /* The whole of a small file, shared and writable; MAP_FAILED. */
 void *store_io_map(int fd, size_t size);
