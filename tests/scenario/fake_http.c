@@ -18,7 +18,8 @@ struct http_call {
 	void *arg;
 	int64_t sent_ms;
 	bool taken;
-	struct timer *refuse; /* about_to_send() said no: nobody sees the request, and this timer ends it */
+	struct timer *
+		refuse; /* about_to_send() said no: nobody sees the request, and this timer ends it */
 	struct err refusal;
 };
 

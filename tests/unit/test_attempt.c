@@ -385,7 +385,8 @@ TEST(a_token_goes_where_it_was_given)
 	start();
 	REQUIRE(refresh("https://other.my.salesforce.com") != NULL);
 	REQUIRE(fake_http_in_flight() == 1);
-	CHECK_STR(fake_http_calls->req.url, "https://other.my.salesforce.com/services/oauth2/token");
+	CHECK_STR(fake_http_calls->req.url,
+		  "https://other.my.salesforce.com/services/oauth2/token");
 	fake_http_answer(HTTP_ANSWERED, 200, GOOD);
 	for (unsigned i = 0; i < 5; i++) {
 		refresh("https://other.my.salesforce.com");

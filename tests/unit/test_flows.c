@@ -82,8 +82,9 @@ TEST(a_refresh_sends_the_token_and_no_scope)
 	run.base_url = "https://inst.my.salesforce.com";
 	REQUIRE(flow_refresh_token.steps[0].ask(&run, &req, NULL) == 0);
 	CHECK_STR(req.url, "https://inst.my.salesforce.com/services/oauth2/token");
-	CHECK_STR(secret_bytes(req.body),
-		  "grant_type=refresh_token&refresh_token=5Aep%21%2F%2B&client_id=3MVG9+%26x&client_secret=s%3D");
+	CHECK_STR(
+		secret_bytes(req.body),
+		"grant_type=refresh_token&refresh_token=5Aep%21%2F%2B&client_id=3MVG9+%26x&client_secret=s%3D");
 	http_request_fini(&req);
 	flow_run_fini(&run, &flow_refresh_token);
 }
