@@ -22,7 +22,8 @@ enum attempt_kind { ATTEMPT_SCHEDULED, ATTEMPT_DEMANDED };
 struct attempt_result {
 	struct grant *grant;           /* borrowed; NULL: failed */
 	const struct problem *problem; /* when failed */
-	struct secret *salvaged;       /* borrowed; when failed: the next refresh token all the same, NULL */
+	struct secret
+		*salvaged; /* borrowed; when failed: the next refresh token all the same, NULL */
 	int64_t sent_ms, took_ms;
 	int64_t date_real_ms; /* server clock of the answer, 0: unknown */
 };

@@ -44,7 +44,10 @@ struct http_response {
 	enum http_outcome outcome;
 	long status;
 	const char *content_type; /* "" if none */
-	/* HTTP_BODY_MAX at most, NUL-terminated, writable (checked and decoded in place); erased by http.c. HTTP_UNKNOWN and HTTP_TOO_BIG: what had come; else NULL unless ANSWERED */
+	/*
+	 * HTTP_BODY_MAX at most, NUL-terminated, writable (checked and decoded in place); erased by http.c. HTTP_UNKNOWN and HTTP_TOO_BIG: what had come (and status, if so much had);
+	 * else NULL unless ANSWERED
+	 */
 	char *body;
 	size_t size;
 	int64_t retry_after_ms; /* clamped to 0..retry_after_max; 0: none */
@@ -99,8 +102,8 @@ struct problem {
 	int64_t retry_after_ms;     /* the server's wish, 0: none */
 	int64_t skew_ms;            /* CLOCK: server time minus ours, from Date; 0: unknown */
 	/*
-	 * A refresh token was sent, and nobody can say whether the server has replaced it: no complete answer, or one that may come from a gateway on the way (500, 502, 504 and 200
-	 * without an OAuth answer). An OAuth error, 429 and 503 are answers: the token is what it was. Only for grants that spend one.
+	 * A refresh token was sent, and nobody can say whether the server has replaced it: no complete answer, or one that may come from a gateway on the way (2xx and 5xx
+	 * but 503, without an OAuth answer). An OAuth error, 429 and 503 are answers: the token is what it was. Only for grants that spend one.
 	 */
 	bool spend_unknown;
 };

@@ -40,7 +40,7 @@ struct flow_step {
 struct flow_ops {
 	int grant_type;
 	enum renewal renewal;
-	bool spends;     /* each request spends a refresh token: a repeat after a lost answer may end all sessions (salesforce-oauth.md 1.5) */
+	bool spends; /* each request spends a refresh token: a repeat after a lost answer may end all sessions (salesforce-oauth.md 1.5) */
 	const struct flow_step *steps;
 	size_t n_steps;
 	void (*fini)(struct flow_run *run); /* may be NULL */

@@ -46,7 +46,7 @@ const struct oauth_error_row oauth_errors[] = {
 	/* refresh token */
 	{ GRANT_REFRESH_TOKEN, "invalid_grant", "expired access/refresh token", LOGIN,
 	  "the refresh token is dead: expired, revoked, replaced, or the oldest of more than five logins; give a new one "
-	  "with sftoken login or sftoken import" },
+	  "with sftoken import" },
 	{ GRANT_REFRESH_TOKEN, "invalid_grant", "expired authorization code", RETRY, /* its words until September 2024 */
 	  "Salesforce is still busy with the request before: nothing to do, it is repeated" },
 	/* all grants */
@@ -109,7 +109,7 @@ const struct oauth_error_row oauth_errors[] = {
 	/* catch-alls: an error text that nobody has seen yet */
 	{ GRANT_REFRESH_TOKEN, "invalid_grant", NULL, LOGIN,
 	  "Salesforce refuses the refresh token: check that it was given to the app of ClientId=, or give a new one with "
-	  "sftoken login or sftoken import" },
+	  "sftoken import" },
 	{ ANY, "invalid_grant", NULL, ADMIN,
 	  "Salesforce refuses the grant: check the user, the app's policies and its login history in Salesforce" },
 	/* answers that are no OAuth error at all (8.3) */

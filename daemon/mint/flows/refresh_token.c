@@ -17,9 +17,8 @@ static int ask(struct flow_run *run, struct http_request *req, struct err *err)
 	if (!c->client_id)
 		return err_set(err, ERR_ADMIN, "this grant needs ClientId=");
 	if (!run->refresh_token)
-		return err_set(
-			err, ERR_LOGIN,
-			"there is no refresh token: give one with sftoken login or sftoken import");
+		return err_set(err, ERR_LOGIN,
+			       "there is no refresh token: give one with sftoken import");
 	oauth_form_add(&form, "grant_type", "refresh_token", strlen("refresh_token"));
 	oauth_form_add(&form, "refresh_token", secret_bytes(run->refresh_token),
 		       secret_size(run->refresh_token));
