@@ -23,7 +23,7 @@ struct http_request {
 	struct secret *body;   /* application/x-www-form-urlencoded; owned; NULL for GET */
 	struct secret *bearer; /* Authorization: Bearer; owned; NULL */
 	struct secret *basic;  /* "user:password" for Authorization: Basic; owned; NULL */
-	bool fresh;            /* a new connection, never reused, and never sent again by libcurl itself (reliability.md 0.2) */
+	bool fresh; /* a new connection, never reused, and never sent again by libcurl itself (reliability.md 0.2) */
 	/*
 	 * Called once, when the connection is up (TLS included) and no byte of the request has left (reliability.md 0.3). Negative: nothing is sent, and the
 	 * outcome is HTTP_REFUSED with err's text. NULL: no such call. It must not touch the call nor http.
