@@ -39,7 +39,6 @@ class Control:
             ("GET", "/sessions"): lambda _: {"sessions": self._world.sessions.describe()},
             ("GET", "/stats"): lambda _: server.stats(),
             ("POST", "/grants"): self._new_grants,
-            ("GET", "/grants"): self._grants,
             ("POST", "/grants/show"): self._grants,
             ("POST", "/grants/revoke"): self._revoke_grants,
             ("POST", "/refresh_token"): self._refresh_token,

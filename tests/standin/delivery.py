@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Did the client get it? The fate of an answer that carries a new refresh token.
 
-The kernel tells: a process that dies (or closes) with unread bytes in its socket sends RST, one that
-has read everything sends FIN. An answer that is written to a socket whose other end is already closed
-is answered by RST too, which the state of our socket shows.
+The kernel tells: a process that dies (or closes) with unread bytes in its socket sends RST, one
+that has read everything sends FIN. An answer that is written to a socket whose other end is already
+closed is answered by RST too, which the state of our socket shows.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refresh tokens: the grants (families) that a person's login makes, their rotation and their ends."""
+"""Refresh tokens: the grants (families) that a login makes, their rotation and their ends."""
 
 from __future__ import annotations
 

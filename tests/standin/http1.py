@@ -17,7 +17,7 @@ from .delivery import Delivery
 
 HEAD_MAX = 64 * 1024
 BODY_MAX = 1024 * 1024
-LINGER = 5.0                # for a client to close after an answer of which it said it would be the last
+LINGER = 5.0                # for a client to close after its last answer
 
 _numbers = itertools.count(1)
 
@@ -255,7 +255,7 @@ class Connection(asyncio.Protocol):
             delivery.begin(self.transport)
 
     def followed(self, close: bool) -> None:
-        """All of the answer is written. The client closes first: our end would look unread to it."""
+        """All of the answer is written. The client closes first, or our end stays unread."""
         if self._delivery and self._delivery.open:
             self._delivery.written()
             if close:

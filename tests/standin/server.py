@@ -56,7 +56,7 @@ class Tls(sslproto.SSLProtocol):
             self._connection.peer_closed("fin")
         return super().eof_received()
 
-    def connection_lost(self, exc: Optional[Exception]) -> None:
+    def connection_lost(self, exc: Optional[BaseException]) -> None:
         super().connection_lost(exc)
         self._connection = None     # or 256 KiB of buffers would wait for the collector
 

@@ -31,7 +31,7 @@ class Settings:
     session_kind: str = "sliding"         # or fixed: use does not extend it
     real_life_s: Optional[float] = None   # dies at this age, whatever introspection says
     rotation: bool = False                # each refresh gives a new refresh token
-    rotation_grace_s: float = 0.0         # the old one is still good for so long; not on the real one
+    rotation_grace_s: float = 0.0         # the old one is good for so long; really none
     refresh_policy: str = "expire_if_idle"
     refresh_idle_s: float = 30 * 86400.0  # server seconds
     refresh_life_s: float = 365 * 86400.0  # for expire_after

@@ -23,6 +23,8 @@ from typing import Any, Optional, Sequence
 
 from .grants_client import Grants, StandinError, wait
 
+__all__ = ["Standin", "StandinError", "make_key"]
+
 PROGRAM = Path(__file__).with_name("standin.py")
 PYTHON = "/usr/bin/python3"
 START_SECONDS = 30.0
@@ -246,7 +248,7 @@ class Standin(Grants):
         self.control("POST", "/advance", {"seconds": seconds})
 
     def reset(self) -> None:
-        """Forget log, problems, faults, sessions, grants and login counts; keep the configuration."""
+        """Forget log, problems, faults, sessions, grants, login counts; keep the configuration."""
         self.control("POST", "/reset")
 
     def clear_log(self) -> None:

@@ -390,6 +390,7 @@ def test_revoke(case: Case) -> None:
     equal(case.client.revoke(grant["access_token"]), 200)
     equal([case.client.limits(t) for t in (grant["access_token"], reply["access_token"])],
           [401, 200])
+    equal((case.client.revoke(grant["refresh_token"]), _ended(case, grant["grant"])), (400, None))
     equal(case.client.post(REVOKE, {"token": reply["refresh_token"]}).body, b"")
     equal((case.client.limits(reply["access_token"]), _ended(case, grant["grant"])),
           (401, "revoked"))

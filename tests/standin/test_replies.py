@@ -16,6 +16,7 @@ import sys
 from typing import Any, Callable, Iterator, Optional
 from urllib.parse import urlencode
 
+from .delivery import Delivery, tcp_state
 from .tap import APP, FORM, SECRET, TOKEN, USER, Case, equal, wait_for
 
 DEAD = ("invalid_grant", "expired access/refresh token")
@@ -132,6 +133,40 @@ def _whole(sock: ssl.SSLSocket) -> bytes:
     return data.partition(b"\r\n\r\n")[2]
 
 
+class _Side:
+    """Our end of a connection, as Delivery asks for it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def get_extra_info(self, _: str) -> socket.socket:
+        return self._sock
+
+
+def test_answer_meets_fin(_: Case) -> None:
+    """an answer on its way while the client closes: refused by the other kernel, so not taken"""
+    for late, taken, how in ((False, True, "fin"), (True, False, "reset")):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            side, _address = listener.accept()
+        fates: list[bool] = []
+        delivery = Delivery({}, fates.append)
+        transport: Any = _Side(side)
+        with side:
+            delivery.begin(transport)
+            if late:
+                client.close()
+                side.sendall(b"answer")
+            else:
+                side.sendall(b"answer")
+                equal(client.recv(100), b"answer")
+                client.close()
+            delivery.written()
+            wait_for(lambda: tcp_state(transport) != 1, "the end of the connection")
+            delivery.closed(transport, "fin")
+        equal((delivery.facts["taken"], delivery.facts["how"], fates), (taken, how, [taken]))
+
+
 def test_keep_alive_off(case: Case) -> None:
     """an answer with Connection: close counts as taken too"""
     case.standin.configure(keep_alive=False)
@@ -167,7 +202,7 @@ def test_killed_before_answer(case: Case) -> None:
 
 
 def test_gone_before_answer(case: Case) -> None:
-    """a client that has closed before the answer is written: gone, also where the kernel takes it"""
+    """a client that has closed before the answer is written: gone"""
     token = _token(case)
     context = ssl.create_default_context(cafile=case.standin.ca)
     before = case.standin.stats()["seq"]
