@@ -163,7 +163,7 @@ int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base
 			struct err *err)
 {
 	(void)k;
-	if (manager_fake.status < 0)
+	if (manager_fake.status < 0 && !manager_fake.supply_alone)
 		return fail(err);
 	snprintf(manager_fake.given, sizeof manager_fake.given, "%s", secret_bytes(token));
 	snprintf(manager_fake.base_url, sizeof manager_fake.base_url, "%s",

@@ -23,7 +23,8 @@ struct keeper_revocation {
 
 /* What the fakes answer, and what they were asked. Zeroed by manager_begin(). */
 struct manager_fake {
-	int status; /* of give_refresh, supply, revoke (NULL), adopt, parse */
+	int status;        /* of give_refresh, supply, revoke (NULL), adopt */
+	bool supply_alone; /* fails so, the others do well */
 	struct err err;
 	enum store_state store;
 	const char *key_note;

@@ -237,6 +237,7 @@ TEST(half_an_auth_url_is_not_imported)
 	manager_begin();
 	use_sfdx("3MVG9app", "1234");
 	set_failure(ERR_RETRY, "no room");
+	manager_fake.supply_alone = true;
 	CHECK_STR(import("refresh", "sfdx_auth_url", "force://x"), UNAVAILABLE("no room"));
 	CHECK_STR(manager_fake.given, "");
 	manager_end();
