@@ -159,6 +159,31 @@ def test_store_key() -> None:
             assert "planted-" not in result.stdout + result.stderr, result.stdout + result.stderr
 
 
+def test_key_at_work() -> None:
+    """[Store] Key= at work: no key file of its own; another key in a reload is a warning, and refuses the next start"""
+    with Daemon(Shared.salesforce) as daemon:
+        daemon.add_client_credentials("crm", extra="Required=yes")
+        first, second = (daemon.write_secret(f"{name}.key", (name * 16)[:32] + "\n") for name in ("one", "two"))
+        daemon.add_settings(f"[Store]\nKey=file:{first}\n")
+        daemon.start()
+        with daemon.broker() as c:
+            before = c.get("crm")
+        assert not (daemon.state / "store.key").exists(), "a key was made although one is configured"
+        with daemon.manager() as m:
+            assert not m.call(MANAGER + ".Reload")["warnings"]
+            daemon.add_settings(f"[Store]\nKey=file:{second}\n")
+            warnings = m.call(MANAGER + ".Reload")["warnings"]
+            assert [w for w in warnings if "Key=" in w and "restart" in w], warnings
+        same(daemon.stop(), 0)
+        result = sftokend(daemon)
+        same(result.returncode, 78, result.stderr)
+        assert "Key=" in result.stderr, result.stderr
+        daemon.add_settings(f"[Store]\nKey=file:{first}\n")
+        daemon.start()
+        with daemon.broker() as c:
+            same(c.get("crm")["accessToken"], before["accessToken"], "after a start with the key that fits")
+
+
 def test_refresh_keys() -> None:
     """GrantType=refresh_token and stored: need nothing that is not given yet; what does not fit is a mistake at its line"""
     base = "[Credential]\nGrantType=refresh_token\nLoginUrl=https://example.my.salesforce.com\nClientId=x\n"
