@@ -69,7 +69,7 @@ static int say(enum broker_error error, const struct broker_error_fields *f,
 	case BROKER_REJECTED:
 		return say_rejected(f, err, code);
 	case BROKER_UNAVAILABLE:
-		return fail(err, code, "no token for \"%s\" now: %s; try again in %lld s",
+		return fail(err, code, "\"%s\" is not available now: %s; try again in %lld s",
 			    credential, or_text(f->message, "Salesforce cannot be reached"),
 			    (long long)f->retry_after_s.value);
 	case BROKER_TIMED_OUT:
@@ -104,8 +104,7 @@ static int say_invalid(const struct varlink_reply *reply, struct sftoken_err *er
 	if (fields_decode(&table, reply->parameters, UNKNOWN_NEWER, &f, &bad, NULL) < 0)
 		return fail(err, SFTOKEN_E_INVALID, "the daemon answered %.120s", reply->error);
 	if (f.message)
-		return fail(err, SFTOKEN_E_INVALID, "the daemon does not take this %.40s: %s",
-			    f.parameter, f.message);
+		return fail(err, SFTOKEN_E_INVALID, "the daemon refuses: %s", f.message);
 	return fail(
 		err, SFTOKEN_E_INVALID,
 		"the daemon does not take this value of %.100s: see io.sftoken.Broker(7) for its range",

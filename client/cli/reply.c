@@ -3,12 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "client/cli/table.h"
 
-enum { CALL_MS = 10000, TITLE_WIDTH = 12, LINE_WIDTH = 80, TEXT_WIDTH_LEAST = 30 };
+enum { CALL_MS = 10000, TITLE_WIDTH = 12 };
 
 static int keep_reply(const char *parameters, int continues, void *arg)
 {
@@ -98,48 +96,14 @@ void print_coloured(const char *title, const char *text, const char *colour)
 		print_line(title, text);
 }
 
-static size_t text_width(void)
-{
-	struct winsize size;
-	size_t columns = LINE_WIDTH;
-
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-		columns = size.ws_col;
-	if (columns > LINE_WIDTH + TITLE_WIDTH)
-		columns = LINE_WIDTH + TITLE_WIDTH; /* longer lines are hard to read */
-	return columns > TITLE_WIDTH + 1 + TEXT_WIDTH_LEAST ? columns - TITLE_WIDTH - 1
-							    : TEXT_WIDTH_LEAST;
-}
-
-/* How many bytes of text go on one line: up to the last space that fits, or a whole word. */
-static size_t line_length(const char *text, size_t width)
-{
-	size_t len = 0;
-
-	if (strlen(text) <= width)
-		return strlen(text);
-	for (size_t i = 0; text[i] && (i <= width || len == 0); i++)
-		if (text[i] == ' ')
-			len = i;
-	return len ? len : strlen(text);
-}
-
 void print_paragraph(const char *title, const char *text)
 {
-	size_t width = text_width();
-
 	if (!on_terminal() || !text || !*text) {
 		print_line(title, text);
 		return;
 	}
-	while (*text) {
-		size_t len = line_length(text, width);
-
-		printf("%-12s %.*s\n", title, (int)len, text);
-		text += len;
-		text += strspn(text, " ");
-		title = "";
-	}
+	printf("%-12s ", title);
+	print_wrapped(text, TITLE_WIDTH + 1);
 }
 
 void print_when(const char *title, int64_t at_s)

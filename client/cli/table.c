@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,30 +68,85 @@ static void measure(const struct table *t, size_t widths[TABLE_COLUMNS])
 	}
 }
 
-static void print_cell(const char *text, const char *colour, size_t width, bool last)
+enum { LINE_WIDTH = 80, TEXT_WIDTH_LEAST = 30 };
+
+static size_t line_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		return size.ws_col;
+	return LINE_WIDTH;
+}
+
+/* How many bytes of text go on one line: up to the last space that fits, or a whole word. */
+static size_t line_length(const char *text, size_t width)
+{
+	size_t len = 0;
+
+	if (strlen(text) <= width)
+		return strlen(text);
+	for (size_t i = 0; text[i] && (i <= width || len == 0); i++)
+		if (text[i] == ' ')
+			len = i;
+	return len ? len : strlen(text);
+}
+
+void print_wrapped(const char *text, size_t indent)
+{
+	size_t width = line_width(), len;
+
+	width = width > indent + TEXT_WIDTH_LEAST ? width - indent : TEXT_WIDTH_LEAST;
+	for (;;) {
+		len = on_terminal() ? line_length(text, width) : strlen(text);
+		printf("%.*s\n", (int)len, text);
+		text += len;
+		text += strspn(text, " ");
+		if (!*text)
+			return;
+		printf("%*s", (int)indent, "");
+	}
+}
+
+static void print_cell(const char *text, const char *colour, size_t width)
 {
 	if (colour)
 		printf("\033[%sm%s\033[0m", colour, text);
 	else
 		fputs(text, stdout);
-	if (last)
-		putchar('\n');
+	printf("%*s", (int)(width - strlen(text)) + 2, "");
+}
+
+/* The last cell may be a sentence. */
+static void print_last(const char *text, const char *colour, size_t indent)
+{
+	if (colour)
+		printf("\033[%sm%s\033[0m\n", colour, text);
 	else
-		printf("%*s", (int)(width - strlen(text)) + 2, "");
+		print_wrapped(text, indent);
 }
 
 static void print_aligned(const struct table *t)
 {
-	size_t widths[TABLE_COLUMNS] = { 0 };
+	size_t widths[TABLE_COLUMNS] = { 0 }, indent = 0, last = t->columns - 1;
 	bool colours = colours_wanted();
 
 	assert(t->columns > 0);
 	measure(t, widths);
-	for (size_t c = 0; c < t->columns; c++)
-		print_cell(t->titles[c], colours ? "1" : NULL, widths[c], c + 1 == t->columns);
-	for (size_t i = 0; i < t->rows; i++)
-		print_cell(t->cells[i].text, colours ? t->cells[i].colour : NULL,
-			   widths[i % t->columns], i % t->columns + 1 == t->columns);
+	for (size_t c = 0; c < last; c++) {
+		print_cell(t->titles[c], colours ? "1" : NULL, widths[c]);
+		indent += widths[c] + 2;
+	}
+	print_last(t->titles[last], colours ? "1" : NULL, indent);
+	for (size_t i = 0; i < t->rows; i++) {
+		const struct cell *cell = &t->cells[i];
+
+		if (i % t->columns == last)
+			print_last(cell->text, colours ? cell->colour : NULL, indent);
+		else
+			print_cell(cell->text, colours ? cell->colour : NULL,
+				   widths[i % t->columns]);
+	}
 }
 
 void table_print_after(const struct table *t, const char *first)

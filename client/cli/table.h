@@ -30,6 +30,9 @@ void table_print(const struct table *t);
 void table_print_after(const struct table *t, const char *first);
 void table_fini(struct table *t);
 
+/* Prints text and a newline; on a terminal broken into lines of its width, all but the first after indent spaces. */
+void print_wrapped(const char *text, size_t indent);
+
 /* Whether standard output is a terminal. */
 bool on_terminal(void);
 /* Whether it is one, and wants colours. */

@@ -234,6 +234,44 @@ TEST(every_error_has_its_code_and_says_what_to_do)
 	}
 }
 
+/* What only administrators hear. */
+TEST(errors_of_the_manager_say_what_is_wrong)
+{
+	static const struct {
+		const char *reply;
+		int code;
+		const char *says;
+	} rows[] = {
+		{ "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"level\"}}",
+		  SFTOKEN_E_INVALID, "this value of level" },
+		{ "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"value\",\"message\":\"the secret is empty\"}}",
+		  SFTOKEN_E_INVALID, "refuses: the secret is empty" },
+		{ "{\"error\":\"org.varlink.service.InvalidParameter\"}", SFTOKEN_E_INVALID,
+		  "InvalidParameter" },
+		{ "{\"error\":\"io.sftoken.Manager.SecretStoreUnavailable\",\"parameters\":{\"message\":\"the disk is full\"}}",
+		  SFTOKEN_E_OTHER, "the disk is full" },
+		{ "{\"error\":\"io.sftoken.Manager.NoSuchCredential\",\"parameters\":{\"credential\":\"x\"}}",
+		  SFTOKEN_E_NO_SUCH_CREDENTIAL, "sftoken list" },
+		{ "{\"error\":\"io.sftoken.Broker.Rejected\",\"parameters\":{\"credential\":\"x\",\"oauthError\":\"revocation_refused\",\"description\":\"not so\",\"httpStatus\":0}}",
+		  SFTOKEN_E_REJECTED, "nothing was forgotten: not so" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const char *replies[] = { rows[i].reply, NULL };
+		struct sftoken_err err;
+		BROKER(b, h, ANSWER, replies);
+
+		check_row(rows[i].reply);
+		CHECK_INT(sftoken_call(h, "io.sftoken.Manager.ImportSecret", "{}", 0, 0, NULL, NULL,
+				       &err),
+			  rows[i].code);
+		CHECK(strstr(err.text, rows[i].says) != NULL);
+		CHECK_INT(b.calls, 1); /* a secret is never sent twice by itself */
+		end(&b, h);
+	}
+	check_row(NULL);
+}
+
 TEST(a_daemon_that_stops_and_another_that_starts_are_one)
 {
 	static const char *const stopping[] = { "{\"error\":\"io.sftoken.Broker.ShuttingDown\"}", NULL };
