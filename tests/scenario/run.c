@@ -186,12 +186,21 @@ static void restart_front(struct script *s)
 	hang_up_all(s, false);
 	world_kill_front(&s->world);
 	world_start_front(&s->world);
-	world_link(&s->world);
+	if (s->world.registry) /* else it waits for the mint */
+		world_link(&s->world);
 }
 
 static void restart_mint(struct script *s)
 {
 	world_kill_mint(&s->world);
+	world_start_mint(&s->world);
+	world_link(&s->world);
+}
+
+static void begin_mint(struct script *s)
+{
+	if (s->world.registry)
+		world_kill_mint(&s->world);
 	world_start_mint(&s->world);
 	world_link(&s->world);
 }
@@ -209,8 +218,10 @@ static bool run_daemon(struct script *s, char **words, size_t n)
 		restart_mint(s);
 	else if (strcmp(what, "mint") == 0 && strcmp(how, "dies") == 0)
 		world_kill_mint(&s->world);
+	else if (strcmp(what, "mint") == 0 && strcmp(how, "stops") == 0)
+		world_stop_mint(&s->world);
 	else if (strcmp(what, "mint") == 0 && strcmp(how, "begins") == 0)
-		world_start_mint(&s->world), world_link(&s->world);
+		begin_mint(s);
 	else if (strcmp(what, "link") == 0)
 		fake_link_full(strcmp(how, "full") == 0);
 	else

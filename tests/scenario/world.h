@@ -38,7 +38,7 @@ struct world {
 	struct settings *settings;
 	struct world_credential credentials[WORLD_CREDENTIALS_MAX];
 	size_t n_credentials;
-	bool started, fatal, spent;
+	bool started, fatal;
 };
 
 void world_begin(struct world *w);
@@ -55,7 +55,7 @@ struct world_credential *world_find(struct world *w, const char *name);
 void world_start(struct world *w);
 void world_start_mint(struct world *w);
 void world_kill_mint(struct world *w);
-/* TERM: it waits for the answer of a spend, as mint.c does. */
+/* TERM: nothing new begins; it ends at once, or with the next "mint begins", when the answer of a spend has come. */
 void world_stop_mint(struct world *w);
 void world_start_front(struct world *w);
 void world_kill_front(struct world *w);
