@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "daemon/mint/keeper.h"
+#include "daemon/mint/store.h"
 #include "tests/unit/check.h"
+#include "tests/unit/disk.h"
 #include "tests/unit/fake_http.h"
 
 #define TOKEN(text) \
@@ -22,6 +24,19 @@ static void heard(struct keeper *k, void *arg)
 	(void)arg;
 }
 
+/* An empty store on a disk in memory. */
+static struct store *open_store(void)
+{
+	const struct store_options options = { .state_dir = "/state", .runtime_dir = "/run", .now_ms = 1000, .now_real_ms = INT64_C(1800000000000) };
+	struct store *s = NULL;
+
+	disk_reset();
+	disk_add_dir("/state", false);
+	disk_add_dir("/run", true);
+	CHECK_INT(store_open(&s, &options, NULL), 0);
+	return s;
+}
+
 static void start(void)
 {
 	settings = (struct settings){ .network.timeout_ms = 15000 };
@@ -31,6 +46,7 @@ static void start(void)
 	attempts = attempts_new(loop, NULL, &settings, NULL);
 	context = (struct keeper_context){ .loop = loop,
 					   .attempts = attempts,
+					   .store = open_store(),
 					   .settings = &settings,
 					   .start_spread_ms = 3600000,
 					   .random = 7,
@@ -42,6 +58,7 @@ static void stop(void)
 {
 	CHECK_INT(fake_http_in_flight(), 0);
 	attempts_free(attempts);
+	store_close(context.store);
 	loop_free(loop);
 }
 

@@ -8,10 +8,13 @@
 
 #include "base/log.h"
 #include "daemon/common/link.h"
+#include "daemon/mint/store.h"
 #include "tests/unit/check.h"
+#include "tests/unit/disk.h"
 
 static struct loop *loop;
 static struct attempts *attempts;
+static struct store *store;
 static struct registry *registry;
 static struct publish *publish;
 static struct link_end *front;
@@ -76,6 +79,19 @@ static void turns(void)
 	}
 }
 
+/* An empty store on a disk in memory. */
+static struct store *open_store(void)
+{
+	const struct store_options options = { .state_dir = "/state", .runtime_dir = "/run", .now_ms = 1000, .now_real_ms = INT64_C(1800000000000) };
+	struct store *s = NULL;
+
+	disk_reset();
+	disk_add_dir("/state", false);
+	disk_add_dir("/run", true);
+	CHECK_INT(store_open(&s, &options, NULL), 0);
+	return s;
+}
+
 static void start(void)
 {
 	static const struct link_handlers front_handlers = { .message = front_message,
@@ -94,9 +110,10 @@ static void start(void)
 
 	settings = (struct settings){ .refs = 100 };
 	limits_default(&settings.limits);
+	store = open_store();
 	loop = loop_new(NULL);
 	attempts = attempts_new(loop, NULL, &settings, NULL);
-	registry = registry_new(loop, attempts, &from_registry, 1, NULL);
+	registry = registry_new(loop, attempts, store, &from_registry, 1, NULL);
 	CHECK_INT(registry_swap(registry, &settings, &set, NULL, NULL), 0);
 	publish = publish_new(loop, registry, 1, &from_publish, NULL);
 	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
@@ -115,6 +132,7 @@ static void stop(void)
 	publish_free(publish);
 	registry_free(registry);
 	attempts_free(attempts);
+	store_close(store);
 	loop_free(loop);
 }
 
