@@ -31,7 +31,7 @@ from standin import Standin, make_key  # noqa: E402
 from tap import Skip, expect, main, run_tests, same, wait_for  # noqa: E402
 from varlink import BROKER, MANAGER, SERVICE, Closed, Connection, VarlinkError  # noqa: E402
 
-__all__ = ["BROKER", "MANAGER", "SERVICE", "Closed", "Connection", "Daemon", "ROOT", "Skip", "Standin", "TOP", "VARIANT",
+__all__ = ["BROKER", "MANAGER", "SECRET", "SERVICE", "Closed", "Connection", "Daemon", "ROOT", "Skip", "Standin", "TOP", "VARIANT",
            "VarlinkError", "children", "expect", "main", "make_key", "run_tests", "runs", "same", "wait_for"]
 
 VARIANT = os.environ.get("SFTOKEN_VARIANT", "asan")
@@ -87,6 +87,7 @@ class Daemon:
         self.process: Optional[subprocess.Popen[bytes]] = None
         self.notify: Optional[socket.socket] = None
         self.notified: list[str] = []
+        self.to_import: list[tuple[str, str, str]] = []
         self.credentials.mkdir(parents=True)
         if salesforce is not None:
             # a copy: the stand-in's directory is closed to other users
@@ -146,6 +147,32 @@ class Daemon:
         self.write_credential(name, f"[Credential]\nGrantType=jwt_bearer\nLoginUrl={self.salesforce.url}\n"
                                     f"ClientId=app-{name}\nUsername={user}\nPrivateKey=file:{key}\n{extra}\n[Access]\n{access}\n")
 
+    def add_refresh_token(self, name: str, *, rotating: Optional[bool] = True, secret: Optional[str] = SECRET, access: str = "",
+                          extra: str = "", app: Optional[dict[str, Any]] = None) -> dict[str, Any]:
+        """A credential that spends a refresh token, its app, and a grant of "NAME@example.com" as Standin.new_grant() tells it. The real
+        "sftoken import" gives the token as soon as the daemon runs. secret None: a public client. rotating None: as the app is set."""
+        assert self.salesforce is not None
+        user = f"{name}@example.com"
+        self.salesforce.configure(users={user: {}}, apps={f"app-{name}": {"secret": secret, **(app or {})}})
+        line = "" if secret is None else f"ClientSecret=file:{self.write_secret(f'{name}.secret', secret)}\n"
+        self.write_credential(name, f"[Credential]\nGrantType=refresh_token\nLoginUrl={self.salesforce.url}\n"
+                                    f"ClientId=app-{name}\n{line}{extra}\n[Access]\n{access}\n")
+        grant = self.salesforce.new_grant(user, f"app-{name}", rotating)
+        self.to_import.append((name, "refresh_token", str(grant["refresh_token"])))
+        if self.process is not None:
+            self.cli("reload")
+            self.import_all()
+        return grant
+
+    def give(self, name: str, kind: str, value: str) -> None:
+        """sftoken import NAME --kind KIND."""
+        self.cli("import", name, "--kind", kind, stdin=value)
+
+    def import_all(self) -> None:
+        """What was to be imported once the daemon runs."""
+        while self.to_import:
+            self.give(*self.to_import.pop(0))
+
     # -- life ------------------------------------------------------------------------------------
 
     @property
@@ -178,9 +205,10 @@ class Daemon:
         return self.process
 
     def start(self) -> Daemon:
-        """Starts it and waits for READY=1."""
+        """Starts it, waits for READY=1, and imports the refresh tokens of add_refresh_token()."""
         self.spawn()
         self.wait_ready()
+        self.import_all()
         return self
 
     def notifications(self) -> list[str]:
