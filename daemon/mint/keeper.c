@@ -32,7 +32,8 @@ static struct schedule_rules rules_of(const struct keeper *k)
 		.session_timeout_ms = c->session_timeout_ms,
 		.renew_at_percent = c->renew_at_percent,
 		/* what lacks its refresh token says so at once */
-		.start_spread_ms = c->required || (flow && flow->spends && !k->stored->refresh.token)
+		.start_spread_ms = c->required || (flow && flow->spends &&
+						   !k->stored->refresh.token)
 					   ? 0
 					   : k->context->start_spread_ms,
 	};
@@ -76,8 +77,12 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 	bool same = k->token && secret_equal(k->token->access_token, g->access_token);
 	struct schedule_event e = {
 		.type = SCHEDULE_GRANTED,
-		.granted = { .same = same && k->schedule.has_token, .generation = next_generation(k), .sent_ms = r->sent_ms,
-			     .expires_in_ms = g->expires_in_ms, .jwt_exp_s = g->jwt_exp_s, .jwt_iat_s = g->jwt_iat_s,
+		.granted = { .same = same && k->schedule.has_token,
+			     .generation = next_generation(k),
+			     .sent_ms = r->sent_ms,
+			     .expires_in_ms = g->expires_in_ms,
+			     .jwt_exp_s = g->jwt_exp_s,
+			     .jwt_iat_s = g->jwt_iat_s,
 			     .date_real_ms = r->date_real_ms },
 	};
 
@@ -149,10 +154,14 @@ static void attempt_done(const struct attempt_result *r, void *arg)
 
 static void start_attempt(struct keeper *k)
 {
-	struct problem p = { .class = PROBLEM_RETRY, .outcome = HTTP_REFUSED, .message = "out of memory" };
+	struct problem p = { .class = PROBLEM_RETRY,
+			     .outcome = HTTP_REFUSED,
+			     .message = "out of memory" };
 	struct attempt_order order = {
 		.kind = k->schedule.demanded ? ATTEMPT_DEMANDED : ATTEMPT_SCHEDULED,
-		.real_skew_ms = k->schedule.skew_ms, .done = attempt_done, .arg = k,
+		.real_skew_ms = k->schedule.skew_ms,
+		.done = attempt_done,
+		.arg = k,
 	};
 
 	/* the one before was cancelled, but it has spent the refresh token: its answer comes first */
@@ -356,7 +365,8 @@ void keeper_want(struct keeper *k, const struct link_want *want)
 {
 	struct schedule_event e = {
 		.type = SCHEDULE_WANTED,
-		.wanted = { .min_left_ms = want->min_left_ms.value, .not_generation = want->not_generation.value,
+		.wanted = { .min_left_ms = want->min_left_ms.value,
+			    .not_generation = want->not_generation.value,
 			    .deadline_ms = want->deadline_ms.value },
 	};
 
@@ -368,7 +378,8 @@ void keeper_report(struct keeper *k, const struct link_report *report)
 {
 	struct schedule_event e = {
 		.type = SCHEDULE_REPORTED,
-		.reported = { .generation = report->generation.value, .deadline_ms = report->deadline_ms.value },
+		.reported = { .generation = report->generation.value,
+			      .deadline_ms = report->deadline_ms.value },
 	};
 
 	log_event(LOG_LEVEL_INFO, "token.reported", F_STR("credential", k->credential->name),

@@ -91,9 +91,10 @@ void keeper_revocation_forget(struct keeper_revocation *r);
 /* The last attempts, newest first (Manager.History). Texts live until the next event. */
 enum { KEEPER_NOTES = 20 };
 struct keeper_note {
-	int64_t time_s;      /* seconds since 1970 */
-	const char *kind;    /* "scheduled", "demanded", "replay"; "import", "revoke" */
-	const char *outcome; /* "new_token", "same_token", "transient", "rate_limited", "clock", "login_required", "admin", "bug", "not_sent", "unknown"; "done" */
+	int64_t time_s;   /* seconds since 1970 */
+	const char *kind; /* "scheduled", "demanded", "replay"; "import", "revoke" */
+	const char *
+		outcome; /* "new_token", "same_token", "transient", "rate_limited", "clock", "login_required", "admin", "bug", "not_sent", "unknown"; "done" */
 	long http_status;    /* 0: none */
 	const char *message; /* NULL: nothing to say */
 };

@@ -46,8 +46,11 @@ static void tell_introspection(struct keeper *k, const struct introspection *ans
 {
 	struct schedule_event e = {
 		.type = SCHEDULE_INTROSPECTED,
-		.introspected = { .generation = k->schedule.generation, .active = answer->active, .exp_s = answer->exp_s,
-				  .sent_ms = res ? res->sent_ms : 0, .date_real_ms = res ? res->date_real_ms : 0 },
+		.introspected = { .generation = k->schedule.generation,
+				  .active = answer->active,
+				  .exp_s = answer->exp_s,
+				  .sent_ms = res ? res->sent_ms : 0,
+				  .date_real_ms = res ? res->date_real_ms : 0 },
 	};
 
 	log_event(LOG_LEVEL_DEBUG, "token.introspected", F_STR("credential", k->credential->name),

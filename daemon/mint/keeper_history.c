@@ -37,8 +37,13 @@ void keeper_note(struct keeper *k, const char *kind, const char *outcome, long h
 static const char *outcome_of(const struct problem *p)
 {
 	static const char *const classes[] = {
-		[PROBLEM_NONE] = "transient", [PROBLEM_RETRY] = "transient", [PROBLEM_RATE] = "rate_limited", [PROBLEM_CLOCK] = "clock",
-		[PROBLEM_LOGIN] = "login_required", [PROBLEM_ADMIN] = "admin", [PROBLEM_BUG] = "bug",
+		[PROBLEM_NONE] = "transient",
+		[PROBLEM_RETRY] = "transient",
+		[PROBLEM_RATE] = "rate_limited",
+		[PROBLEM_CLOCK] = "clock",
+		[PROBLEM_LOGIN] = "login_required",
+		[PROBLEM_ADMIN] = "admin",
+		[PROBLEM_BUG] = "bug",
 	};
 
 	if (p->spend_unknown)
@@ -64,7 +69,11 @@ size_t keeper_history(const struct keeper *k, struct keeper_note notes[KEEPER_NO
 		const struct keeper_entry *e = k->notes[n];
 
 		notes[n] = (struct keeper_note){
-			.time_s = e->time_s, .kind = e->kind, .outcome = e->outcome, .http_status = e->http_status, .message = e->message,
+			.time_s = e->time_s,
+			.kind = e->kind,
+			.outcome = e->outcome,
+			.http_status = e->http_status,
+			.message = e->message,
 		};
 	}
 	return n;

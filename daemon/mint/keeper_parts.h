@@ -37,11 +37,11 @@ struct keeper {
 	struct stored *stored; /* belongs to the store, which outlives all keepers */
 	bool spending;         /* attempt has spent the refresh token: it is not cancelled */
 	bool again;            /* another attempt is wanted when that one has ended */
-	bool result;           /* the spend has succeeded: keeper_save() writes RESULT with next_refresh (NULL: the server keeps the old one) */
+	bool result; /* the spend has succeeded: keeper_save() writes RESULT with next_refresh (NULL: the server keeps the old one) */
 	struct secret *next_refresh;
-	bool replay;           /* the attempt repeats a spend whose outcome is unknown */
-	const char *kind;      /* of the attempt, for the history */
-	bool retired;          /* freed, but for that */
+	bool replay;      /* the attempt repeats a spend whose outcome is unknown */
+	const char *kind; /* of the attempt, for the history */
+	bool retired;     /* freed, but for that */
 	struct keeper *next_retired;
 	struct keeper_revocation *revocation;
 	struct keeper_entry *notes[KEEPER_NOTES]; /* newest first */

@@ -21,7 +21,9 @@ static int check_base_url(const struct keeper *k, const char *base_url, struct e
 	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts,
 			     k->credential->login_url, err);
 	if (r == 0 && salesforce_check_url(base_url, &hosts, err) < 0)
-		r = err_set(err, ERR_INPUT, "its host is not allowed: add it to AllowedHosts= in sftokend.conf, or set LoginUrl=");
+		r = err_set(
+			err, ERR_INPUT,
+			"its host is not allowed: add it to AllowedHosts= in sftokend.conf, or set LoginUrl=");
 	salesforce_hosts_fini(&hosts);
 	return r;
 }
@@ -39,10 +41,12 @@ int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base
 	if (r < 0)
 		return r;
 	if (k->spending)
-		return err_set(err, ERR_RETRY,
-			       "the old refresh token is being spent at this moment: try again in a few seconds");
+		return err_set(
+			err, ERR_RETRY,
+			"the old refresh token is being spent at this moment: try again in a few seconds");
 	if (k->schedule.in_flight && k->attempt) /* with the old one, and it has not left yet */
-		return err_set(err, ERR_RETRY, "a renewal is under way at this moment: try again in a few seconds");
+		return err_set(err, ERR_RETRY,
+			       "a renewal is under way at this moment: try again in a few seconds");
 	r = store_give_refresh(k->context->store, k->stored, token, k->origin, base_url,
 			       loop_now_ms(k->context->loop), err);
 	if (r < 0)

@@ -27,9 +27,9 @@ const struct stored *keeper_stored(const struct keeper *k)
 static bool problem_of(struct problem *p, const struct err *err)
 {
 	*p = (struct problem){
-		.class = err->code == ERR_LOGIN ? PROBLEM_LOGIN :
-			 err->code == ERR_ADMIN ? PROBLEM_ADMIN :
-						  PROBLEM_RETRY,
+		.class = err->code == ERR_LOGIN   ? PROBLEM_LOGIN
+			 : err->code == ERR_ADMIN ? PROBLEM_ADMIN
+						  : PROBLEM_RETRY,
 		.outcome = HTTP_REFUSED,
 	};
 	snprintf(p->message, sizeof p->message, "%.*s", ERR_TEXT_MAX - 1, err->text);
@@ -43,10 +43,11 @@ static int check_origin(const struct keeper *k, struct err *err)
 
 	if (!r->token || !r->origin || strcmp(r->origin, k->origin) == 0)
 		return 0;
-	return err_set(err, ERR_LOGIN,
-		       "the stored refresh token belongs to another LoginUrl=, ClientId= or Username=: give one that fits "
-		       "(sftoken import %s --kind refresh_token)",
-		       k->credential->name);
+	return err_set(
+		err, ERR_LOGIN,
+		"the stored refresh token belongs to another LoginUrl=, ClientId= or Username=: give one that fits "
+		"(sftoken import %s --kind refresh_token)",
+		k->credential->name);
 }
 
 bool keeper_may_start(struct keeper *k, struct problem *p)
@@ -96,10 +97,11 @@ static void warn_not_stored(const struct keeper *k, const struct err *err)
 static void explain_loss(const struct keeper *k, struct problem *p)
 {
 	if (k->replay)
-		snprintf(p->message, sizeof p->message,
-			 "the answer to an earlier renewal was lost, and Salesforce had replaced the refresh token in it: "
-			 "give a new one (sftoken import %.100s --kind refresh_token)",
-			 k->credential->name);
+		snprintf(
+			p->message, sizeof p->message,
+			"the answer to an earlier renewal was lost, and Salesforce had replaced the refresh token in it: "
+			"give a new one (sftoken import %.100s --kind refresh_token)",
+			k->credential->name);
 }
 
 static int settle_failure(struct keeper *k, const struct attempt_result *r, struct problem *p,
@@ -294,9 +296,13 @@ static void restore_token(struct keeper *k)
 	const struct stored_token *t = &k->stored->token;
 	struct schedule_event e = {
 		.type = SCHEDULE_TAKEN_OVER,
-		.taken_over = { .generation = t->generation, .issued_ms = t->issued_ms, .life_ms = t->life_ms,
-				.deadline_ms = t->deadline_ms, .vouched_ms = t->vouched_ms,
-				.source = t->source, .unchanged = t->unchanged },
+		.taken_over = { .generation = t->generation,
+				.issued_ms = t->issued_ms,
+				.life_ms = t->life_ms,
+				.deadline_ms = t->deadline_ms,
+				.vouched_ms = t->vouched_ms,
+				.source = t->source,
+				.unchanged = t->unchanged },
 	};
 
 	k->token = grant_ref(t->grant);
@@ -314,6 +320,10 @@ void keeper_restore(struct keeper *k)
 		restore_token(k);
 	else if (e->token.grant)
 		k->withdrawn = e->token.generation;
+	if (e->spend.state == SPEND_UNKNOWN)
+		log_event(LOG_LEVEL_WARNING, "spend.unknown",
+			  F_STR("credential", k->credential->name),
+			  F_STR("why", "found in the store"), F_STR("effect", keeper_unknown(k)));
 	if (!e->disabled)
 		return;
 	k->begun = true;
@@ -336,7 +346,8 @@ const char *keeper_unknown(const struct keeper *k)
 	const struct stored_spend *spend = &k->stored->spend;
 	const struct schedule *s = &k->schedule;
 	int64_t to_wall = clock_real_ms() - loop_now_ms(k->context->loop);
-	char *text = ((struct keeper *)(uintptr_t)k)->unknown; /* the text is a cache of what is said */
+	char *text = ((struct keeper *)(uintptr_t)k)
+			     ->unknown; /* the text is a cache of what is said */
 	char then[16], end[16];
 
 	if (spend->state != SPEND_UNKNOWN)
@@ -344,14 +355,16 @@ const char *keeper_unknown(const struct keeper *k)
 	time_text(spend->at_real_ms, then, sizeof then);
 	time_text(s->deadline_ms + to_wall, end, sizeof end);
 	if (keeper_usable(k))
-		snprintf(text, sizeof k->unknown,
-			 "the answer to the renewal of %s is lost; the token works until %s, then the old refresh token is "
-			 "tried once; if it is refused, sftoken import a new one",
-			 then, end);
+		snprintf(
+			text, sizeof k->unknown,
+			"the answer to the renewal of %s is lost; the token works until %s, then the old refresh token is "
+			"tried once; if it is refused, sftoken import a new one",
+			then, end);
 	else
-		snprintf(text, sizeof k->unknown,
-			 "the answer to the renewal of %s is lost and the token has ended; the old refresh token is tried "
-			 "again; if it is refused, sftoken import a new one",
-			 then);
+		snprintf(
+			text, sizeof k->unknown,
+			"the answer to the renewal of %s is lost and the token has ended; the old refresh token is tried "
+			"again; if it is refused, sftoken import a new one",
+			then);
 	return text;
 }

@@ -110,7 +110,8 @@ void keeper_clock_set(struct keeper *k)
 
 	memset(&k->wall, 0, sizeof k->wall);
 	if (t->deadline_real_ms) {
-		e.clock.deadline_ms = loop_now_ms(k->context->loop) + t->deadline_real_ms - clock_real_ms();
+		e.clock.deadline_ms = loop_now_ms(k->context->loop) + t->deadline_real_ms -
+				      clock_real_ms();
 		keeper_step(k, &e);
 	}
 	keeper_mark(k);
@@ -299,9 +300,14 @@ int keeper_take_over(struct keeper *k, const struct link_have *have, struct err 
 {
 	int64_t generation = have->generation.value;
 	struct schedule_event e = {
-		.taken_over = { .generation = generation, .issued_ms = have->issued_ms.value, .life_ms = have->life_ms.value,
-				.deadline_ms = have->deadline_ms.value, .vouched_ms = have->vouched_ms.value,
-				.source = have->expiry_source < 0 ? EXPIRY_CONFIGURED : (enum expiry_source)have->expiry_source,
+		.taken_over = { .generation = generation,
+				.issued_ms = have->issued_ms.value,
+				.life_ms = have->life_ms.value,
+				.deadline_ms = have->deadline_ms.value,
+				.vouched_ms = have->vouched_ms.value,
+				.source = have->expiry_source < 0
+						  ? EXPIRY_CONFIGURED
+						  : (enum expiry_source)have->expiry_source,
 				.unchanged = have->unchanged.value },
 	};
 	struct grant *g;
@@ -363,8 +369,12 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	struct schedule *s = &k->schedule;
 	const struct schedule *o = &old->schedule;
 	struct schedule_event e = {
-		.taken_over = { .generation = o->generation, .issued_ms = o->issued_ms, .life_ms = o->life_ms,
-				.deadline_ms = o->deadline_ms, .vouched_ms = o->vouched_ms, .source = o->source,
+		.taken_over = { .generation = o->generation,
+				.issued_ms = o->issued_ms,
+				.life_ms = o->life_ms,
+				.deadline_ms = o->deadline_ms,
+				.vouched_ms = o->vouched_ms,
+				.source = o->source,
 				.unchanged = o->unchanged },
 	};
 

@@ -44,7 +44,9 @@ static int print_mistakes(struct config_notes *mistakes)
 
 static int serve(struct mint *m, struct err *err)
 {
-	const struct control_handlers handlers = { .message = mint_control, .parent_gone = on_parent_gone, .arg = m };
+	const struct control_handlers handlers = { .message = mint_control,
+						   .parent_gone = on_parent_gone,
+						   .arg = m };
 
 	m->control = control_open(m->loop, CONTROL_FD, &handlers, err);
 	if (!m->control)
@@ -68,7 +70,9 @@ static int load_all(struct mint *m, struct load *l, struct err *err)
 		r = mint_open_store(m, l->store_key, err);
 		stored = mint_stored(m);
 	}
-	return r < 0 ? r : load_credentials(l, &m->places, m->service_uid, stored.find ? &stored : NULL, err);
+	return r < 0 ? r
+		     : load_credentials(l, &m->places, m->service_uid, stored.find ? &stored : NULL,
+					err);
 }
 
 static int run(struct mint *m, struct err *err)

@@ -12,9 +12,9 @@
 /* A front that runs says what it holds at once; without one nobody waits for tokens either. */
 enum { FRONT_WAIT_MS = 5000, TELL_READY_MS = 50, STATUS_EVERY_MS = 1000 };
 enum {
-	TICK_MS = 15 * 1000,     /* reliability.md 1.2.1 */
-	STEP_MS = 2000,          /* a wall clock that moved more than this against BOOTTIME was set */
-	STOP_RESERVE_MS = 200,   /* the parent kills at StopTimeout= */
+	TICK_MS = 15 * 1000,   /* reliability.md 1.2.1 */
+	STEP_MS = 2000,        /* a wall clock that moved more than this against BOOTTIME was set */
+	STOP_RESERVE_MS = 200, /* the parent kills at StopTimeout= */
 };
 
 /* --- readiness --- */
@@ -341,15 +341,27 @@ static uint64_t seed(void)
 static int build_parts(struct mint *m, struct load *first, struct err *err)
 {
 	const struct registry_handlers registry = {
-		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .spent = on_spent, .arg = m,
+		.changed = on_changed,
+		.settled = on_settled,
+		.removed = on_removed,
+		.replaced = on_replaced,
+		.reloaded = on_reloaded,
+		.spent = on_spent,
+		.arg = m,
 	};
-	const struct publish_handlers publish = { .taken_over = begin, .counters = on_counters, .other_build = on_other_build, .arg = m };
-	const struct manager_handlers manager = { .reload = mint_reload, .warnings = last_warnings, .ready = is_ready, .arg = m };
+	const struct publish_handlers publish = { .taken_over = begin,
+						  .counters = on_counters,
+						  .other_build = on_other_build,
+						  .arg = m };
+	const struct manager_handlers manager = {
+		.reload = mint_reload, .warnings = last_warnings, .ready = is_ready, .arg = m
+	};
 
 	m->http = http_new(m->loop, first->settings, err);
 	m->attempts = m->http ? attempts_new(m->loop, m->http, first->settings, err) : NULL;
-	m->registry = m->attempts ? registry_new(m->loop, m->attempts, m->store, &registry, seed(), err)
-				  : NULL;
+	m->registry = m->attempts
+			      ? registry_new(m->loop, m->attempts, m->store, &registry, seed(), err)
+			      : NULL;
 	m->publish = m->registry ? publish_new(m->loop, m->registry, m->service_uid, &publish, err)
 				 : NULL;
 	if (!m->publish || registry_swap(m->registry, first->settings, first->set, NULL, err) < 0)

@@ -26,7 +26,8 @@ struct registry_handlers {
 struct registry *registry_new(struct loop *l, struct attempts *attempts, struct store *store,
 			      const struct registry_handlers *handlers, uint64_t seed,
 			      struct err *err);
-void registry_free(struct registry *r); /* takes NULL; spends in flight are dropped, and so unknown */
+void registry_free(
+	struct registry *r); /* takes NULL; spends in flight are dropped, and so unknown */
 
 /*
  * Nothing new begins from now on. Returns how many spends of a refresh token are in flight: their answers are waited for (handlers.spent() tells of the last).

@@ -18,8 +18,8 @@ struct schedule_rules {
 	const struct limits *limits;
 	enum renewal renewal;
 	bool introspect; /* may the server be asked for the expiry? (a client secret is there and the administrator agrees) */
-	bool renew_when_idle;       /* false: no renewal ahead for a token that nobody asked for */
-	int64_t idle_stop_ms;       /* no renewal ahead so long after the last caller; 0: never stops */
+	bool renew_when_idle; /* false: no renewal ahead for a token that nobody asked for */
+	int64_t idle_stop_ms; /* no renewal ahead so long after the last caller; 0: never stops */
 	int64_t session_timeout_ms; /* what to believe when nothing better is known */
 	int64_t renew_at_percent;   /* 0: the default of the grant */
 	int64_t start_spread_ms;    /* the first attempt comes within this time after the start */
@@ -107,9 +107,9 @@ enum schedule_event_type {
 	SCHEDULE_REPORTED,
 	SCHEDULE_REFRESH,    /* an administrator wants a new one now */
 	SCHEDULE_TAKEN_OVER, /* a token that is known from elsewhere: the front, or before a reload */
-	SCHEDULE_SUPPLIED, /* what an attempt lacked is there now */
-	SCHEDULE_REVOKED,  /* an administrator ended the token: none is got before somebody asks */
-	SCHEDULE_CLOCK,    /* the wall clock was set, and the deadline had been computed from it */
+	SCHEDULE_SUPPLIED,   /* what an attempt lacked is there now */
+	SCHEDULE_REVOKED, /* an administrator ended the token: none is got before somebody asks */
+	SCHEDULE_CLOCK,   /* the wall clock was set, and the deadline had been computed from it */
 	SCHEDULE_ENABLE,
 	SCHEDULE_DISABLE,
 	SCHEDULE_EVENTS

@@ -217,4 +217,3 @@ void step_failed(struct step *x)
 	else
 		fail_for_now(x, p);
 }
-

@@ -6,7 +6,8 @@
 #include "daemon/mint/schedule.h"
 
 enum {
-	LIFE_MAX_MS = 24 * 3600 * 1000,     /* no Salesforce session setting is longer: more is a clock or a bug */
+	LIFE_MAX_MS = 24 * 3600 *
+		      1000, /* no Salesforce session setting is longer: more is a clock or a bug */
 	LIFE_DEFAULT_MS = 2 * 3600 * 1000,
 	AFTER_DEADLINE_MS = 1000,
 	LEARNED_PERCENT = 80,

@@ -27,7 +27,10 @@ static void heard(struct keeper *k, void *arg)
 /* An empty store on a disk in memory. */
 static struct store *open_store(void)
 {
-	const struct store_options options = { .state_dir = "/state", .runtime_dir = "/run", .now_ms = 1000, .now_real_ms = INT64_C(1800000000000) };
+	const struct store_options options = { .state_dir = "/state",
+					       .runtime_dir = "/run",
+					       .now_ms = 1000,
+					       .now_real_ms = INT64_C(1800000000000) };
 	struct store *s = NULL;
 
 	disk_reset();

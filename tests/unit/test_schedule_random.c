@@ -144,11 +144,12 @@ static struct schedule_event random_answer(struct world *w)
 
 	w->attempt = false;
 	if (dice(3) == 0) {
-		w->problem = (struct problem){ .class = classes[dice(dice(4) ? 2 : 6)],
-					       .retry_after_ms = dice(4) ? 0 : dice(100) * SECOND,
-					       .skew_ms = dice(2) ? (int64_t)dice(1000) * SECOND
-								  : 0,
-					       .spend_unknown = w->rules.renewal == RENEW_REFRESH && dice(3) == 0 };
+		w->problem = (struct problem){
+			.class = classes[dice(dice(4) ? 2 : 6)],
+			.retry_after_ms = dice(4) ? 0 : dice(100) * SECOND,
+			.skew_ms = dice(2) ? (int64_t)dice(1000) * SECOND : 0,
+			.spend_unknown = w->rules.renewal == RENEW_REFRESH && dice(3) == 0
+		};
 		e.type = SCHEDULE_FAILED;
 		e.failed = &w->problem;
 		return e;
@@ -194,11 +195,13 @@ static struct schedule_event random_administrator(const struct world *w)
 {
 	switch (dice(8)) {
 	case 0:
-		return (struct schedule_event){ .type = SCHEDULE_SUPPLIED, .supplied.fresh = dice(2) };
+		return (struct schedule_event){ .type = SCHEDULE_SUPPLIED,
+						.supplied.fresh = dice(2) };
 	case 1:
 		return (struct schedule_event){ .type = SCHEDULE_REVOKED };
 	case 2:
-		return (struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = w->now + dice(7200) * SECOND };
+		return (struct schedule_event){ .type = SCHEDULE_CLOCK,
+						.clock.deadline_ms = w->now + dice(7200) * SECOND };
 	default:
 		return (struct schedule_event){ .type = SCHEDULE_ENABLE };
 	}

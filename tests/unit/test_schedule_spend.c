@@ -31,14 +31,17 @@ static struct schedule_actions tick(int64_t ms)
 
 static struct schedule_actions granted(int64_t generation, int64_t ms)
 {
-	return step((struct schedule_event){ .type = SCHEDULE_GRANTED,
-					     .granted = { .generation = generation, .sent_ms = ms } },
-		    ms);
+	return step(
+		(struct schedule_event){ .type = SCHEDULE_GRANTED,
+					 .granted = { .generation = generation, .sent_ms = ms } },
+		ms);
 }
 
 static struct schedule_actions fails(enum problem_class class, bool unknown, int64_t ms)
 {
-	struct problem p = { .class = class, .outcome = unknown ? HTTP_UNKNOWN : HTTP_ANSWERED, .spend_unknown = unknown };
+	struct problem p = { .class = class,
+			     .outcome = unknown ? HTTP_UNKNOWN : HTTP_ANSWERED,
+			     .spend_unknown = unknown };
 
 	return step((struct schedule_event){ .type = SCHEDULE_FAILED, .failed = &p }, ms);
 }
@@ -46,7 +49,8 @@ static struct schedule_actions fails(enum problem_class class, bool unknown, int
 static struct schedule_actions wanted(int64_t ms)
 {
 	return step((struct schedule_event){ .type = SCHEDULE_WANTED,
-					     .wanted = { .min_left_ms = MINUTE, .deadline_ms = ms + 30 * SECOND } },
+					     .wanted = { .min_left_ms = MINUTE,
+							 .deadline_ms = ms + 30 * SECOND } },
 		    ms);
 }
 
@@ -55,7 +59,10 @@ static void begin(void)
 {
 	limits_default(&limits);
 	rules = (struct schedule_rules){
-		.limits = &limits, .renewal = RENEW_REFRESH, .renew_when_idle = true, .session_timeout_ms = 2 * HOUR,
+		.limits = &limits,
+		.renewal = RENEW_REFRESH,
+		.renew_when_idle = true,
+		.session_timeout_ms = 2 * HOUR,
 	};
 	schedule_init(&s, 0);
 	step((struct schedule_event){ .type = SCHEDULE_START }, SECOND);
@@ -140,8 +147,10 @@ TEST(when_the_answer_to_the_replay_is_lost_too_the_tries_go_on_slowly)
 
 TEST(a_token_that_is_confirmed_dead_is_nothing_to_lose)
 {
-	struct schedule_event claim = { .type = SCHEDULE_REPORTED, .reported = { .generation = 1, .deadline_ms = 10 * HOUR } };
-	struct schedule_event dead = { .type = SCHEDULE_CHECKED, .checked = { .generation = 1, .liveness = TOKEN_DEAD } };
+	struct schedule_event claim = { .type = SCHEDULE_REPORTED,
+					.reported = { .generation = 1, .deadline_ms = 10 * HOUR } };
+	struct schedule_event dead = { .type = SCHEDULE_CHECKED,
+				       .checked = { .generation = 1, .liveness = TOKEN_DEAD } };
 	int64_t now = lose();
 
 	CHECK(step(claim, now + SECOND).check);
@@ -161,8 +170,11 @@ TEST(a_new_refresh_token_ends_the_doubt_and_is_tried_at_once)
 TEST(a_doubt_that_is_taken_over_from_the_store_counts)
 {
 	struct schedule_event kept = { .type = SCHEDULE_TAKEN_OVER,
-				       .taken_over = { .generation = 4, .issued_ms = SECOND, .life_ms = 2 * HOUR,
-						       .deadline_ms = SECOND + 2 * HOUR, .source = EXPIRY_CONFIGURED } };
+				       .taken_over = { .generation = 4,
+						       .issued_ms = SECOND,
+						       .life_ms = 2 * HOUR,
+						       .deadline_ms = SECOND + 2 * HOUR,
+						       .source = EXPIRY_CONFIGURED } };
 
 	begin();
 	schedule_init(&s, 4);
@@ -239,7 +251,8 @@ TEST(permanent_errors_of_refresh_grants_are_never_tried_again_by_themselves)
 		CHECK(schedule_usable(&rules, &s, 90 * MINUTE));
 		for (int64_t now = 2 * HOUR; now < DAY; now += MINUTE)
 			CHECK(!wanted(now).start);
-		CHECK(step((struct schedule_event){ .type = SCHEDULE_REFRESH }, DAY + MINUTE).start);
+		CHECK(step((struct schedule_event){ .type = SCHEDULE_REFRESH }, DAY + MINUTE)
+			      .start);
 	}
 }
 
@@ -271,9 +284,12 @@ TEST(a_clock_that_was_wrong_only_ever_shortens_a_life)
 	begin();
 	int64_t deadline = s.deadline_ms;
 
-	step((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = deadline + HOUR }, MINUTE);
+	step((struct schedule_event){ .type = SCHEDULE_CLOCK,
+				      .clock.deadline_ms = deadline + HOUR },
+	     MINUTE);
 	CHECK_INT(s.deadline_ms, deadline);
-	step((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = 30 * MINUTE }, MINUTE);
+	step((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = 30 * MINUTE },
+	     MINUTE);
 	CHECK_INT(s.deadline_ms, 30 * MINUTE);
 	CHECK(s.next_attempt_ms < 30 * MINUTE);
 	step((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = -DAY }, MINUTE);
