@@ -2,6 +2,7 @@
 /* import: a secret on its way from a descriptor to the store. It is never an argument, never printed, and erased here when it has been sent. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,14 +61,27 @@ static void on_signal(int number)
 	caught = number;
 }
 
-/* To the end, or of what is typed as a line to its end. One byte more than allowed is read, so that too much is seen. */
-static int read_bytes(int fd, bool line, struct bytes *out)
+/* Waits until there is something to read; signals come through in here alone. False: one did. */
+static bool await_input(int fd, const sigset_t *mask)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (!caught && ppoll(&p, 1, NULL, mask) < 0 && errno == EINTR)
+		;
+	return !caught;
+}
+
+/*
+ * To the end, or of what is typed as a line to its end. One byte more than allowed is read, so that too much is seen. mask: of a terminal (see await_input()), NULL: none.
+ */
+static int read_bytes(int fd, bool line, const sigset_t *mask, struct bytes *out)
 {
 	while (out->len < out->room && !(line && out->len && out->data[out->len - 1] == '\n')) {
-		ssize_t n = read(fd, out->data + out->len, out->room - out->len);
+		ssize_t n;
 
-		if (n < 0 && caught)
+		if (mask && !await_input(fd, mask))
 			return EXIT_STATUS_USAGE; /* whoever asked for that needs no words */
+		n = read(fd, out->data + out->len, out->room - out->len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -84,38 +98,50 @@ static int read_bytes(int fd, bool line, struct bytes *out)
 static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 enum { ENDINGS = sizeof ending / sizeof ending[0] };
 
-/* A terminal without echo must not be left behind, whatever ends us. */
-static void catch_signals(struct sigaction before[ENDINGS])
+/* What signals did before. */
+struct signals {
+	struct sigaction actions[ENDINGS];
+	sigset_t mask;
+};
+
+/* A terminal without echo must not be left behind, whatever ends us: these signals wait until we look at them. */
+static void catch_signals(struct signals *before)
 {
 	struct sigaction action = { .sa_handler = on_signal };
+	sigset_t set;
 
 	caught = 0;
+	(void)sigemptyset(&set);
 	for (size_t i = 0; i < ENDINGS; i++)
-		(void)sigaction(ending[i], &action, &before[i]);
+		(void)sigaddset(&set, ending[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &before->mask);
+	for (size_t i = 0; i < ENDINGS; i++)
+		(void)sigaction(ending[i], &action, &before->actions[i]);
 }
 
-static void release_signals(const struct sigaction before[ENDINGS])
+static void release_signals(const struct signals *before)
 {
 	for (size_t i = 0; i < ENDINGS; i++)
-		(void)sigaction(ending[i], &before[i], NULL);
+		(void)sigaction(ending[i], &before->actions[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &before->mask, NULL);
 }
 
 static int read_terminal(const struct cli *cli, const struct kind *kind, int fd,
 			 const struct termios *before, struct bytes *out)
 {
-	struct sigaction actions[ENDINGS];
+	struct signals signals;
 	struct termios quiet = *before;
 	int r;
 
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	catch_signals(actions);
+	catch_signals(&signals);
 	(void)tcsetattr(fd, TCSAFLUSH, &quiet);
 	fprintf(stderr, "%s of \"%s\" (is not shown)%s: ", kind->title, cli->credential,
 		kind->line ? "" : ", then Ctrl-D on a line of its own");
-	r = read_bytes(fd, kind->line, out);
+	r = read_bytes(fd, kind->line, &signals.mask, out);
 	fputc('\n', stderr);
 	(void)tcsetattr(fd, TCSAFLUSH, before);
-	release_signals(actions);
+	release_signals(&signals);
 	if (caught) {
 		bytes_erase(out);
 		(void)raise(caught);
@@ -182,7 +208,7 @@ static int read_secret(const struct cli *cli, const struct kind *kind, struct by
 	if (tcgetattr(fd, &before) == 0)
 		r = read_terminal(cli, kind, fd, &before, out);
 	else
-		r = read_bytes(fd, false, out);
+		r = read_bytes(fd, false, NULL, out);
 	return r ? r : check_text(out, kind);
 }
 
