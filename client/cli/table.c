@@ -86,7 +86,7 @@ static size_t line_length(const char *text, size_t width)
 
 	if (strlen(text) <= width)
 		return strlen(text);
-	for (size_t i = 0; text[i] && (i <= width || len == 0); i++)
+	for (size_t i = 0; (i <= width || len == 0) && text[i]; i++)
 		if (text[i] == ' ')
 			len = i;
 	return len ? len : strlen(text);

@@ -59,6 +59,7 @@ static struct json_object *list_all(const struct cli *cli, struct sftoken *h, in
 		if (!after)
 			break;
 	}
+	free(after);
 	return all;
 }
 
