@@ -10,10 +10,13 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import termios
+import threading
 import time
+from pathlib import Path
 from typing import Any, Optional, Sequence
 
 from harness import MANAGER, SANITIZERS, SERVICE, TOP, Daemon, Skip, Standin, VarlinkError, expect, run_tests, same, wait_for
@@ -142,6 +145,74 @@ def test_wire() -> None:
             def ask(name: str = method, given: dict[str, Any] = parameters) -> Any:
                 return m.call(MANAGER + name, given)
             same(getattr(expect(VarlinkError, ask), "name"), MANAGER + ".NoSuchCredential")
+
+
+class FakeManager:
+    """A Manager socket that keeps what it was asked and answers what it is told."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)
+        self.path = str(path)
+        self.calls: list[bytes] = []
+        self.answer: dict[str, Any] = {"parameters": {}}
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(self.path)
+        self.socket.listen(8)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            with peer:
+                data = b""
+                while not data.endswith(b"\0") and (more := peer.recv(65536)):
+                    data += more
+                if not data:
+                    continue  # it connected, and had nothing to say
+                self.calls.append(data[:-1])
+                peer.sendall(json.dumps(self.answer).encode() + b"\0")
+
+
+def test_request_as_sent() -> None:
+    """import: what arrives is what was read, byte by byte, in one call of at most 64 KiB; each error has its exit status"""
+    fake = FakeManager(Shared.daemon.directory / "fake" / "manager")
+    where = {"SFTOKEN_MANAGER": fake.path}
+    every = "".join(chr(c) for c in range(1, 0x250)) + "\u2028\ufffd\U0001f511"
+    for kind in KINDS:
+        for value in ("x", '"\\\n\r\t/', every, "-----BEGIN X-----\nab+/=\n-----END X-----\n", "y" * 60000):
+            result = give("a.b_c@d-e", kind, value, environment=where)
+            call = json.loads(fake.calls.pop())
+            same(call, {"method": MANAGER + ".ImportSecret", "parameters": {"credential": "a.b_c@d-e", "kind": kind, "value": value}})
+            assert value == "x" or value not in result.stdout + result.stderr
+    give("first", "private_key", "\x01" * 20000, environment=where, check=64)  # its escapes make it longer than a call may be
+    same(fake.calls, [])
+    run_cli("import", 'odd"name', "--kind", "assertion", data=b"x", environment=where)
+    same(json.loads(fake.calls.pop())["parameters"]["credential"], 'odd"name')
+    broker = "io.sftoken.Broker"
+    for name, parameters, status, text in ((MANAGER + ".SecretStoreUnavailable", {"message": "the disk is full"}, 75, "the disk is full"),
+                                           (broker + ".Unavailable", {"credential": "first", "message": "later", "retryAfterSeconds": 7}, 75, "7 s"),
+                                           (broker + ".Rejected", {"credential": "first", "oauthError": "revocation_refused",
+                                                                   "description": "not so", "httpStatus": 0}, 76, "not so"),
+                                           (broker + ".LoginRequired", {"credential": "first", "grantType": "refresh_token", "message": "give one"}, 80, "give one"),
+                                           (SERVICE + ".InvalidParameter", {"parameter": "value", "message": "no good"}, 64, "no good"),
+                                           (SERVICE + ".MethodNotImplemented", {"method": "x"}, 70, "version"),
+                                           (SERVICE + ".PermissionDenied", {}, 77, "admin")):
+        fake.answer = {"error": name, "parameters": parameters}
+        for command in (("import", "first", "--kind", "assertion"), ("revoke", "first"), ("adopt",)):
+            result = run_cli(*command, data=b"canary", environment=where, check=status)
+            assert text in result.stderr and not result.stdout, result
+            assert not run_cli(*command, "-q", data=b"canary", environment=where, check=status).stderr
+    fake.calls.clear()
+    fake.answer = {"parameters": {}}
+    run_cli("revoke", "first", environment=where)
+    run_cli("revoke", "first", "--forget", environment=where)
+    same([json.loads(c)["parameters"] for c in fake.calls],
+         [{"credential": "first", "forgetSecrets": False}, {"credential": "first", "forgetSecrets": True}])
+    fake.socket.close()
 
 
 # -- what is -------------------------------------------------------------------------------------
