@@ -115,11 +115,11 @@ static int encode(const struct store *s, const struct entry *x, enum store_kind 
 static int append(struct store *s, struct store_journal *j, struct part *p,
 		  const struct buf *payload, struct err *err)
 {
-	int r = store_journal_append(j, s->seal, s->number + 1, s->synced, payload, err);
+	/* the number is given even if this fails: it may be on disk all the same, and what comes after must be newer */
+	int r = store_journal_append(j, s->seal, ++s->number, s->synced, payload, err);
 
 	if (r < 0)
 		return r;
-	s->number++;
 	s->counters.records++;
 	p->live = true;
 	p->room = (uint32_t)store_journal_room(payload->len);

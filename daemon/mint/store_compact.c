@@ -24,17 +24,19 @@ int store_check_name(struct store *s, struct err *err)
 {
 	struct stat st;
 
+	s->named_inode = 0;
 	if (store_io_stat_name(s->dir, STORE_NAME, &st) < 0) {
-		if (errno == ENOENT && s->file.fd < 0)
+		if (errno == ENOENT && (s->file.fd < 0 || (s->unsure && !s->other_inode)))
 			return 0;
 		if (errno == ENOENT)
 			return suspect_name(s, "was removed", err);
 		return err_errno(err, ERR_RETRY, errno, "look at %.150s/%s", s->state_dir,
 				 STORE_NAME);
 	}
-	if (s->file.fd >= 0 && (uint64_t)st.st_ino == s->file.header.inode)
+	s->named_inode = (uint64_t)st.st_ino;
+	if (s->file.fd >= 0 && s->named_inode == s->file.header.inode)
 		return 0;
-	if (s->other_inode && (uint64_t)st.st_ino == s->other_inode)
+	if (s->unsure && s->named_inode == s->other_inode)
 		return 0;
 	return suspect_name(s, "was replaced", err);
 }
@@ -102,7 +104,8 @@ static int make_file(struct store *s, struct store_journal *j, const unsigned ch
 /* The new file is ours from now on. */
 static void move_in(struct store *s, struct store_journal *j)
 {
-	s->other_inode = s->file.fd >= 0 ? s->file.header.inode : 0;
+	s->unsure = true;
+	s->other_inode = s->named_inode;
 	store_journal_close(&s->file);
 	s->file = *j;
 	j->fd = -1;
@@ -114,7 +117,7 @@ static void settle(struct store *s)
 {
 	s->synced = s->number;
 	s->suspect = s->noted = s->replaced = s->sick = s->full = false;
-	s->other_inode = 0;
+	s->unsure = false;
 	s->sync_due_ms = s->heal_due_ms = 0;
 	s->counters.compactions++;
 	for (size_t i = 0; i < s->n_entries; i++)

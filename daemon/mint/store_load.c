@@ -9,7 +9,8 @@
 #include "daemon/mint/store_journal.h"
 #include "daemon/mint/store_record.h"
 
-enum { WINDOW = 2 * 1024 * 1024 };
+/* Read at a time; a record that is longer (secrets) makes the window grow once. */
+enum { WINDOW = 256 * 1024, WINDOW_MAX = STORE_PAYLOAD_MAX + 2 * STORE_BLOCK };
 
 /* --- the header --- */
 
@@ -109,7 +110,7 @@ struct walk {
 	struct store_scan *scan;
 	unsigned char *window;
 	off_t window_at;
-	size_t window_size;
+	size_t window_cap, window_size;
 	int failed; /* errno of a read */
 	struct buf plain;
 	struct head *later; /* what verifies behind the first hole */
@@ -118,13 +119,28 @@ struct walk {
 	off_t dirty; /* end of the last block that is not zero */
 };
 
-/* size bytes at this place; NULL: the file ends before, or it cannot be read (failed). */
+static int grow(struct walk *w)
+{
+	unsigned char *window = malloc(WINDOW_MAX);
+
+	if (!window) {
+		w->failed = ENOMEM;
+		return -1;
+	}
+	free(w->window);
+	w->window = window;
+	w->window_cap = WINDOW_MAX;
+	w->window_size = 0;
+	return 0;
+}
+
+/* size bytes (no more than a record may have) at this place; NULL: the file ends before, or it cannot be read (failed). */
 static const unsigned char *look(struct walk *w, off_t at, size_t size)
 {
-	if (at + (off_t)size > w->j->size || size > WINDOW)
+	if (at + (off_t)size > w->j->size || (size > w->window_cap && grow(w) < 0))
 		return NULL;
 	if (at < w->window_at || at + (off_t)size > w->window_at + (off_t)w->window_size) {
-		ssize_t n = store_io_read(w->j->fd, w->window, WINDOW, at);
+		ssize_t n = store_io_read(w->j->fd, w->window, w->window_cap, at);
 
 		w->window_at = at;
 		w->window_size = n < 0 ? 0 : (size_t)n;
@@ -284,16 +300,17 @@ static int walk(struct walk *w, struct err *err)
 int store_journal_read(struct store_journal *j, struct store_seal *seal, struct store_scan *scan,
 		       const char *path, struct err *err)
 {
-	CLEANUP(cleanup_free) unsigned char *window = malloc(WINDOW);
-	struct walk w = { .j = j, .seal = seal, .scan = scan, .window = window };
+	struct walk w = { .j = j, .seal = seal, .scan = scan, .window_cap = WINDOW };
 	int r;
 
-	if (!window)
+	w.window = malloc(WINDOW);
+	if (!w.window)
 		return err_oom(err);
 	buf_init(&w.plain, STORE_PAYLOAD_MAX + 1);
 	scan->synced = j->header.synced;
 	r = walk(&w, err);
 	buf_fini(&w.plain);
+	free(w.window);
 	free(w.later);
 	if (w.failed == ENOMEM)
 		return err_oom(err);

@@ -210,11 +210,10 @@ static void note(struct store *s)
 	if (store_record_encode_why(s->why_suspect, &clock, &payload, &why) < 0 ||
 	    s->file.end + store_journal_room(payload.len) > s->file.size)
 		return;
-	if (store_journal_append(&s->file, s->seal, s->number + 1, s->synced, &payload, &why) < 0) {
+	if (store_journal_append(&s->file, s->seal, ++s->number, s->synced, &payload, &why) < 0) {
 		store_fail(s, &why);
 		return;
 	}
-	s->number++;
 	s->noted = store_sync(s, NULL) == 0;
 }
 

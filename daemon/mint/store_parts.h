@@ -55,8 +55,9 @@ struct store {
 	struct store_clock opened; /* when: times of other boots are computed for now */
 	unsigned char id[STORE_SEAL_ID];
 	struct store_journal file, keep;
-	uint64_t
-		other_inode; /* of a new file that may bear the name, because its directory could not be synced */
+	/* What bore the name when it was last looked at; and what may bear it instead of our file, because a rename or the sync of the directory has failed. */
+	uint64_t named_inode, other_inode; /* 0: nothing */
+	bool unsure;
 	struct store_mark *mark;
 	uint64_t number; /* the highest that was given */
 	uint64_t synced; /* the highest that is known to be on disk */

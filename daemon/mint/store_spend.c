@@ -84,6 +84,19 @@ int store_may_spend(const struct store *s, const struct stored *e, struct err *e
 	return e->spend.state == SPEND_INTENT ? under_way(e, err) : 0;
 }
 
+/* Our file, or nothing is spent: a disk that cannot even say so is none to write an INTENT to. */
+static int check_name(struct store *s, struct err *err)
+{
+	struct err why = { 0 };
+	int r = store_check_name(s, &why);
+
+	if (r == 0)
+		return 0;
+	if (!s->suspect)
+		store_fill(s, &why);
+	return store_refuse(s, err);
+}
+
 int store_intend(struct store *s, struct stored *e, int64_t now_ms, int64_t now_real_ms,
 		 struct err *err)
 {
@@ -92,7 +105,7 @@ int store_intend(struct store *s, struct stored *e, int64_t now_ms, int64_t now_
 	int r = store_may_spend(s, e, err);
 
 	if (r == 0)
-		r = store_check_name(s, err);
+		r = check_name(s, err);
 	if (r < 0)
 		return r;
 	set_spend(s, e,
