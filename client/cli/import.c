@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -54,32 +55,25 @@ static const struct kind *find_kind(const char *name)
 
 /* --- reading --- */
 
-static volatile sig_atomic_t caught;
-
-static void on_signal(int number)
+/* Waits until there is something to read on fd. False: a signal came before. */
+static bool await_input(int fd, int signals)
 {
-	caught = number;
-}
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
 
-/* Waits until there is something to read; signals come through in here alone. False: one did. */
-static bool await_input(int fd, const sigset_t *mask)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	while (!caught && ppoll(&p, 1, NULL, mask) < 0 && errno == EINTR)
+	while (poll(p, 2, -1) < 0 && errno == EINTR)
 		;
-	return !caught;
+	return !p[1].revents;
 }
 
 /*
- * To the end, or of what is typed as a line to its end. One byte more than allowed is read, so that too much is seen. mask: of a terminal (see await_input()), NULL: none.
+ * To the end, or of what is typed as a line to its end. One byte more than allowed is read, so that too much is seen. signals: a descriptor of those that end it, -1: none.
  */
-static int read_bytes(int fd, bool line, const sigset_t *mask, struct bytes *out)
+static int read_bytes(int fd, bool line, int signals, struct bytes *out)
 {
 	while (out->len < out->room && !(line && out->len && out->data[out->len - 1] == '\n')) {
 		ssize_t n;
 
-		if (mask && !await_input(fd, mask))
+		if (signals >= 0 && !await_input(fd, signals))
 			return EXIT_STATUS_USAGE; /* whoever asked for that needs no words */
 		n = read(fd, out->data + out->len, out->room - out->len);
 		if (n < 0 && errno == EINTR)
@@ -95,57 +89,39 @@ static int read_bytes(int fd, bool line, const sigset_t *mask, struct bytes *out
 	return 0;
 }
 
-static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
-enum { ENDINGS = sizeof ending / sizeof ending[0] };
-
-/* What signals did before. */
-struct signals {
-	struct sigaction actions[ENDINGS];
-	sigset_t mask;
-};
-
-/* A terminal without echo must not be left behind, whatever ends us: these signals wait until we look at them. */
-static void catch_signals(struct signals *before)
+/* Lets the signals that end or stop us wait; returns a descriptor that is readable when one does, -1: none. */
+static int hold_signals(sigset_t *before)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 	sigset_t set;
 
-	caught = 0;
 	(void)sigemptyset(&set);
-	for (size_t i = 0; i < ENDINGS; i++)
-		(void)sigaddset(&set, ending[i]);
-	(void)sigprocmask(SIG_BLOCK, &set, &before->mask);
-	for (size_t i = 0; i < ENDINGS; i++)
-		(void)sigaction(ending[i], &action, &before->actions[i]);
+	for (size_t i = 0; i < sizeof held / sizeof held[0]; i++)
+		(void)sigaddset(&set, held[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, before);
+	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static void release_signals(const struct signals *before)
-{
-	for (size_t i = 0; i < ENDINGS; i++)
-		(void)sigaction(ending[i], &before->actions[i], NULL);
-	(void)sigprocmask(SIG_SETMASK, &before->mask, NULL);
-}
-
+/* A terminal without echo must not be left behind, whatever ends us: what came meanwhile does so when the mask is as it was. */
 static int read_terminal(const struct cli *cli, const struct kind *kind, int fd,
 			 const struct termios *before, struct bytes *out)
 {
-	struct signals signals;
 	struct termios quiet = *before;
-	int r;
+	sigset_t mask;
+	int r, signals = hold_signals(&mask);
 
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	catch_signals(&signals);
 	(void)tcsetattr(fd, TCSAFLUSH, &quiet);
 	fprintf(stderr, "%s of \"%s\" (is not shown)%s: ", kind->title, cli->credential,
 		kind->line ? "" : ", then Ctrl-D on a line of its own");
-	r = read_bytes(fd, kind->line, &signals.mask, out);
+	r = read_bytes(fd, kind->line, signals, out);
 	fputc('\n', stderr);
 	(void)tcsetattr(fd, TCSAFLUSH, before);
-	release_signals(&signals);
-	if (caught) {
-		bytes_erase(out);
-		(void)raise(caught);
-	}
+	if (signals >= 0)
+		close(signals);
+	if (r)
+		explicit_bzero(out->data, out->room);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return r;
 }
 
@@ -208,7 +184,7 @@ static int read_secret(const struct cli *cli, const struct kind *kind, struct by
 	if (tcgetattr(fd, &before) == 0)
 		r = read_terminal(cli, kind, fd, &before, out);
 	else
-		r = read_bytes(fd, false, NULL, out);
+		r = read_bytes(fd, false, -1, out);
 	return r ? r : check_text(out, kind);
 }
 
