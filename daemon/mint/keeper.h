@@ -73,8 +73,10 @@ void keeper_set_enabled(struct keeper *k, bool enabled);
 int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base_url,
 			struct err *err);
 
-/* Something that an attempt lacked is there now (a secret, an adopted store): tries again at once if it had given up. */
+/* A secret that an attempt lacked is there now: tries again at once if there was any trouble. */
 void keeper_supplied(struct keeper *k);
+/* The store can be written again, or was adopted: who was held back by that alone tries again. */
+void keeper_store_mended(struct keeper *k);
 
 /*
  * Revokes at Salesforce (salesforce-oauth.md 7.1) and forgets. forget: the refresh token, which ends all its sessions, and then it is erased from the store; else the access token alone.

@@ -68,6 +68,13 @@ void keeper_supplied(struct keeper *k)
 	keeper_step(k, &e);
 }
 
+void keeper_store_mended(struct keeper *k)
+{
+	/* who waits for Salesforce goes on waiting */
+	if (k->schedule.trouble == TROUBLE_PROBLEM && k->problem.outcome == HTTP_REFUSED)
+		keeper_supplied(k);
+}
+
 /* --- revoking --- */
 
 enum revocation_phase { REVOCATION_WAITS, REVOCATION_ASKS, REVOCATION_ENDS };

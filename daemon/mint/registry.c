@@ -350,7 +350,7 @@ int registry_supply(struct registry *r, struct keeper *k, enum stored_secret kin
 void registry_adopted(struct registry *r)
 {
 	for (size_t i = 0; i < r->n; i++)
-		keeper_supplied(r->keepers[i]);
+		keeper_store_mended(r->keepers[i]);
 }
 
 size_t registry_count_usable(const struct registry *r)

@@ -306,17 +306,16 @@ static void supplied(struct step *x)
 		s->unknown = s->spent = false;
 		s->replays = 0;
 	}
-	s->failures = 0;
-	s->not_before_ms = 0;
+	s->failures = 0; /* but what the server said of Retry-After holds */
 	s->permanent = false;
 	s->trouble = TROUBLE_NONE;
 	s->idle_from_ms = x->now.boot_ms;
 	x->out->changed = true;
 	if (s->in_flight)
 		return;
+	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED)
+		step_set_state(x, good ? STATE_VALID : STATE_EMPTY);
 	if (good && !x->e->supplied.fresh && s->state != STATE_BACKOFF) {
-		if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED)
-			step_set_state(x, STATE_VALID);
 		if (!wait_for_end(x))
 			step_plan(x, s->normal_ms);
 		return;

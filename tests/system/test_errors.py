@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each refusal of the token endpoint, word for word, for both grants: state, broker error, exit status, and what to do about it."""
+"""Each refusal of the token endpoint, word for word, for each grant: state, broker error, exit status, and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from standin.errors import ERRORS
 
 ADMIN = ("suspended", "Rejected", 76)
 LATER = ("backoff", "Unavailable", 75)
-# name in tests/standin/errors.py: what becomes of it (salesforce-oauth.md 8.1), and words of the advice. ANY is for both grants
+LOGIN = ("login_required", "LoginRequired", 80)
+# name in tests/standin/errors.py: what becomes of it (salesforce-oauth.md 8.1), and words of the advice. ANY is for all grants
 ANY: dict[str, tuple[tuple[str, str, int], str]] = {
     "not_admin_approved": (ADMIN, "permission set"), "invalid_client": (ADMIN, ""), "invalid_client_id": (ADMIN, "ClientId="),
     "app_not_found": (ADMIN, "install"), "wrong_domain": (ADMIN, "LoginUrl="), "ip_restricted": (ADMIN, "IP"),
@@ -21,20 +22,28 @@ ANY: dict[str, tuple[tuple[str, str, int], str]] = {
     "inactive_org": (ADMIN, "org"), "rate_limit": (LATER, "too many logins"), "login_rate": (LATER, "too many logins"),
     "unknown_error": (LATER, "passing"), "server_error": (LATER, "passing"), "temporarily_unavailable": (LATER, "not available"),
     "unsupported_grant_type": (ADMIN, "enable the flow"), "invalid_scope": (ADMIN, "scope"), "https_required": (ADMIN, "https://"),
-    "must_post": (ADMIN, "report this"), "scope_not_supported": (ADMIN, "report this"),
+    "must_post": (ADMIN, "report this"), "scope_not_supported": (ADMIN, "report this"), "processing": (LATER, "busy"),
 }
 JWT = {
     "expired_assertion": (LATER, "clock"), "user_not_approved": (ADMIN, "pre-authorized"), "invalid_assertion": (ADMIN, "certificate"),
     "audience_invalid": (ADMIN, "Audience="), "audience_validation": (ADMIN, "Audience="), "no_run_as": (ADMIN, ""),
-    "flow_disabled": (ADMIN, ""), **ANY, "invalid_client": (ADMIN, "certificate"),
+    "flow_disabled": (ADMIN, ""), "expired_refresh_token": (ADMIN, ""), "expired_code": (LATER, "clock"), **ANY,
+    "invalid_client": (ADMIN, "certificate"),
 }
 CLIENT = {
     "no_run_as": (ADMIN, "Run As"), "flow_disabled": (ADMIN, "Client Credentials Flow"), "expired_assertion": (ADMIN, ""),
     "user_not_approved": (ADMIN, ""), "invalid_assertion": (ADMIN, ""), "audience_invalid": (ADMIN, ""), "audience_validation": (ADMIN, ""),
-    **ANY, "invalid_client": (ADMIN, "ClientSecret="), "wrong_domain": (ADMIN, "My Domain"),
+    "expired_refresh_token": (ADMIN, ""), "expired_code": (ADMIN, ""), **ANY, "invalid_client": (ADMIN, "ClientSecret="),
+    "wrong_domain": (ADMIN, "My Domain"),
+}
+REFRESH = {
+    "expired_refresh_token": (LOGIN, "sftoken import"), "expired_code": (LATER, "busy"), "expired_assertion": (LATER, "busy"),
+    "user_not_approved": (LOGIN, "sftoken import"), "invalid_assertion": (LOGIN, ""), "audience_invalid": (LOGIN, ""),
+    "audience_validation": (LOGIN, ""), "no_run_as": (LOGIN, ""), "flow_disabled": (LOGIN, ""), **ANY,
+    "invalid_client": (ADMIN, "ClientSecret="),
 }
 ODD = {"error": "brand_new_error", "error_description": "with \x1b[31m colour and\nlines " + "x" * 500}
-GRANTS = {"jwt": JWT, "cc": CLIENT}
+GRANTS = {"jwt": JWT, "cc": CLIENT, "rt": REFRESH}
 
 
 class Shared:
@@ -56,7 +65,7 @@ def check(name: str, error: str, wanted: tuple[str, str, int], advice: str) -> N
     oauth_error, description = ERRORS[error]
     if broker_error == "Rejected":
         same({k: reply["parameters"][k] for k in ("oauthError", "httpStatus")}, {"oauthError": oauth_error, "httpStatus": 400}, name)
-    else:
+    elif broker_error == "Unavailable":
         assert 1 <= reply["parameters"]["retryAfterSeconds"] <= 3 * 3600 + 200, reply
     shown = daemon.cli("show", name).stdout
     assert advice.lower() in info["lastError"].lower() and advice.lower() in shown.lower(), f"{name}: {info['lastError']}"
@@ -77,8 +86,14 @@ def test_client_credentials() -> None:
         check(f"cc-{error}", error, wanted, advice)
 
 
+def test_refresh_token() -> None:
+    """Refresh token: the same"""
+    for error, (wanted, advice) in REFRESH.items():
+        check(f"rt-{error}", error, wanted, advice)
+
+
 def test_none_forgotten() -> None:
-    """Every error that the stand-in knows was tried with both grants"""
+    """Every error that the stand-in knows was tried with all grants"""
     for table in GRANTS.values():
         same(sorted(table), sorted(ERRORS))
 
@@ -118,12 +133,15 @@ def add(salesforce: Standin, daemon: Daemon) -> None:
     for grant, table in GRANTS.items():
         for error in (*table, "odd"):
             name = f"{grant}-{error}"
-            how = f"GrantType=jwt_bearer\nUsername=u@example.com\nPrivateKey=file:{daemon.directory}/key" if grant == "jwt" else \
-                f"GrantType=client_credentials\nClientSecret=file:{secret}"
+            how = {"jwt": f"GrantType=jwt_bearer\nUsername=u@example.com\nPrivateKey=file:{daemon.directory}/key",
+                   "cc": f"GrantType=client_credentials\nClientSecret=file:{secret}",
+                   "rt": f"GrantType=refresh_token\nClientSecret=file:{secret}"}[grant]
             daemon.write_credential(name, f"[Credential]\n{how}\nLoginUrl={salesforce.url}\nClientId={name}\n")
             apps[name] = {"secret": "s3cret", "run_as": "u@example.com", "cert_pem": certificate,
                           "force_error": ODD if error == "odd" else error}
     salesforce.configure(users={"u@example.com": {}}, apps=apps)
+    for name in (f"rt-{error}" for error in (*REFRESH, "odd")):
+        daemon.to_import.append((name, "refresh_token", str(salesforce.new_grant("u@example.com", name, True)["refresh_token"])))
 
 
 def run() -> int:
