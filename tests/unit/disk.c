@@ -18,6 +18,7 @@ static bool fails(enum disk_call kind)
 {
 	bool hit;
 
+	disk_rebase();
 	disk.calls++;
 	hit = disk.fail_at && (disk.calls == disk.fail_at || (disk.fail_forever && disk.calls > disk.fail_at));
 	if (!hit && !disk.kind_errno[kind])
@@ -398,6 +399,7 @@ void store_identity(struct store_identity *out)
 
 static struct file *find(const char *path, const char *name)
 {
+	disk.touched = true;
 	struct dir *d = disk_dir_of(&disk.now, path);
 	struct name *n = d ? disk_name_of(d, name) : NULL;
 
@@ -430,6 +432,7 @@ void disk_put(const char *path, const char *name, const void *bytes, size_t size
 {
 	int file = disk_file_new(&disk.now, S_IFREG | 0600);
 
+	disk.touched = true;
 	disk_reach(&disk.now.files[file], size);
 	memcpy(disk.now.files[file].bytes, bytes, size);
 	disk_set_name(disk_dir_of(&disk.now, path), name, file);
@@ -448,6 +451,11 @@ void disk_set_links(const char *path, const char *name, unsigned links)
 void disk_set_owner(const char *path, const char *name, uid_t uid)
 {
 	found(path, name)->uid = uid;
+}
+
+void disk_set_inode(const char *path, const char *name, uint64_t inode)
+{
+	found(path, name)->inode = (int)inode;
 }
 
 void disk_set_birth(const char *path, const char *name, int64_t birth_ns)

@@ -57,7 +57,8 @@ void disk_put(const char *path, const char *name, const void *bytes, size_t size
 void disk_set_mode(const char *path, const char *name, mode_t mode);
 void disk_set_links(const char *path, const char *name, unsigned links);
 void disk_set_owner(const char *path, const char *name, uid_t uid);
-/* The inode's number stays, its birth does not: what cp(1) makes after rm(1). */
+/* Another number; another birth (with the same number: what cp(1) makes after rm(1)). */
+void disk_set_inode(const char *path, const char *name, uint64_t inode);
 void disk_set_birth(const char *path, const char *name, int64_t birth_ns);
 void disk_remove(const char *path, const char *name);
 /* Another process holds the lock. */

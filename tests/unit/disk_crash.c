@@ -178,6 +178,17 @@ void disk_tree_rename(struct tree *t, int d, const char *from, const char *to)
 	disk_set_name(&t->dirs[d], to, file);
 }
 
+/* What a person has done is on disk, with all that was before. */
+void disk_rebase(void)
+{
+	if (!disk.touched)
+		return;
+	disk.touched = false;
+	disk_tree_free(&disk.base);
+	disk_tree_copy(&disk.base, &disk.now);
+	disk_log_free(&disk.log);
+}
+
 /* --- the machine --- */
 
 static void new_boot(void)
@@ -224,6 +235,7 @@ size_t disk_position(void)
 
 void disk_freeze(void)
 {
+	disk_rebase();
 	disk_log_maps();
 	disk_log_free(&disk.history);
 	disk_tree_free(&disk.then);

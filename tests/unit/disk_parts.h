@@ -69,6 +69,7 @@ struct disk {
 	unsigned calls, failures, fail_at;
 	int fail_errno, kind_errno[DISK_CALLS];
 	bool fail_forever, fail_done;
+	bool touched; /* a person has changed something since the last call */
 	int64_t room;
 	unsigned boots;
 	int next_inode;
@@ -90,5 +91,6 @@ void disk_log_write(int file, off_t at, const void *bytes, size_t size);
 void disk_log_maps(void);
 void disk_log_change(struct change c);
 void disk_log_free(struct log *l);
+void disk_rebase(void);
 
 #endif

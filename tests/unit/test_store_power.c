@@ -8,7 +8,7 @@
 #include "daemon/mint/store_parts.h"
 #include "store_fixture.h"
 
-enum { HISTORIES = 12, IMAGES = 200, KILLS = 60, STEPS = 160, CREDENTIALS = 6, WRITES_MAX = 2000, CHAINS = 5 };
+enum { HISTORIES = 12, IMAGES = 170, KILLS = 50, STEPS = 160, CREDENTIALS = 6, WRITES_MAX = 2000, CHAINS = 5 };
 
 struct write {
 	int credential;
