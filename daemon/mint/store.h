@@ -46,9 +46,9 @@ struct stored_refresh {
 	char *origin;         /* to whom it belongs: credential_origin() when it was given */
 	char *base_url;       /* where it is refreshed; NULL: LoginUrl= */
 	int64_t number;       /* of all tokens that this credential has had */
-	int64_t used_ms;      /* BOOTTIME (may be negative) when it or its predecessor was last accepted, or given */
-	bool rotates;         /* the server has replaced one before; then a repeat is dangerous for certain */
-	bool refused;         /* the server does not take it any more: a person must give another one */
+	int64_t used_ms; /* BOOTTIME (may be negative) when it or its predecessor was last accepted, or given */
+	bool rotates; /* the server has replaced one before; then a repeat is dangerous for certain */
+	bool refused; /* the server does not take it any more: a person must give another one */
 };
 
 /* The spend journal: INTENT is written before the request leaves, and what came of it after. */
@@ -81,7 +81,8 @@ struct stored {
 
 struct store_options {
 	const char *state_dir, *runtime_dir;
-	const struct secret *key;    /* [Store] Key=: any 16 bytes or more; NULL: auto, STATE/store.key */
+	const struct secret
+		*key; /* [Store] Key=: any 16 bytes or more; NULL: auto, STATE/store.key */
 	int64_t now_ms, now_real_ms; /* BOOTTIME and wall clock */
 };
 

@@ -36,7 +36,8 @@ struct store_record {
 	struct opt_bool disabled;
 
 	const char *access_token, *origin;
-	struct opt_int token_generation, issued_ms, life_ms, deadline_ms, vouched_ms, deadline_real_ms;
+	struct opt_int token_generation, issued_ms, life_ms, deadline_ms, vouched_ms,
+		deadline_real_ms;
 	int source;
 	struct opt_bool unchanged;
 	const char *instance_url, *token_type, *scope, *identity_url, *organization_id, *user_id,

@@ -20,7 +20,8 @@ static bool fails(enum disk_call kind)
 
 	disk_rebase();
 	disk.calls++;
-	hit = disk.fail_at && (disk.calls == disk.fail_at || (disk.fail_forever && disk.calls > disk.fail_at));
+	hit = disk.fail_at &&
+	      (disk.calls == disk.fail_at || (disk.fail_forever && disk.calls > disk.fail_at));
 	if (!hit && !disk.kind_errno[kind])
 		return false;
 	disk.failures++;
@@ -105,7 +106,7 @@ static int fd_new(int file, int dir, bool writable)
 static int file_at(int fd)
 {
 	disk_must(fd >= FD_FIRST && fd < FD_FIRST + FDS_MAX && disk.fds[fd - FD_FIRST].used,
-	     "a descriptor that is not open");
+		  "a descriptor that is not open");
 	return disk.fds[fd - FD_FIRST].file;
 }
 
@@ -180,7 +181,9 @@ int store_io_open(int dir_fd, const char *name, int flags, mode_t mode)
 		return -1;
 	if (!n && (flags & O_CREAT))
 		return create(d, name, mode);
-	errno = !n ? ENOENT : flags & O_EXCL ? EEXIST : may_open(dir, &disk.now.files[n->file], write);
+	errno = !n               ? ENOENT
+		: flags & O_EXCL ? EEXIST
+				 : may_open(dir, &disk.now.files[n->file], write);
 	return errno ? -1 : fd_new(n->file, 0, write);
 }
 
@@ -295,7 +298,8 @@ static int sync_file(int file, enum disk_call kind)
 	bool failed = fails(kind);
 
 	/* a failed sync throws the dirty pages away; the next one says yes without them */
-	disk_log_change((struct change){ .kind = failed && !disk.fail_done ? LOST : SYNC_FILE, .file = file });
+	disk_log_change((struct change){ .kind = failed && !disk.fail_done ? LOST : SYNC_FILE,
+					 .file = file });
 	return failed ? -1 : 0;
 }
 

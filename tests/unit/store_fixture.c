@@ -58,7 +58,8 @@ struct store *fixture_open_key(const char *key)
 
 struct store *fixture_open(void)
 {
-	return fixture_auto ? open_with(NULL) : fixture_open_key("0123456789abcdef0123456789abcdef");
+	return fixture_auto ? open_with(NULL)
+			    : fixture_open_key("0123456789abcdef0123456789abcdef");
 }
 
 void fixture_crash(struct store *s, bool power)
@@ -136,5 +137,6 @@ int fixture_spend(struct store *s, struct stored *e, int number)
 
 int fixture_number(const struct stored *e)
 {
-	return e && e->refresh.token ? atoi(secret_bytes(e->refresh.token) + 1) : -1;
+	return e && e->refresh.token ? (int)strtol(secret_bytes(e->refresh.token) + 1, NULL, 10)
+				     : -1;
 }

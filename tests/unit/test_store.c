@@ -103,7 +103,8 @@ TEST(everything_comes_back)
 
 TEST(secrets_of_import_come_back_and_are_forgotten)
 {
-	CLEANUP(secret_unrefp) struct secret *key = fixture_secret("-----BEGIN\nline \"two\"\n\xc3\xa9\n");
+	CLEANUP(secret_unrefp)
+	struct secret *key = fixture_secret("-----BEGIN\nline \"two\"\n\xc3\xa9\n");
 	CLEANUP(secret_unrefp) struct secret *client = fixture_secret("s3cret");
 	CLEANUP(secret_unrefp) struct secret *binary = secret_new("a\0b", 3);
 	struct store *s;

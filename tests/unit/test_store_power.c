@@ -74,7 +74,8 @@ static void spend(int credential)
 	begin_write(credential);
 	snprintf(text, sizeof(text), "R%" PRId64, n_writes);
 	next = fixture_secret(text);
-	acknowledge(roll(3) ? store_result(s, e, next, fixture_now_ms, NULL) : store_unknown(s, e, NULL));
+	acknowledge(roll(3) ? store_result(s, e, next, fixture_now_ms, NULL)
+			    : store_unknown(s, e, NULL));
 }
 
 static void settle(int credential)

@@ -254,7 +254,8 @@ TEST(a_store_of_version_1_is_read)
 	CHECK_INT(store_find(s, "jwt")->generation, 12);
 	CHECK(store_find(s, "jwt")->disabled);
 	REQUIRE(store_find(s, "jwt")->secrets[STORED_PRIVATE_KEY]);
-	CHECK_STR(secret_bytes(store_find(s, "jwt")->secrets[STORED_PRIVATE_KEY]), "-----BEGIN\nkey\n");
+	CHECK_STR(secret_bytes(store_find(s, "jwt")->secrets[STORED_PRIVATE_KEY]),
+		  "-----BEGIN\nkey\n");
 	CHECK_INT(fixture_spend(s, store_find(s, "etl"), 3), 0);
 	store_close(s);
 }
