@@ -66,6 +66,28 @@ static int find_name(const char *name, int (*find)(const char *, char *, size_t,
 	return -ERANGE;
 }
 
+/* The same few names stand in each of thousands of files, and each question reads the database anew. */
+static int find_once(struct credential_names *names, const char *name, bool user, int64_t *id)
+{
+	struct credential_name *slot;
+	int r;
+
+	for (size_t i = 0; i < names->n; i++) {
+		if (names->items[i].user != user || strcmp(names->items[i].name, name) != 0)
+			continue;
+		*id = names->items[i].id;
+		return 1;
+	}
+	r = find_name(name, user ? find_user : find_group, id);
+	if (r != 1 || strlen(name) >= sizeof(slot->name))
+		return r;
+	slot = &names->items[names->n < CREDENTIAL_NAMES ? names->n++ : 0];
+	slot->user = user;
+	slot->id = *id;
+	memcpy(slot->name, name, strlen(name) + 1);
+	return r;
+}
+
 static void note(const struct credential *c, const char *key, const struct credential_check *check,
 		 const char *word, const char *text)
 {
@@ -81,7 +103,7 @@ static int resolve(const struct credential *c, const char *key, const char *word
 
 	*id = number(word);
 	if (*id < 0)
-		r = find_name(word, user ? find_user : find_group, id);
+		r = find_once(check->names, word, user, id);
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r < 0)

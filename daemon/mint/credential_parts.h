@@ -7,6 +7,17 @@
 
 #include "daemon/mint/credential.h"
 
+/* Users and groups that were found during one load. */
+enum { CREDENTIAL_NAMES = 16 };
+struct credential_names {
+	struct credential_name {
+		bool user;
+		char name[64];
+		int64_t id;
+	} items[CREDENTIAL_NAMES];
+	size_t n;
+};
+
 /* What judging a credential needs and tells. */
 struct credential_check {
 	const struct settings *settings;
@@ -14,6 +25,7 @@ struct credential_check {
 	int (*check_key)(const struct secret *pem, struct err *err);
 	const struct credential_stored *stored; /* NULL: its values are taken as not given */
 	struct config_notes *notes, *warnings;
+	struct credential_names *names;
 };
 
 /* "[section] key" -> file and line for a note; without an assignment the credential's file as a

@@ -222,8 +222,9 @@ struct credential_set *credential_set_read(
 	const struct credential_stored *stored, struct config_notes *notes,
 	struct config_notes *warnings, struct err *err)
 {
-	const struct credential_check check = { settings, service_uid, check_key,
-						stored,   notes,       warnings };
+	struct credential_names names = { .n = 0 };
+	const struct credential_check check = { settings, service_uid, check_key, stored,
+						notes,    warnings,    &names };
 	CLEANUP(credential_set_unrefp) struct credential_set *set = calloc(1, sizeof(*set));
 	CLEANUP(cleanup_free) char *folder = NULL;
 

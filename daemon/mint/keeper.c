@@ -203,7 +203,7 @@ static void cancel(struct keeper *k)
 
 void keeper_mark(struct keeper *k)
 {
-	k->dirty = true;
+	keeper_set_dirty(k, true);
 	k->context->changed(k, k->context->arg);
 }
 
@@ -316,6 +316,7 @@ void keeper_free(struct keeper *k)
 	if (!k)
 		return;
 	cancel(k);
+	keeper_set_dirty(k, false);
 	keeper_revocation_drop(k);
 	if (k->attempt && !k->retired) {
 		retire(k);

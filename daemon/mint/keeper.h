@@ -6,12 +6,16 @@
 #ifndef MINT_KEEPER_H
 #define MINT_KEEPER_H
 
+#include <sys/queue.h>
+
 #include "daemon/common/loop.h"
 #include "daemon/mint/attempt.h"
 #include "daemon/mint/schedule.h"
 #include "proto/link_messages.h"
 
 struct keeper;
+
+TAILQ_HEAD(keeper_queue, keeper);
 
 /* What all keepers share; owned by the registry and outlives them. */
 struct keeper_context {
@@ -23,6 +27,8 @@ struct keeper_context {
 	uint64_t random; /* state of the jitter generator, seeded once */
 	bool stopping;   /* no attempt begins any more */
 	size_t spending; /* attempts that have spent a refresh token and wait for the answer; retired keepers' too */
+	struct keeper_queue
+		dirty; /* keepers with news for the front, in the order in which they came */
 	struct keeper *retired; /* removed, but not before that answer is in the store */
 	/* Something about k that the front should hear (may be called often; never deletes k). */
 	void (*changed)(struct keeper *k, void *arg);
@@ -155,8 +161,7 @@ struct keeper_sent *keeper_sent(struct keeper *k);
 /* When the next generation is planned (BOOTTIME), 0: not known. */
 int64_t keeper_refresh_after_ms(const struct keeper *k);
 
-/* The dirty flag: publish.c owns its meaning, the keeper raises it. */
-bool keeper_dirty(const struct keeper *k);
+/* The dirty flag: publish.c owns its meaning, the keeper raises it. A dirty keeper stands in context.dirty. */
 void keeper_set_dirty(struct keeper *k, bool dirty);
 
 #endif

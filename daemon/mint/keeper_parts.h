@@ -17,6 +17,7 @@ struct keeper_entry {
 };
 
 struct keeper {
+	TAILQ_ENTRY(keeper) dirty_link;
 	struct keeper_context *context;
 	struct credential *credential;
 	char *origin;

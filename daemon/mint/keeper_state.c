@@ -65,14 +65,15 @@ int64_t keeper_refresh_after_ms(const struct keeper *k)
 	return k->schedule.next_attempt_ms ? k->schedule.next_attempt_ms : k->schedule.normal_ms;
 }
 
-bool keeper_dirty(const struct keeper *k)
-{
-	return k->dirty;
-}
-
 void keeper_set_dirty(struct keeper *k, bool dirty)
 {
+	if (k->dirty == dirty || k->retired)
+		return;
 	k->dirty = dirty;
+	if (dirty)
+		TAILQ_INSERT_TAIL(&k->context->dirty, k, dirty_link);
+	else
+		TAILQ_REMOVE(&k->context->dirty, k, dirty_link);
 }
 
 struct keeper_sent *keeper_sent(struct keeper *k)

@@ -40,12 +40,13 @@ static void tell_ready(void *arg)
 		control_send(m->control, &message);
 }
 
-/* Counting all credentials is not done for each of many changes. */
+/* Counting all credentials is not done for each of many changes; but whoever waits for the start is told at once. */
 static void tell_ready_soon(struct mint *m)
 {
+	int64_t delay = m->ready ? STATUS_EVERY_MS : m->status[0] ? TELL_READY_MS : 0;
+
 	if (!timer_is_set(m->tell_ready))
-		timer_set(m->tell_ready,
-			  loop_now_ms(m->loop) + (m->ready ? STATUS_EVERY_MS : TELL_READY_MS));
+		timer_set(m->tell_ready, loop_now_ms(m->loop) + delay);
 }
 
 static void required_waited(void *arg)

@@ -73,13 +73,11 @@ static int send_removed(struct publish *p)
 
 static int send_dirty(struct publish *p)
 {
-	for (size_t i = 0; i < registry_count(p->registry); i++) {
-		struct keeper *k = registry_at(p->registry, i);
-		int sent;
+	struct keeper *k;
 
-		if (!keeper_dirty(k))
-			continue;
-		sent = publish_send_credential(p->end, k);
+	while ((k = registry_next_dirty(p->registry))) {
+		int sent = publish_send_credential(p->end, k);
+
 		if (sent <= 0)
 			return sent;
 		keeper_set_dirty(k, false);

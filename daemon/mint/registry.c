@@ -63,6 +63,7 @@ struct registry *registry_new(struct loop *l, struct attempts *attempts, struct 
 		.spent = spent,
 		.arg = r,
 	};
+	TAILQ_INIT(&r->context.dirty);
 	return r;
 }
 
@@ -282,6 +283,11 @@ void registry_start(struct registry *r)
 size_t registry_count(const struct registry *r)
 {
 	return r->n;
+}
+
+struct keeper *registry_next_dirty(struct registry *r)
+{
+	return TAILQ_FIRST(&r->context.dirty);
 }
 
 struct keeper *registry_at(struct registry *r, size_t i)

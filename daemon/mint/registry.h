@@ -55,6 +55,8 @@ int registry_swap(struct registry *r, struct settings *settings, struct credenti
 void registry_start(struct registry *r);
 
 size_t registry_count(const struct registry *r);
+/* The one that has had news for the front the longest; NULL: none. */
+struct keeper *registry_next_dirty(struct registry *r);
 struct keeper *registry_at(struct registry *r, size_t i);
 /* By name; by name or alias. NULL. */
 struct keeper *registry_find(struct registry *r, const char *name);

@@ -55,6 +55,7 @@ static void start(void)
 					   .random = 7,
 					   .changed = heard,
 					   .settled = heard };
+	TAILQ_INIT(&context.dirty);
 }
 
 static void stop(void)
