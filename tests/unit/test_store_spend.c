@@ -259,6 +259,26 @@ TEST(a_failed_sync_is_never_believed)
 	store_close(s);
 }
 
+/* A failed sync may have thrown away what others wrote before it: that is kept, too. */
+TEST(what_waited_for_a_sync_that_failed_is_kept)
+{
+	struct stored *other;
+
+	begin();
+	other = store_get(s, "other");
+	other->generation = 8;
+	CHECK_INT(store_write(s, other, STORE_SOON, NULL), 0);
+	CHECK(!store_entry(other)->parts[STORE_KIND_CREDENTIAL].kept);
+	disk_fail_kind(DISK_SYNC_DATA, EIO);
+	CHECK_INT(intend(), -ERR_RETRY);
+	disk_fail_kind(DISK_SYNC_DATA, 0);
+	CHECK(store_entry(other)->parts[STORE_KIND_CREDENTIAL].dirty);
+	CHECK(store_entry(other)->parts[STORE_KIND_CREDENTIAL].kept);
+	CHECK(store_tick(s, store_due_ms(s)));
+	CHECK(!store_entry(other)->parts[STORE_KIND_CREDENTIAL].dirty);
+	store_close(s);
+}
+
 TEST(a_result_that_cannot_be_written_is_kept)
 {
 	begin();

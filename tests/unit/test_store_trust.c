@@ -272,6 +272,13 @@ TEST(a_copied_file_is_suspect)
 	check_suspect("is a copy or was restored", 2);
 }
 
+TEST(a_file_in_another_inode_is_suspect)
+{
+	make(2);
+	disk_set_inode(STATE, "store", 4242);
+	check_suspect("is a copy or was restored", 2);
+}
+
 TEST(a_copy_with_the_same_inode_number_is_suspect)
 {
 	make(2);
@@ -382,6 +389,9 @@ TEST(a_torn_tail_is_cut)
 	CHECK_INT(store_state(s), STORE_OK);
 	CHECK_INT(fixture_number(store_find(s, "etl")), 2);
 	CHECK_INT(store_find(s, "etl")->spend.state, SPEND_UNKNOWN);
+	/* and what was torn is gone: nothing of it can stand behind what is written now */
+	CHECK_INT(store_counters(s).compactions, 1);
+	CHECK_INT(disk_bytes(STATE, "store", NULL)[at], 0);
 	CHECK_INT(fixture_spend(s, store_find(s, "etl"), 7), 0);
 	store_close(s);
 	s = fixture_open();
@@ -407,6 +417,38 @@ TEST(records_cannot_be_moved_or_put_in_again)
 	REQUIRE(s);
 	CHECK_INT(fixture_number(store_find(s, "etl")), 3);
 	CHECK_INT(store_find(s, "etl")->spend.state, SPEND_NONE);
+	store_close(s);
+}
+
+/* Two ways on from one place, as a restored backup makes them: a record of the one verifies by itself in the other, and has the next number. */
+TEST(a_record_of_another_continuation_does_not_follow)
+{
+	unsigned char *bytes;
+	size_t size, at;
+
+	make(2);
+	CLEANUP(cleanup_free) unsigned char *before = take_file("store", &size);
+	s = fixture_open();
+	CHECK_INT(fixture_spend(s, store_find(s, "etl"), 3), 0);
+	store_close(s);
+	CLEANUP(cleanup_free) unsigned char *one = take_file("store", &size);
+	bytes = disk_bytes(STATE, "store", &size);
+	memcpy(bytes, before, size);
+	disk_remove(RUN, "store.mark");
+	s = fixture_open();
+	CHECK_INT(store_intend(s, store_find(s, "etl"), fixture_now_ms, fixture_real_ms, NULL), 0);
+	store_close(s);
+	/* the INTENT of the other way, then the RESULT of the first */
+	at = record_at(6);
+	bytes = disk_bytes(STATE, "store", &size);
+	CHECK_INT(bytes[at], 0);
+	CHECK(memcmp(one + at, store_record_magic, 4) == 0);
+	memcpy(bytes + at, one + at, 4 * STORE_BLOCK);
+	disk_remove(RUN, "store.mark");
+	s = fixture_open();
+	REQUIRE(s);
+	CHECK_INT(fixture_number(store_find(s, "etl")), 2);
+	CHECK_INT(store_find(s, "etl")->spend.state, SPEND_UNKNOWN);
 	store_close(s);
 }
 
