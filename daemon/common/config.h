@@ -21,15 +21,15 @@
 #include "base/err.h"
 
 enum config_type {
-	CONFIG_TEXT,      /* char *                      at most max bytes (0: as long as a line) */
-	CONFIG_LIST,      /* struct config_list          words; assignments add up, an empty one resets */
-	CONFIG_BOOL,      /* bool                        yes no true false on off 1 0 */
-	CONFIG_INT,       /* int64_t                     min..max */
-	CONFIG_DURATION,  /* int64_t, in milliseconds    "5s" "2h" "90min" "7d" "100ms", a bare number is seconds; min..max in ms */
-	CONFIG_PERCENT,   /* int64_t                     "50%" or "50" */
-	CONFIG_ENUM,      /* int                         index into names[]; without fallback -1 */
-	CONFIG_MODE,      /* int64_t                     octal, 0..0777; without fallback -1 */
-	CONFIG_LATER,     /* known, but not in this version: always a mistake that says so; names[0] may list the values that are fine, e.g. the default */
+	CONFIG_TEXT, /* char *                      at most max bytes (0: as long as a line) */
+	CONFIG_LIST, /* struct config_list          words; assignments add up, an empty one resets */
+	CONFIG_BOOL,     /* bool                        yes no true false on off 1 0 */
+	CONFIG_INT,      /* int64_t                     min..max */
+	CONFIG_DURATION, /* int64_t, in milliseconds    "5s" "2h" "90min" "7d" "100ms", a bare number is seconds; min..max in ms */
+	CONFIG_PERCENT,  /* int64_t                     "50%" or "50" */
+	CONFIG_ENUM,     /* int                         index into names[]; without fallback -1 */
+	CONFIG_MODE,     /* int64_t                     octal, 0..0777; without fallback -1 */
+	CONFIG_LATER, /* known, but not in this version: always a mistake that says so; names[0] may list the values that are fine, e.g. the default */
 };
 
 struct config_list {
@@ -100,11 +100,15 @@ enum { CONFIG_LINE_MAX = 4096, CONFIG_JOINED_MAX = 65536, CONFIG_FILE_MAX = 1 <<
 #define CONFIG_ANY_OWNER ((uid_t)-1)
 
 /*
- * Sets the defaults of all plain sections in target, then reads DIR/name (optional or required) and DIR/name.d/ *.conf into it.
+ * Sets the defaults of all plain sections in target, then reads DIR/name and DIR/name.d/ *.conf into it.
  * Mistakes go to notes; returns 0 (also with mistakes) or -ERR_INTERNAL. owner: uid of the service user; files and directories that others than root and it may write
  * are mistakes (not on a read-only mount, which nobody can write: ConfigMaps). *origin and *files are made here and the caller's from then on, also on failure.
  */
-int config_read(const char *dir, const char *name, bool required,
+enum config_read_flags {
+	CONFIG_REQUIRED = 1, /* DIR/name must exist */
+	CONFIG_ALONE = 2,    /* the caller knows that there is no DIR/name.d */
+};
+int config_read(const char *dir, const char *name, unsigned flags,
 		const struct config_section *sections, size_t n_sections, void *target, uid_t owner,
 		struct config_notes *notes, struct config_origin **origin,
 		struct config_files *files, struct err *err);

@@ -27,28 +27,24 @@ static bool read_only(int fd)
 	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
 }
 
-bool config_owner_ok(int fd, const char *path, uid_t owner, struct config_notes *notes)
+/* Whether nobody but root and the service user can have written it; else a note says how to mend that. */
+static bool owner_ok(int fd, const struct stat *st, const char *path, uid_t owner,
+		     struct config_notes *notes)
 {
-	struct stat st;
-
 	if (owner == CONFIG_ANY_OWNER)
 		return true;
-	if (fstat(fd, &st) < 0) {
-		config_note(notes, path, 0, "cannot be examined: %s", strerror(errno));
-		return false;
-	}
-	if ((st.st_uid == 0 || st.st_uid == owner) && !(st.st_mode & 022))
+	if ((st->st_uid == 0 || st->st_uid == owner) && !(st->st_mode & 022))
 		return true;
 	if (read_only(fd))
 		return true;
-	if (st.st_mode & 022)
+	if (st->st_mode & 022)
 		config_note(notes, path, 0, "others may write it (mode %04o) — chmod go-w %s",
-			    (unsigned)(st.st_mode & 07777), path);
+			    (unsigned)(st->st_mode & 07777), path);
 	else
 		config_note(
 			notes, path, 0,
 			"it belongs to uid %u, neither root nor the service user — chown root %s",
-			(unsigned)st.st_uid, path);
+			(unsigned)st->st_uid, path);
 	return false;
 }
 
@@ -100,7 +96,7 @@ int config_read_file(const char *path, uid_t owner, struct config_notes *notes, 
 		config_note(notes, path, 0, "it is not a regular file — remove it");
 		return 0;
 	}
-	if (!config_owner_ok(fd, path, owner, notes))
+	if (!owner_ok(fd, &st, path, owner, notes))
 		return 0;
 	return read_all(fd, (size_t)st.st_size, out, path, notes, err);
 }
@@ -122,14 +118,15 @@ int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct con
 {
 	CLEANUP(closedirp) DIR *d = opendir(dir);
 	const struct dirent *entry;
+	struct stat st;
 
 	if (!d && errno == ENOENT)
 		return 0;
-	if (!d) {
+	if (!d || fstat(dirfd(d), &st) < 0) {
 		config_note(notes, dir, 0, "cannot be opened: %s", strerror(errno));
 		return 0;
 	}
-	if (!config_owner_ok(dirfd(d), dir, owner, notes))
+	if (!owner_ok(dirfd(d), &st, dir, owner, notes))
 		return 0;
 	while ((entry = readdir(d)))
 		if (wanted(entry->d_name, suffix) && config_list_add(names, entry->d_name) < 0)
@@ -227,7 +224,7 @@ static int read_drop_ins(struct reading *r, const char *main_path, struct err *e
 	return 0;
 }
 
-int config_read(const char *dir, const char *name, bool required,
+int config_read(const char *dir, const char *name, unsigned flags,
 		const struct config_section *sections, size_t n_sections, void *target, uid_t owner,
 		struct config_notes *notes, struct config_origin **origin,
 		struct config_files *files, struct err *err)
@@ -248,7 +245,8 @@ int config_read(const char *dir, const char *name, bool required,
 	}
 	struct reading r = { sections, n_sections, target, owner, notes, *origin, files };
 
-	if (read_one(&r, path, required, err) < 0 || read_drop_ins(&r, path, err) < 0)
+	if (read_one(&r, path, flags & CONFIG_REQUIRED, err) < 0 ||
+	    (!(flags & CONFIG_ALONE) && read_drop_ins(&r, path, err) < 0))
 		return -ERR_INTERNAL;
 	return notes->out_of_memory ? err_oom(err) : 0;
 }

@@ -24,8 +24,4 @@ int config_origin_set(struct config_origin *o, const char *section, const char *
 int config_read_file(const char *path, uid_t owner, struct config_notes *notes, struct buf *out,
 		     bool *missing, struct err *err);
 
-/* Judges an open directory or file; notes what is wrong. True: nobody but root and owner can write
- * it. */
-bool config_owner_ok(int fd, const char *path, uid_t owner, struct config_notes *notes);
-
 #endif

@@ -284,7 +284,7 @@ struct settings *settings_read(const struct places *places, uid_t service_uid,
 	/* only to judge the directory itself */
 	if (config_list_dir(places->config_dir, ".conf", service_uid, notes, &names, err) < 0)
 		return NULL;
-	if (config_read(places->config_dir, MAIN_FILE, false, settings_sections,
+	if (config_read(places->config_dir, MAIN_FILE, 0, settings_sections,
 			settings_n_sections, s, service_uid, notes, &s->origin, &s->files, err) < 0)
 		return NULL;
 	check_daemon(s, notes);

@@ -26,7 +26,8 @@ static int add(struct credential_set *set, struct credential *c, struct err *err
 
 /* file: "NAME.conf", below credentials/. */
 static int read_credential(struct credential_set *set, const struct places *places,
-			   const char *file, const struct credential_check *check, struct err *err)
+			   const char *file, bool drop_ins, const struct credential_check *check,
+			   struct err *err)
 {
 	CLEANUP(cleanup_free) char *name = strndup(file, strlen(file) - strlen(SUFFIX));
 	CLEANUP(cleanup_free) char *path = NULL;
@@ -36,8 +37,9 @@ static int read_credential(struct credential_set *set, const struct places *plac
 		path = NULL;
 		return err_oom(err);
 	}
-	if (config_read(places->config_dir, path, true, credential_sections, credential_n_sections,
-			c, check->service_uid, check->notes, &c->origin, &c->files, err) < 0)
+	if (config_read(places->config_dir, path, CONFIG_REQUIRED | (drop_ins ? 0 : CONFIG_ALONE),
+			credential_sections, credential_n_sections, c, check->service_uid,
+			check->notes, &c->origin, &c->files, err) < 0)
 		return -ERR_INTERNAL;
 	if (!c->files.n)
 		return 0; /* it could not be read, and that has been said */
@@ -162,13 +164,11 @@ static void check_settings(const struct credential_set *set, const struct settin
 }
 
 /* Drop-ins of a credential that is not there do nothing: probably a typing error. */
-static int check_orphans(const char *folder, uid_t owner, bool none, struct config_notes *notes,
+static int check_orphans(const char *folder, const struct config_list *found, bool none,
 			 struct config_notes *warnings, struct err *err)
 {
-	CLEANUP(config_list_fini) struct config_list dirs = { 0 };
+	const struct config_list dirs = *found;
 
-	if (config_list_dir(folder, SUFFIX ".d", owner, notes, &dirs, err) < 0)
-		return -ERR_INTERNAL;
 	for (size_t i = 0; i < dirs.n; i++) {
 		CLEANUP(cleanup_free) char *path = NULL;
 		CLEANUP(cleanup_free) char *main_path = NULL;
@@ -194,26 +194,48 @@ static int check_orphans(const char *folder, uid_t owner, bool none, struct conf
 	return 0;
 }
 
+static bool has_drop_ins(const struct config_list *dirs, const char *file)
+{
+	size_t size = strlen(file);
+
+	for (size_t low = 0, high = dirs->n; low < high;) {
+		size_t middle = (low + high) / 2;
+		int order = strncmp(file, dirs->items[middle], size);
+
+		if (order == 0)
+			order = strcmp(".d", dirs->items[middle] + size);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
 static int read_all(struct credential_set *set, const char *folder, const struct places *places,
 		    const struct credential_check *check, struct err *err)
 {
-	CLEANUP(config_list_fini) struct config_list files = { 0 };
+	CLEANUP(config_list_fini) struct config_list files = { 0 }, dirs = { 0 };
 	struct config_notes said = { 0 };
 	size_t before = check->notes->n;
+	int r;
 
 	if (config_list_dir(folder, SUFFIX, check->service_uid, check->notes, &files, err) < 0)
 		return -ERR_INTERNAL;
-	for (size_t i = 0; i < files.n; i++)
-		if (read_credential(set, places, files.items[i], check, err) < 0)
-			return -ERR_INTERNAL;
+	/* that the folder itself is not safe has been said already */
+	r = config_list_dir(folder, SUFFIX ".d", check->service_uid, &said, &dirs, err);
+	config_notes_fini(&said);
+	for (size_t i = 0; r == 0 && i < files.n; i++)
+		r = read_credential(set, places, files.items[i],
+				    has_drop_ins(&dirs, files.items[i]), check, err);
+	if (r < 0)
+		return r;
 	if (set->n)
 		qsort(set->items, set->n, sizeof(struct credential *), by_name);
-	/* that the folder itself is not safe has been said already */
-	int r = check_orphans(folder, check->service_uid, files.n == 0 && check->notes->n == before,
-			      &said, check->warnings, err);
-
-	config_notes_fini(&said);
-	return r;
+	return check_orphans(folder, &dirs, files.n == 0 && check->notes->n == before,
+			     check->warnings, err);
 }
 
 struct credential_set *credential_set_read(

@@ -44,9 +44,6 @@ int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base
 		return err_set(
 			err, ERR_RETRY,
 			"the old refresh token is being spent at this moment: try again in a few seconds");
-	if (k->schedule.in_flight && k->attempt) /* with the old one, and it has not left yet */
-		return err_set(err, ERR_RETRY,
-			       "a renewal is under way at this moment: try again in a few seconds");
 	r = store_give_refresh(k->context->store, k->stored, token, k->origin, base_url,
 			       loop_now_ms(k->context->loop), err);
 	if (r < 0)

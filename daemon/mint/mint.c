@@ -45,7 +45,7 @@ static void tell_ready_soon(struct mint *m)
 {
 	int64_t delay = m->ready ? STATUS_EVERY_MS : m->status[0] ? TELL_READY_MS : 0;
 
-	if (!timer_is_set(m->tell_ready))
+	if (m->begun && !timer_is_set(m->tell_ready))
 		timer_set(m->tell_ready, loop_now_ms(m->loop) + delay);
 }
 
@@ -158,6 +158,7 @@ static void begin(void *arg)
 	struct mint *m = arg;
 
 	timer_clear(m->front_wait);
+	m->begun = true;
 	registry_start(m->registry);
 	tell_ready_soon(m);
 }

@@ -296,6 +296,20 @@ static void enable(struct step *x)
 	}
 }
 
+/* The attempt in flight would spend the old refresh token, and has not yet. */
+static void drop_attempt(struct step *x, bool good)
+{
+	struct schedule *s = x->s;
+
+	if (!s->in_flight)
+		return;
+	x->out->cancel = true;
+	s->in_flight = s->demanded = false;
+	schedule_budget_return(s);
+	if (s->state == STATE_RENEWING || s->state == STATE_MINTING)
+		step_set_state(x, good && s->state == STATE_RENEWING ? STATE_VALID : STATE_EMPTY);
+}
+
 /* What an attempt lacked is there. A good token makes no hurry; a new refresh token is tried at once, or a mistake in it would come to light hours later. */
 static void supplied(struct step *x)
 {
@@ -305,6 +319,7 @@ static void supplied(struct step *x)
 	if (x->e->supplied.fresh) {
 		s->unknown = s->spent = false;
 		s->replays = 0;
+		drop_attempt(x, good);
 	}
 	s->failures = 0; /* but what the server said of Retry-After holds */
 	s->permanent = false;

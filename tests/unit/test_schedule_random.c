@@ -195,8 +195,10 @@ static struct schedule_event random_administrator(const struct world *w)
 {
 	switch (dice(8)) {
 	case 0:
-		return (struct schedule_event){ .type = SCHEDULE_SUPPLIED,
-						.supplied.fresh = dice(2) };
+		return (struct schedule_event){
+			.type = SCHEDULE_SUPPLIED,
+			.supplied.fresh = w->rules.renewal == RENEW_REFRESH && dice(2)
+		};
 	case 1:
 		return (struct schedule_event){ .type = SCHEDULE_REVOKED };
 	case 2:
@@ -280,6 +282,8 @@ static void run_random(uint64_t seed, unsigned steps)
 
 		e.random = dice(UINT32_MAX);
 		schedule_step(&w.rules, &w.s, &e, at(w.now), &out);
+		if (e.type == SCHEDULE_SUPPLIED && out.cancel)
+			w.n_sent--; /* what the new refresh token replaces had not left yet */
 		note_actions(&w, &out);
 		hold_invariants(&w, before);
 		if (check_run.failures > 5) {
