@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/grow.h"
 #include "daemon/common/config.h"
 
 /* A file of noise must not become a million lines. */
@@ -17,7 +18,7 @@ static int append(struct config_notes *notes, const char *file, unsigned line, c
 {
 	CLEANUP(cleanup_free) char *file_copy = strdup(file);
 	CLEANUP(cleanup_free) char *text_copy = strdup(text);
-	struct config_note *items = reallocarray(notes->items, notes->n + 1, sizeof(*items));
+	struct config_note *items = grow_by_one(notes->items, notes->n, sizeof(*items));
 
 	if (items)
 		notes->items = items;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/grow.h"
 #include "daemon/common/config.h"
 
 /* How much of a wrong value is repeated. */
@@ -19,7 +20,7 @@ static const struct {
 	int64_t ms;
 } units[] = {
 	{ "d", 86400000 }, { "h", 3600000 }, { "min", 60000 }, { "m", 60000 },
-	{ "s", 1000 },	   { "sec", 1000 },  { "ms", 1 },
+	{ "s", 1000 },     { "sec", 1000 },  { "ms", 1 },
 };
 
 /* Decimal digits alone, at most 12 of them; -1 if there are none or too many. *rest: what follows.
@@ -75,7 +76,7 @@ void config_add_duration(struct buf *out, int64_t ms)
 int config_list_add(struct config_list *list, const char *word)
 {
 	CLEANUP(cleanup_free) char *copy = strdup(word);
-	char **items = reallocarray(list->items, list->n + 1, sizeof(*items));
+	char **items = grow_by_one(list->items, list->n, sizeof(*items));
 
 	if (items)
 		list->items = items;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/grow.h"
 #include "daemon/mint/credential_parts.h"
 
 #define FOLDER "credentials"
@@ -14,8 +15,7 @@
 
 static int add(struct credential_set *set, struct credential *c, struct err *err)
 {
-	struct credential **items = reallocarray(set->items, set->n + 1,
-						 sizeof(struct credential *));
+	struct credential **items = grow_by_one(set->items, set->n, sizeof(struct credential *));
 
 	if (!items)
 		return err_oom(err);

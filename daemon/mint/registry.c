@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/log.h"
 #include "daemon/mint/sign.h"
 #include "daemon/mint/store.h"
@@ -84,7 +85,7 @@ void registry_free(struct registry *r)
 
 static int add_name(struct registry_names *names, const char *name)
 {
-	char **items = realloc(names->items, (names->n + 1) * sizeof *items);
+	char **items = grow_by_one(names->items, names->n, sizeof *items);
 
 	if (!items)
 		return -ERR_INTERNAL;
