@@ -235,8 +235,9 @@ static bool copy_token(struct keeper *k)
 		t->origin = strdup(k->origin);
 		t->grant = t->origin ? grant_ref(k->token) : NULL;
 	}
-	/* only a token of another boot is measured by the wall clock */
-	if (set(&t->generation, s->generation) || differs)
+	/* only a token of another boot is measured by the wall clock, and only until the server has said how long it lives */
+	if (set(&t->generation, s->generation) || differs ||
+	    (t->deadline_ms != s->deadline_ms && !k->by_clock))
 		t->deadline_real_ms = 0;
 	differs = set(&t->issued_ms, s->issued_ms) || differs;
 	differs = set(&t->life_ms, s->life_ms) || differs;

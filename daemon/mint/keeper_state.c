@@ -113,7 +113,9 @@ void keeper_clock_set(struct keeper *k)
 	if (t->deadline_real_ms) {
 		e.clock.deadline_ms = loop_now_ms(k->context->loop) + t->deadline_real_ms -
 				      clock_real_ms();
+		k->by_clock = true;
 		keeper_step(k, &e);
+		k->by_clock = false;
 	}
 	keeper_mark(k);
 }

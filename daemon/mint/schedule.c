@@ -58,6 +58,9 @@ bool schedule_usable(const struct schedule_rules *rules, const struct schedule *
 
 void step_plan(struct step *x, int64_t at_ms)
 {
+	/* what lies in the past is due now; before the boot it would look like no plan at all */
+	if (at_ms < x->now.boot_ms)
+		at_ms = x->now.boot_ms;
 	if (at_ms < x->s->not_before_ms)
 		at_ms = x->s->not_before_ms;
 	x->s->next_attempt_ms = at_ms;
