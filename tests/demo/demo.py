@@ -42,10 +42,10 @@ def short(token: str) -> str:
     return token[:18] + "..." + token[-4:]
 
 
-def run(daemon: Daemon, *arguments: str) -> str:
-    """Shows a command as a person would type it, and what it prints."""
-    say("$ sftoken " + " ".join(arguments))
-    result = daemon.cli(*arguments, check=None)
+def run(daemon: Daemon, *arguments: str, stdin: str = "", source: str = "") -> str:
+    """Shows a command as a person would type it, and what it prints. stdin: what it reads, shown as the name of a file."""
+    say("$ sftoken " + " ".join(arguments) + (f" < {source}" if source else ""))
+    result = daemon.cli(*arguments, check=None, stdin=stdin)
     for line in (result.stdout + result.stderr).rstrip().splitlines():
         say("  " + line)
     if result.returncode:
@@ -57,7 +57,7 @@ def run_on_terminal(daemon: Daemon, *arguments: str) -> None:
     """The same as on a person's terminal: aligned, times in words."""
     say("$ sftoken " + " ".join(arguments))
     leader, follower = pty.openpty()
-    environment = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "SFTOKEN_SOCKET": daemon.broker_path}
+    environment = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "SFTOKEN_SOCKET": daemon.broker_path, "SFTOKEN_MANAGER": daemon.manager_path}
     process = subprocess.Popen([str(daemon.cli_program), *arguments], env=environment, stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
     output = b""
@@ -122,13 +122,17 @@ class Caller(threading.Thread):
         self.join(10)
 
 
-def configure(daemon: Daemon) -> None:
+def configure(daemon: Daemon) -> str:
+    """Three credentials; the refresh token of the third, which is in no file."""
     daemon.add_client_credentials("crm", extra=f"SessionTimeout={SESSION_S}s\nRequired=yes")
     daemon.add_jwt("prod", extra=f"SessionTimeout={SESSION_S}s\nAlias=production\nRequired=yes")
-    for name in ("crm", "prod"):
+    grant = daemon.add_refresh_token("anna", extra=f"SessionTimeout={SESSION_S}s")
+    daemon.to_import.clear()  # in front of the viewer
+    for name in ("crm", "prod", "anna"):
         say(f"  credentials/{name}.conf:")
         for line in (daemon.credentials / f"{name}.conf").read_text().partition("[Access]")[0].strip().splitlines():
             say("    " + line)
+    return str(grant["refresh_token"])
 
 
 def kill(daemon: Daemon, name: str) -> None:
@@ -137,9 +141,24 @@ def kill(daemon: Daemon, name: str) -> None:
     say(f"  kill -9 of the {name} (pid {old}); the parent has started another (pid {new})")
 
 
+def lose_an_answer(salesforce: Standin, daemon: Daemon) -> None:
+    """Salesforce replaces anna's refresh token, and nobody hears of it."""
+    title("The answer to a renewal is lost: Salesforce has replaced the refresh token, and the line breaks before it says so")
+    salesforce.fault("drop_after", client_id="app-anna")
+    run(daemon, "refresh", "anna")
+    seen = max(r["seq"] for r in salesforce.requests())
+    run_on_terminal(daemon, "show", "anna")
+    say(f"$ sftoken get anna\n  {short(daemon.cli('get', 'anna').stdout.strip())}    (the old token still works)")
+    say(f"  requests with the old refresh token since, each of which would have ended that token: {len(salesforce.token_requests('app-anna', since=seen))}")
+    run(daemon, "import", "anna", "--kind", "refresh_token", source="new-token.txt",
+        stdin=salesforce.new_grant("anna@example.com", "app-anna", True)["refresh_token"])
+    wait_for(lambda: "lost" not in daemon.cli("show", "anna").stdout, "an end of the doubt")
+    say(f"$ sftoken get anna\n  {short(daemon.cli('get', 'anna').stdout.strip())}")
+
+
 def story(salesforce: Standin, daemon: Daemon) -> None:
-    title("Two credentials: one file each; the secrets are elsewhere")
-    configure(daemon)
+    title("Three credentials: one file each; the secrets are elsewhere")
+    refresh_token = configure(daemon)
 
     title("The daemon starts: parent, mint (has the secrets) and front (talks to callers, has none)")
     daemon.start()
@@ -151,6 +170,10 @@ def story(salesforce: Standin, daemon: Daemon) -> None:
     say(f"$ sftoken get production --format header\n  {short(daemon.cli('get', 'production', '--format', 'header').stdout.strip())}")
     say("$ sftoken exec crm -- sh -c 'echo $SF_ORG_INSTANCE_URL'\n  "
         + daemon.cli("exec", "crm", "--", "sh", "-c", "echo $SF_ORG_INSTANCE_URL").stdout.strip())
+
+    title("A refresh token is given once; each renewal replaces it, and the store keeps it sealed")
+    run(daemon, "import", "anna", "--kind", "refresh_token", source="token.txt", stdin=refresh_token)
+    say(f"$ sftoken get anna\n  {short(daemon.cli('get', 'anna').stdout.strip())}")
     run_on_terminal(daemon, "list")
 
     title(f"Sessions live {SESSION_S} s here. Each token is replaced at half of its life; a watcher is told, nobody waits")
@@ -177,6 +200,8 @@ def story(salesforce: Standin, daemon: Daemon) -> None:
     run(daemon, "refresh", "crm")
     say(f"$ sftoken get crm\n  {short(daemon.cli('get', 'crm').stdout.strip())}")
     salesforce.clear_faults()
+
+    lose_an_answer(salesforce, daemon)
 
     title("A mistake in the configuration changes nothing and is told with file and line")
     path = daemon.credentials / "crm.conf"
