@@ -119,7 +119,7 @@ static int read_terminal(const struct cli *cli, const struct kind *kind, int fd,
 	(void)tcsetattr(fd, TCSAFLUSH, before);
 	if (signals >= 0)
 		close(signals);
-	if (r)
+	if (r && out->data)
 		explicit_bzero(out->data, out->room);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return r;

@@ -130,12 +130,12 @@ void settings_note_at(const struct settings *s, const char *section, const char 
 		*file = s->files.n ? s->files.path[0] : MAIN_FILE;
 }
 
-#define NOTE(s, notes, section, key, ...)                                  \
-	do {                                                               \
-		const char *note_file;                                     \
-		unsigned note_line;                                        \
+#define NOTE(s, notes, section, key, ...) \
+	do { \
+		const char *note_file; \
+		unsigned note_line; \
 		settings_note_at(s, section, key, &note_file, &note_line); \
-		config_note(notes, note_file, note_line, __VA_ARGS__);     \
+		config_note(notes, note_file, note_line, __VA_ARGS__); \
 	} while (0)
 
 static void check_daemon(const struct settings *s, struct config_notes *notes)
@@ -284,8 +284,8 @@ struct settings *settings_read(const struct places *places, uid_t service_uid,
 	/* only to judge the directory itself */
 	if (config_list_dir(places->config_dir, ".conf", service_uid, notes, &names, err) < 0)
 		return NULL;
-	if (config_read(places->config_dir, MAIN_FILE, 0, settings_sections,
-			settings_n_sections, s, service_uid, notes, &s->origin, &s->files, err) < 0)
+	if (config_read(places->config_dir, MAIN_FILE, 0, settings_sections, settings_n_sections, s,
+			service_uid, notes, &s->origin, &s->files, err) < 0)
 		return NULL;
 	check_daemon(s, notes);
 	check_network(s, notes);

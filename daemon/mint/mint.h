@@ -32,7 +32,7 @@ struct mint {
 	struct timer *store_tick; /* what the store wants to be called for */
 	struct timer *stop_wait;  /* stopping, but an answer is not yet in the store */
 	int64_t wall_offset_ms;   /* wall clock minus BOOTTIME at the last look */
-	bool begun; /* the front has said what it holds, or does not come */
+	bool begun;               /* the front has said what it holds, or does not come */
 	bool ready;
 	bool failed;     /* stopped because it cannot go on */
 	char status[80]; /* as told to the parent */

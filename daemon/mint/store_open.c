@@ -142,9 +142,13 @@ int store_read_entries(struct store *s, struct store_journal *j, const char *pat
 {
 	struct reading reading = { .s = s, .keep = j->header.kind == STORE_FILE_KEEP };
 
+	int r;
+
 	scan->record = take_record;
 	scan->arg = &reading;
-	return store_journal_read(j, s->seal, scan, path, err);
+	r = store_journal_read(j, s->seal, scan, path, err);
+	scan->arg = NULL;
+	return r;
 }
 
 /* Opens and locks the file, if there is one: s->file.fd. */

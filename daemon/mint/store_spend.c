@@ -153,9 +153,13 @@ int store_unspent(struct store *s, struct stored *e, struct err *err)
 
 int store_answered(struct store *s, struct stored *e, bool refused, struct err *err)
 {
+	struct stored_spend left = { 0 };
+
 	if (e->spend.state != SPEND_INTENT)
 		return not_under_way(e, err);
-	set_spend(s, e, refused ? (struct stored_spend){ 0 } : without_this(&e->spend));
+	if (!refused)
+		left = without_this(&e->spend);
+	set_spend(s, e, left);
 	e->refresh.refused = refused;
 	return settle(s, e, err);
 }

@@ -112,7 +112,8 @@ static bool fill(struct script *s, struct http_response *res, struct buf *body, 
 	res->status = 200;
 	if (strcmp(what, "token") == 0 && n >= 2) {
 		token_body(s, body, words, n);
-	} else if (strcmp(what, "cut") == 0 && n >= 2) { /* the connection ends in the middle of a token */
+	} else if (strcmp(what, "cut") == 0 &&
+		   n >= 2) { /* the connection ends in the middle of a token */
 		token_body(s, body, words, n);
 		drop_last(body);
 		res->outcome = HTTP_UNKNOWN;
@@ -141,7 +142,9 @@ static bool fill(struct script *s, struct http_response *res, struct buf *body, 
 
 void script_answer(struct script *s, char **words, size_t n)
 {
-	struct http_response res = { .outcome = HTTP_ANSWERED, .content_type = "application/json", .location = "" };
+	struct http_response res = { .outcome = HTTP_ANSWERED,
+				     .content_type = "application/json",
+				     .location = "" };
 	struct buf body;
 
 	buf_init(&body, HTTP_BODY_MAX);

@@ -91,7 +91,11 @@ bool world_define(struct world *w, char **words, size_t n)
 	if (!c) {
 		must(w->n_credentials < WORLD_CREDENTIALS_MAX, "hold so many credentials");
 		c = &w->credentials[w->n_credentials++];
-		*c = (struct world_credential){ .name = words[0], .idle = true, .session_ms = 7200000, .client = "3MVG9.app", .uid = "1000" };
+		*c = (struct world_credential){ .name = words[0],
+						.idle = true,
+						.session_ms = 7200000,
+						.client = "3MVG9.app",
+						.uid = "1000" };
 	}
 	c->removed = false;
 	for (size_t i = 1; i < n; i++) {
@@ -131,9 +135,9 @@ static struct credential *build_credential(const struct world_credential *from)
 	must(c != NULL, "allocate");
 	c->refs = 1;
 	c->name = copy(from->name);
-	c->grant_type = from->jwt     ? GRANT_JWT_BEARER :
-			from->refresh ? GRANT_REFRESH_TOKEN :
-					GRANT_CLIENT_CREDENTIALS;
+	c->grant_type = from->jwt       ? GRANT_JWT_BEARER
+			: from->refresh ? GRANT_REFRESH_TOKEN
+					: GRANT_CLIENT_CREDENTIALS;
 	c->login_url = copy("https://example.my.salesforce.com");
 	c->client_id = copy(from->client);
 	c->username = from->jwt ? copy("etl@example.com") : NULL;
@@ -212,7 +216,10 @@ static void on_store_tick(void *arg)
 static void open_store(struct world *w)
 {
 	const struct store_options options = {
-		.state_dir = "/state", .runtime_dir = "/run", .now_ms = clock_now_ms(), .now_real_ms = clock_real_ms(),
+		.state_dir = "/state",
+		.runtime_dir = "/run",
+		.now_ms = clock_now_ms(),
+		.now_real_ms = clock_real_ms(),
 	};
 	struct err err = { 0 };
 
@@ -339,12 +346,23 @@ int world_reload(struct world *w, struct manager_reload *out, struct err *err)
 void world_start_mint(struct world *w)
 {
 	const struct registry_handlers registry = {
-		.changed = on_changed, .settled = on_settled, .removed = on_removed, .replaced = on_replaced, .reloaded = on_reloaded, .spent = on_spent, .arg = w,
+		.changed = on_changed,
+		.settled = on_settled,
+		.removed = on_removed,
+		.replaced = on_replaced,
+		.reloaded = on_reloaded,
+		.spent = on_spent,
+		.arg = w,
 	};
 	const struct publish_handlers publish = {
-		.taken_over = on_taken_over, .counters = on_counters, .other_build = on_other_build, .arg = w,
+		.taken_over = on_taken_over,
+		.counters = on_counters,
+		.other_build = on_other_build,
+		.arg = w,
 	};
-	const struct manager_handlers manager = { .reload = on_reload, .warnings = no_warnings, .ready = is_ready, .arg = w };
+	const struct manager_handlers manager = {
+		.reload = on_reload, .warnings = no_warnings, .ready = is_ready, .arg = w
+	};
 	struct err err = { 0 };
 
 	open_store(w);
@@ -390,7 +408,8 @@ static void on_front_fatal(const char *why)
 	current->fatal = true;
 }
 
-static const struct front_events front_events = { .ready = on_front_ready, .fatal = on_front_fatal };
+static const struct front_events front_events = { .ready = on_front_ready,
+						  .fatal = on_front_fatal };
 
 void world_start_front(struct world *w)
 {
