@@ -115,8 +115,6 @@ void keeper_refused(struct keeper *k, const struct problem *p)
 	keeper_step(k, &e);
 }
 
-static void start_attempt(struct keeper *k);
-
 /* Whoever waits for an attempt is answered when none runs any more. */
 static void tell_settled(struct keeper *k)
 {
@@ -145,10 +143,6 @@ static void attempt_done(const struct attempt_result *r, void *arg)
 		granted(k, r);
 	else if (heard)
 		keeper_refused(k, &problem);
-	if (k->again) {
-		k->again = false;
-		start_attempt(k);
-	}
 	tell_settled(k);
 }
 
@@ -164,11 +158,9 @@ static void start_attempt(struct keeper *k)
 		.arg = k,
 	};
 
-	/* the one before was cancelled, but it has spent the refresh token: its answer comes first */
-	if (k->attempt) {
-		k->again = true;
+	/* the one before was cancelled, but it has spent the refresh token: its answer is that of this one, too */
+	if (k->attempt)
 		return;
-	}
 	k->kind = k->schedule.unknown ? "replay" : k->schedule.demanded ? "demanded" : "scheduled";
 	if (!keeper_may_start(k, &p)) {
 		keeper_refused(k, &p);
@@ -192,7 +184,6 @@ static void start_attempt(struct keeper *k)
 
 static void cancel(struct keeper *k)
 {
-	k->again = false;
 	if (!k->spending) {
 		attempt_cancel(TAKE(k->attempt));
 		k->running = credential_unref(k->running);

@@ -38,7 +38,6 @@ struct keeper {
 	struct stored *stored; /* belongs to the store, which outlives all keepers */
 	bool by_clock;         /* the wall clock was set: what this step changes is not the server's word */
 	bool spending;         /* attempt has spent the refresh token: it is not cancelled */
-	bool again;            /* another attempt is wanted when that one has ended */
 	bool result; /* the spend has succeeded: keeper_save() writes RESULT with next_refresh (NULL: the server keeps the old one) */
 	struct secret *next_refresh;
 	bool replay;      /* the attempt repeats a spend whose outcome is unknown */
