@@ -120,7 +120,9 @@ static int settle_failure(struct keeper *k, const struct attempt_result *r, stru
 	}
 	/* any other answer to a replay says nothing of the request whose answer was lost */
 	if (p->spend_unknown || k->replay) {
-		p->spend_unknown = true;
+		/* but what an administrator has to mend is not tried again for that */
+		p->spend_unknown = p->spend_unknown ||
+				   (p->class != PROBLEM_ADMIN && p->class != PROBLEM_BUG);
 		return store_unknown(s, e, err);
 	}
 	return store_answered(s, e, false, err);

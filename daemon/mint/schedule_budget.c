@@ -27,17 +27,22 @@ static int64_t window_opens_ms(const struct schedule *s, int64_t n, int64_t wind
 	return opens > now_ms ? opens : now_ms;
 }
 
-/* So many an hour or so many a believed life, whichever is more: a request may go if either window has room. */
+/*
+ * So many an hour or so many a believed life, whichever is more. One of the two windows counts, not whichever is open: after a burst that has filled the hour, a life of a quarter of it
+ * would let the same again through.
+ */
 int64_t schedule_budget_ms(const struct schedule_rules *rules, const struct schedule *s,
 			   int64_t now_ms)
 {
 	int64_t life = s->life_ms                  ? s->life_ms
 		       : rules->session_timeout_ms ? rules->session_timeout_ms
 						   : LIFE_DEFAULT_MS;
-	int64_t by_hour = window_opens_ms(s, rules->limits->max_requests_per_hour, HOUR_MS, now_ms);
-	int64_t by_life = window_opens_ms(s, rules->limits->max_requests_per_life, life, now_ms);
+	int64_t by_hour = rules->limits->max_requests_per_hour;
+	int64_t by_life = rules->limits->max_requests_per_life;
 
-	return by_hour < by_life ? by_hour : by_life;
+	if (by_life * HOUR_MS > by_hour * life)
+		return window_opens_ms(s, by_life, life, now_ms);
+	return window_opens_ms(s, by_hour, HOUR_MS, now_ms);
 }
 
 void schedule_budget_take(struct schedule *s, int64_t now_ms)
