@@ -229,6 +229,15 @@ static void act(struct keeper *k, const struct schedule_actions *out)
 		start_attempt(k);
 }
 
+/*
+ * What became of the last spend is what the store says: the schedule does not hear of one that a removed predecessor had in flight, nor, while it is disabled, of a new refresh token.
+ */
+static void recall_spend(struct keeper *k)
+{
+	if (!k->schedule.in_flight && k->stored->spend.state != SPEND_INTENT)
+		k->schedule.unknown = keeper_in_doubt(k);
+}
+
 void keeper_step(struct keeper *k, struct schedule_event *e)
 {
 	struct schedule_rules rules = rules_of(k);
@@ -237,6 +246,7 @@ void keeper_step(struct keeper *k, struct schedule_event *e)
 	enum state before = k->schedule.state;
 
 	e->random = next_random(k->context);
+	recall_spend(k);
 	schedule_step(&rules, &k->schedule, e, now, &out);
 	if (out.take_problem)
 		k->problem = *e->failed;

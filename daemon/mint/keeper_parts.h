@@ -65,6 +65,8 @@ int keeper_about_to_spend(void *keeper, struct err *err);
 void keeper_settle_spend(struct keeper *k, const struct attempt_result *r, struct problem *p);
 void keeper_spend_ended(struct keeper *k);
 bool keeper_spends(const struct keeper *k);
+/* The outcome of its last spend is not known. */
+bool keeper_in_doubt(const struct keeper *k);
 /* The store gets what has changed (SOON: no system call but a write). */
 void keeper_save(struct keeper *k, enum store_durability how);
 

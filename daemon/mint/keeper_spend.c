@@ -17,6 +17,12 @@ bool keeper_spends(const struct keeper *k)
 	return flow && flow->spends;
 }
 
+/* What a grant of another type has left in the store does not matter to this one. */
+bool keeper_in_doubt(const struct keeper *k)
+{
+	return keeper_spends(k) && k->stored->spend.state == SPEND_UNKNOWN;
+}
+
 const struct stored *keeper_stored(const struct keeper *k)
 {
 	return k->stored;
@@ -278,17 +284,20 @@ void keeper_save(struct keeper *k, enum store_durability how)
 		warn_not_stored(k, &err);
 }
 
-static void restore_schedule(struct schedule *s, const struct stored *e)
+static void restore_schedule(struct keeper *k)
 {
+	struct schedule *s = &k->schedule;
+	const struct stored *e = k->stored;
+
 	s->learned_ms = e->learned_ms;
 	s->learned_death_ms = e->learned_death_ms;
 	s->next_check_ms = e->next_check_ms;
 	s->n_requests = e->n_requests;
 	for (unsigned i = 0; i < e->n_requests; i++)
 		s->requests[i] = e->requests[i];
-	s->spent = e->refresh.token != NULL;
+	s->spent = keeper_spends(k) && e->refresh.token;
 	s->spent_ms = e->refresh.used_ms;
-	s->unknown = e->spend.state == SPEND_UNKNOWN;
+	s->unknown = keeper_in_doubt(k);
 	s->replays = e->spend.replays;
 	if (s->unknown)
 		s->trouble = TROUBLE_UNKNOWN;
@@ -318,12 +327,12 @@ void keeper_restore(struct keeper *k)
 	const struct stored *e = k->stored;
 	struct schedule_event disable = { .type = SCHEDULE_DISABLE };
 
-	restore_schedule(&k->schedule, e);
+	restore_schedule(k);
 	if (e->token.grant && e->token.origin && strcmp(e->token.origin, k->origin) == 0)
 		restore_token(k);
 	else if (e->token.grant)
 		k->withdrawn = e->token.generation;
-	if (e->spend.state == SPEND_UNKNOWN)
+	if (keeper_in_doubt(k))
 		log_event(LOG_LEVEL_WARNING, "spend.unknown",
 			  F_STR("credential", k->credential->name),
 			  F_STR("why", "found in the store"), F_STR("effect", keeper_unknown(k)));
@@ -353,7 +362,7 @@ const char *keeper_unknown(const struct keeper *k)
 			     ->unknown; /* the text is a cache of what is said */
 	char then[16], end[16];
 
-	if (spend->state != SPEND_UNKNOWN)
+	if (!keeper_in_doubt(k))
 		return NULL;
 	time_text(spend->at_real_ms, then, sizeof then);
 	time_text(s->deadline_ms + to_wall, end, sizeof end);

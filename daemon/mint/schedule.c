@@ -91,7 +91,7 @@ static bool wait_for_end(struct step *x)
 		return false;
 	if (s->state == STATE_VALID)
 		step_set_state(x, STATE_BACKOFF);
-	if (s->trouble == TROUBLE_NONE)
+	if (s->trouble == TROUBLE_NONE || s->state == STATE_BACKOFF)
 		s->trouble = TROUBLE_UNKNOWN;
 	if (s->next_attempt_ms != s->deadline_ms)
 		step_plan(x, s->deadline_ms);
