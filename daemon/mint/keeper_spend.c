@@ -77,6 +77,9 @@ int keeper_about_to_spend(void *keeper, struct err *err)
 	struct keeper *k = keeper;
 	int r;
 
+	/* it was only connecting when the daemon was told to stop: nobody would wait for its answer */
+	if (k->context->stopping)
+		return err_set(err, ERR_RETRY, "the daemon is stopping");
 	k->replay = k->stored->spend.state == SPEND_UNKNOWN;
 	r = store_intend(k->context->store, k->stored, clock_now_ms(), clock_real_ms(), err);
 	if (r < 0) {

@@ -220,4 +220,28 @@ TEST(what_cannot_be_true_is_not_taken_over)
 	stop();
 }
 
+/* The answer would be waited for as long as the one that the daemon waits for, or be lost. */
+TEST(nothing_is_spent_by_who_still_connects_at_the_end)
+{
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("R1", 2);
+	struct http_request *req;
+	struct keeper *k;
+	struct err err;
+
+	start();
+	k = keeper(7200000);
+	((struct credential *)(uintptr_t)keeper_credential(k))->grant_type = GRANT_REFRESH_TOKEN;
+	fake_http_connecting = true;
+	CHECK_INT(keeper_give_refresh(k, token, NULL, &err), 0);
+	fake_http_connecting = false;
+	REQUIRE(fake_http_in_flight() == 1);
+	req = &fake_http_calls->req;
+	context.stopping = true;
+	CHECK(req->about_to_send(req->about_to_send_arg, &err) < 0);
+	CHECK_INT(context.spending, 0);
+	CHECK_INT(keeper_stored(k)->spend.state, SPEND_NONE);
+	keeper_free(k);
+	stop();
+}
+
 CHECK_MAIN()
