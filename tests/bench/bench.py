@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of docs/performance.md: each goal beside its floor, in the same run, as a ratio.
 
-    bench.py ROOT [ROW...] [--json FILE] [--rounds N]      ROOT: the installed release tree; rows: P1 P2 P3 P5
+    bench.py ROOT [ROW...] [--json FILE] [--rounds N]      ROOT: the installed release tree; rows: P1 P2 P3 P5 P8 P9
 
 Figures of one run are compared with each other alone: five interleaved rounds, the median of the per-round ratios. For latency,
 client and server share one core: an idle second core has to be woken up, which hides everything else.
@@ -196,14 +196,18 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ["SFTOKEN_ROOT"], os.environ["SFTOKEN_VARIANT"] = str(arguments.root.resolve()), "release"
     sys.path[:0] = [str(TESTS / "system"), str(TESTS / "gates"), str(TESTS / "bench"), str(TESTS)]
+    from many import bench_many
+    from restart import bench_restart
     from upstream import bench_upstream
 
-    chosen = set(arguments.rows) or {"P1", "P2", "P3", "P5"}
+    chosen = set(arguments.rows) or {"P1", "P2", "P3", "P5", "P8", "P9"}
     rows: list[Row] = []
     parts: list[tuple[set[str], Callable[[], list[Row]]]] = [
         ({"P1", "P2"}, lambda: bench_front(arguments.root, arguments.rounds, chosen)),
         ({"P3"}, lambda: bench_cli(arguments.rounds)),
         ({"P5"}, lambda: bench_upstream(arguments.rounds)),
+        ({"P8"}, lambda: bench_restart(arguments.rounds)),
+        ({"P9"}, bench_many),
     ]
     for goals, run in parts:
         if goals & chosen:

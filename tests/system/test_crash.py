@@ -11,7 +11,7 @@ EVERY = 2
 
 
 def test_refresh() -> None:
-    """Every call of the store and every second of all in a refresh: the token on disk is the current one, or unknown; no alarm, nothing that was written is lost"""
+    """Every call of the store and every second of all in a refresh: the token on disk is current, or unknown; no alarm, nothing written is lost"""
     print(f"# {crash.refreshes(EVERY)}")
 
 
