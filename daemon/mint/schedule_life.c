@@ -145,7 +145,9 @@ void schedule_learn_death(const struct schedule_rules *rules, struct schedule *s
 	int64_t age = now_ms - s->issued_ms;
 	int64_t life = age * LEARNED_PERCENT / 100;
 
-	if (life <= rules->limits->min_renew_delay_ms || life >= s->life_ms)
+	/* who lives longer than was believed does not live too short */
+	if (life <= rules->limits->min_renew_delay_ms || life >= s->life_ms ||
+	    now_ms >= s->deadline_ms)
 		return;
 	s->learned_ms = life;
 	s->learned_death_ms = age;
