@@ -5,6 +5,7 @@ stand-in. For test_crash.py and tests/soak."""
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import threading
 import time
@@ -225,26 +226,57 @@ class Spender(threading.Thread):
                 self.stopping.wait(0.02)
 
 
-def lost_ones(daemon: Daemon, salesforce: Standin, grants: dict[str, Any], seen: Counter[str]) -> None:
-    """Whose answer is lost gets a new grant; why it was lost is counted."""
+class Spends:
+    """What the debug log says of the spends of each credential: the number of the last INTENT, and whether its RESULT was written."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.path, self.offset = daemon.log_path, 0
+        self.first: dict[str, int] = {}
+        self.last: dict[str, int] = {}
+        self.done: dict[str, bool] = {}
+
+    def read(self) -> None:
+        with self.path.open("rb") as log:
+            log.seek(self.offset)
+            data = log.read()
+        data = data[:data.rfind(b"\n") + 1]
+        self.offset += len(data)
+        for event, name, number in re.findall(r"^(spend\.intent|token\.minted) credential=(\w+) (?:number=(\d+))?", data.decode(errors="replace"), re.M):
+            self.done[name] = event == "token.minted"
+            if number:
+                self.first.setdefault(name, int(number))
+                self.last[name] = int(number)
+
+    def forget(self, name: str) -> None:
+        for table in (self.first, self.last, self.done):
+            table.pop(name, None)  # type: ignore[attr-defined]
+
+    def processed(self, name: str, start: int, newest: int) -> bool:
+        """Whether the server has replaced the token whose fate is unknown. start: its number in its family when it was imported; newest: the server's.
+        After a RESULT it is the INTENT of the newest token that the log does not tell of: then the request never left."""
+        return name in self.last and not self.done[name] and start + self.last[name] - self.first[name] < newest
+
+
+def lost_ones(daemon: Daemon, salesforce: Standin, grants: dict[str, Any], spends: Spends, seen: Counter[str]) -> None:
+    """Whose answer is lost gets a new grant; why it was lost is counted. Who was killed before the server had heard of it gets its token again."""
     text = warnings(daemon)
+    spends.read()
     for name in grants:
         if f"{name}: the answer to the renewal" not in text:
             continue
         family = salesforce.grants(grant=grants[name]["grant"])[0]
+        same(family["live"], True, name)
         newest = family["tokens"][-1]
-        if newest["number"] == 1 or newest["posts"] or newest["reply"]["taken"] is None:
-            # the request died on its way, before the server had replaced anything: an import of the same token says so
-            seen["not processed"] += 1
-            same(family["live"], True, name)
-            again = family["current"]
-        else:
+        if spends.processed(name, grants[name].get("start", 1), newest["number"]):
             seen["died after reading" if newest["reply"]["taken"] else "reply lost"] += 1
             grants[name] = salesforce.new_grant(f"{name}@example.com", f"app-{name}", True)
             again = grants[name]["refresh_token"]
-        done = daemon.cli("import", name, "--kind", "refresh_token", stdin=again, check=None)
-        if done.returncode:
-            seen["import refused"] += 1
+        else:
+            seen["not processed"] += 1
+            grants[name]["start"] = newest["number"]
+            again = family["current"]
+        spends.forget(name)
+        daemon.give(name, "refresh_token", again)
 
 
 def random_kills(number: int, credentials: int = 8, latency_s: float = 0.1, seed: int | None = None) -> str:
@@ -252,7 +284,6 @@ def random_kills(number: int, credentials: int = 8, latency_s: float = 0.1, seed
     seed = random.randrange(1 << 32) if seed is None else seed
     chance = random.Random(seed)
     with Standin(max_grants=0, latency_s=latency_s) as salesforce, Daemon(salesforce) as daemon:
-        daemon.options = ["--log-level", "warning"]
         daemon.add_settings(f"[Limits]\n{CALM}BackoffFirst=10ms\nBackoffMax=20ms\n")
         names = [f"c{i}" for i in range(credentials)]
         grants = {n: daemon.add_refresh_token(n, extra="SessionTimeout=2h\nIntrospect=no") for n in names}
@@ -260,6 +291,7 @@ def random_kills(number: int, credentials: int = 8, latency_s: float = 0.1, seed
         for name in names:
             wait_first(daemon, name)
         seen: Counter[str] = Counter()
+        spends = Spends(daemon)
         spenders = [Spender(daemon, n) for n in names]
         for spender in spenders:
             spender.start()
@@ -267,7 +299,7 @@ def random_kills(number: int, credentials: int = 8, latency_s: float = 0.1, seed
             time.sleep(chance.uniform(0, 3 * latency_s))
             kill_mint(daemon)
             salesforce.wait_replies()
-            lost_ones(daemon, salesforce, grants, seen)
+            lost_ones(daemon, salesforce, grants, spends, seen)
             same(salesforce.alarms(), [], f"seed {seed}")
         for spender in spenders:
             spender.stopping.set()
@@ -275,12 +307,12 @@ def random_kills(number: int, credentials: int = 8, latency_s: float = 0.1, seed
             spender.join(30)
             same(spender.generations, sorted(set(spender.generations)), "generations")
         wait_for(lambda: answers(daemon), "the mint answers")
-        lost_ones(daemon, salesforce, grants, seen)
+        lost_ones(daemon, salesforce, grants, spends, seen)
         for name in names:
             good(daemon, salesforce, name)
         counters = salesforce.wait_replies()
         same(seen["reply lost"], counters["lost_replies"], f"tokens lost, seed {seed}")
         # between the last byte and the RESULT lie decryption and parsing: whoever dies there has lost it, too, but that is short
-        assert seen["died after reading"] <= 2 + seen["reply lost"], f"seed {seed}: {seen}"
+        assert seen["died after reading"] <= 2 + number // 20, f"seed {seed}: {seen}"
         same((counters["reuse_alarms"], salesforce.problems()), (0, []))
         return f"seed {seed}: {number} kills, {counters['refreshes']} refreshes, {dict(seen)}"
