@@ -58,6 +58,9 @@ void keeper_mark(struct keeper *k);
 /* What the attempt brought is told to the schedule. */
 void keeper_refused(struct keeper *k, const struct problem *p);
 
+/* keeper_state.c: whether a token may go to this URL: AllowedHosts= and LoginUrl= as they are now. 0, -ERR_INTERNAL, or negative with what is wrong. */
+int keeper_check_host(const struct keeper *k, const char *url, struct err *err);
+
 /* keeper_spend.c: what is sure before an attempt begins, when it spends, and after it. */
 bool keeper_may_start(struct keeper *k, struct problem *p);
 int keeper_about_to_spend(void *keeper, struct err *err);

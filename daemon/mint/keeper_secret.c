@@ -13,19 +13,15 @@
 
 static int check_base_url(const struct keeper *k, const char *base_url, struct err *err)
 {
-	struct config_list hosts = { 0 };
-	int r;
+	struct err why = { 0 };
 
-	if (!base_url)
+	if (!base_url || keeper_check_host(k, base_url, &why) == 0)
 		return 0;
-	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts,
-			     k->credential->login_url, err);
-	if (r == 0 && salesforce_check_url(base_url, &hosts, err) < 0)
-		r = err_set(
-			err, ERR_INPUT,
-			"its host is not allowed: add it to AllowedHosts= in sftokend.conf, or set LoginUrl=");
-	salesforce_hosts_fini(&hosts);
-	return r;
+	if (why.code == ERR_INTERNAL)
+		return err_oom(err);
+	return err_set(
+		err, ERR_INPUT,
+		"its host is not allowed: add it to AllowedHosts= in sftokend.conf, or set LoginUrl=");
 }
 
 int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base_url,
@@ -166,7 +162,10 @@ static void ask(struct keeper_revocation *r)
 		return;
 	}
 	r->phase = REVOCATION_ASKS;
-	status = salesforce_revoke_request(base, token, &req, &r->err);
+	/* AllowedHosts= may have another mind than when the token was given */
+	status = check_base_url(k, base, &r->err);
+	if (status == 0)
+		status = salesforce_revoke_request(base, token, &req, &r->err);
 	if (status == 0)
 		r->call = attempt_request(k->context->attempts, &req, revoked, r);
 	http_request_fini(&req);

@@ -325,13 +325,22 @@ static void restore_token(struct keeper *k)
 	keeper_step(k, &e);
 }
 
+/* Of this origin, for a host that may still have it. */
+static bool fits(const struct keeper *k)
+{
+	const struct stored_token *t = &k->stored->token;
+
+	return t->origin && strcmp(t->origin, k->origin) == 0 && t->grant->instance_url &&
+	       keeper_check_host(k, t->grant->instance_url, NULL) == 0;
+}
+
 void keeper_restore(struct keeper *k)
 {
 	const struct stored *e = k->stored;
 	struct schedule_event disable = { .type = SCHEDULE_DISABLE };
 
 	restore_schedule(k);
-	if (e->token.grant && e->token.origin && strcmp(e->token.origin, k->origin) == 0)
+	if (e->token.grant && fits(k))
 		restore_token(k);
 	else if (e->token.grant)
 		k->withdrawn = e->token.generation;

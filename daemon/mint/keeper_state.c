@@ -240,7 +240,7 @@ static struct grant *grant_of(const struct link_have *have)
  * The front parses what strangers send: what it says is believed as far as it can be true. A generation near the end of its range could not be followed by another one, and a
  * token goes into a header of ours.
  */
-enum { HAVE_LIFE_MAX_MS = 24 * 3600 * 1000, HAVE_TOKEN_MAX = 16 * 1024 };
+enum { HAVE_LIFE_MAX_MS = 24 * 3600 * 1000, HAVE_TOKEN_MAX = 16 * 1024, HAVE_TEXT_MAX = 4096 };
 #define GENERATION_MAX ((INT64_C(1) << 53) - 1)
 
 static bool token_plausible(const char *token)
@@ -251,6 +251,17 @@ static bool token_plausible(const char *token)
 		if (token[i] < '!' || token[i] > '~')
 			return false;
 	return size > 0 && size <= HAVE_TOKEN_MAX;
+}
+
+static bool texts_plausible(const struct grant *g)
+{
+	const char *const texts[] = { g->instance_url,    g->scope,   g->identity_url,
+				      g->organization_id, g->user_id, g->username };
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (texts[i] && strlen(texts[i]) > HAVE_TEXT_MAX)
+			return false;
+	return true;
 }
 
 static bool have_plausible(const struct link_have *have, int64_t now_ms)
@@ -264,21 +275,25 @@ static bool have_plausible(const struct link_have *have, int64_t now_ms)
 	       token_plausible(have->token);
 }
 
-static int check_have(const struct keeper *k, const struct link_have *have, struct err *err)
+int keeper_check_host(const struct keeper *k, const char *url, struct err *err)
 {
 	struct config_list hosts = { 0 };
-	int r;
+	int r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts,
+				 k->credential->login_url, err);
 
+	if (r == 0)
+		r = salesforce_check_url(url, &hosts, err);
+	salesforce_hosts_fini(&hosts);
+	return r;
+}
+
+static int check_have(const struct keeper *k, const struct link_have *have, struct err *err)
+{
 	if (!have->origin || strcmp(have->origin, k->origin) != 0)
 		return err_set(err, ERR_DENIED, "it belongs to another login URL, client or user");
 	if (!have->instance_url)
 		return err_set(err, ERR_DENIED, "it is not complete");
-	r = salesforce_hosts(&hosts, &k->context->settings->network.allowed_hosts,
-			     k->credential->login_url, err);
-	if (r == 0)
-		r = salesforce_check_url(have->instance_url, &hosts, err);
-	salesforce_hosts_fini(&hosts);
-	return r;
+	return keeper_check_host(k, have->instance_url, err);
 }
 
 static void begin_with(struct keeper *k, struct schedule_event *e)
@@ -334,6 +349,11 @@ int keeper_take_over(struct keeper *k, const struct link_have *have, struct err 
 	g = grant_of(have);
 	if (!g)
 		return err_oom(err);
+	/* one text that no record can hold would stop all writing */
+	if (!texts_plausible(g)) {
+		grant_unref(g);
+		return err_set(err, ERR_DENIED, "its texts are too long");
+	}
 	grant_unref(k->token);
 	k->token = g;
 	begin_with(k, &e);
@@ -360,6 +380,7 @@ static void inherit_spend(struct keeper *k, struct keeper *old)
 	attempt_set_arg(k->attempt, k);
 	k->running = TAKE(old->running);
 	k->spending = true;
+	k->begun = true; /* or nothing of the answer would be saved */
 	k->replay = old->replay;
 	k->kind = old->kind;
 	old->spending = false;

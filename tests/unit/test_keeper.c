@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a keeper does when answers come in another order than the questions, and what it believes of the front. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/mint/keeper.h"
@@ -21,6 +22,11 @@ static struct keeper_context context;
 static void heard(struct keeper *k, void *arg)
 {
 	(void)k;
+	(void)arg;
+}
+
+static void all_spent(void *arg)
+{
 	(void)arg;
 }
 
@@ -54,7 +60,8 @@ static void start(void)
 					   .start_spread_ms = 3600000,
 					   .random = 7,
 					   .changed = heard,
-					   .settled = heard };
+					   .settled = heard,
+					   .spent = all_spent };
 	TAILQ_INIT(&context.dirty);
 }
 
@@ -240,6 +247,94 @@ TEST(nothing_is_spent_by_who_still_connects_at_the_end)
 	CHECK(req->about_to_send(req->about_to_send_arg, &err) < 0);
 	CHECK_INT(context.spending, 0);
 	CHECK_INT(keeper_stored(k)->spend.state, SPEND_NONE);
+	keeper_free(k);
+	stop();
+}
+
+static char only_host[] = "acme.my.salesforce.com", *only_hosts[] = { only_host };
+
+static int revoked_status;
+static char revoked_text[ERR_TEXT_MAX];
+
+static void on_revoked(int status, const struct err *err, void *arg)
+{
+	(void)arg;
+	revoked_status = status;
+	snprintf(revoked_text, sizeof revoked_text, "%.*s", ERR_TEXT_MAX - 1, err->text);
+	loop_stop(loop);
+}
+
+/* The host of an auth URL was allowed when it was given, and is not any more. */
+TEST(a_refresh_token_is_revoked_only_where_it_may_go)
+{
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("R1", 2);
+	struct keeper *k;
+	struct err err;
+
+	start();
+	k = keeper(7200000);
+	((struct credential *)(uintptr_t)keeper_credential(k))->grant_type = GRANT_REFRESH_TOKEN;
+	CHECK_INT(keeper_give_refresh(k, token, "https://a.my.salesforce.com", &err), 0);
+	REQUIRE(fake_http_in_flight() == 1);
+	fake_http_answer(HTTP_ANSWERED, 503, "");
+	settings.network.allowed_hosts = (struct config_list){ only_hosts, 1 };
+	CHECK(keeper_revoke(k, true, on_revoked, NULL, &err));
+	CHECK_INT(fake_http_in_flight(), 0);
+	CHECK_INT(loop_run(loop, &err), 0);
+	CHECK_INT(revoked_status, -ERR_INPUT);
+	CHECK(strstr(revoked_text, "AllowedHosts="));
+	CHECK(keeper_stored(k)->refresh.token);
+	keeper_free(k);
+	stop();
+}
+
+/* AllowedHosts= was changed while the daemon did not run. */
+TEST(a_token_for_a_host_that_is_not_allowed_any_more_is_not_restored)
+{
+	int64_t generation;
+	struct keeper *k;
+
+	start();
+	k = keeper(7200000);
+	want(k, 0, 0);
+	answer_newest(200, TOKEN("00D1!a"));
+	CHECK(keeper_token(k));
+	generation = keeper_generation(k);
+	keeper_free(k);
+	k = keeper(7200000);
+	keeper_restore(k);
+	CHECK(keeper_token(k));
+	CHECK_INT(keeper_generation(k), generation);
+	keeper_free(k);
+	settings.network.allowed_hosts = (struct config_list){ only_hosts, 1 };
+	k = keeper(7200000);
+	keeper_restore(k);
+	CHECK(!keeper_token(k));
+	CHECK_INT(keeper_withdrawn(k), generation);
+	keeper_free(k);
+	stop();
+}
+
+/* A front that has been taken over gives a token with a name that no record can hold: then nothing of any credential could be written any more. */
+TEST(what_the_store_cannot_hold_is_not_taken_over)
+{
+	static char text[5000];
+	struct link_have have;
+	struct keeper *k;
+	struct err err;
+
+	start();
+	memset(text, 'x', sizeof text - 1);
+	k = keeper(7200000);
+	have = good_have(k);
+	have.username = text;
+	CHECK_INT(keeper_take_over(k, &have, &err), -ERR_DENIED);
+	have = good_have(k);
+	have.identity_url = text;
+	CHECK_INT(keeper_take_over(k, &have, &err), -ERR_DENIED);
+	have = good_have(k);
+	have.scopes = (struct text_list){ .items = (const char *const[]){ text }, .n = 1 };
+	CHECK_INT(keeper_take_over(k, &have, &err), -ERR_DENIED);
 	keeper_free(k);
 	stop();
 }
