@@ -16,7 +16,10 @@ const struct flow_ops *flow_find(int grant_type)
 	return NULL;
 }
 
-/* What was meant to replace the spent token is in our hands after all: nothing is lost, and the run may be repeated with it. */
+/*
+ * What was meant to replace the spent token is in our hands after all: nothing is lost, and the run may be repeated with it. But what an administrator has to change (the answer
+ * names a host that is not allowed) is not repeated: each try would spend a token.
+ */
 static void salvage(struct flow_run *run, const struct http_response *res)
 {
 	run->salvaged = secret_unref(run->salvaged);
@@ -26,7 +29,8 @@ static void salvage(struct flow_run *run, const struct http_response *res)
 	if (!run->salvaged)
 		return;
 	run->problem.spend_unknown = false;
-	run->problem.class = PROBLEM_RETRY;
+	if (run->problem.class != PROBLEM_ADMIN)
+		run->problem.class = PROBLEM_RETRY;
 }
 
 enum verdict flow_take_token(struct flow_run *run, const struct http_response *res)

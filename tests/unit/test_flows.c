@@ -95,14 +95,16 @@ TEST(a_token_that_came_is_not_lost)
 	static const struct {
 		const char *body, *salvaged;
 		bool unknown;
+		enum problem_class class;
 	} rows[] = {
-		{ "{\"refresh_token\":\"new\",\"access_tok", "new", false },
-		{ "{\"access_token\":\"a\",\"refresh_tok", NULL, true },
+		{ "{\"refresh_token\":\"new\",\"access_tok", "new", false, PROBLEM_RETRY },
+		{ "{\"access_token\":\"a\",\"refresh_tok", NULL, true, PROBLEM_RETRY },
 		{ "{\"access_token\":\"a\",\"token_type\":\"Bearer\",\"refresh_token\":\"new\",\"instance_url\":\"https://evil.example\"}",
-		  "new", false },
-		{ "{\"access_token\":\"a\",\"token_type\":\"Bearer\",\"instance_url\":\"https://evil.example\"}", NULL, false },
-		{ "{\"error\":\"invalid_grant\"}", NULL, false },
-		{ "<html>", NULL, true },
+		  "new", false, PROBLEM_ADMIN },
+		{ "{\"access_token\":\"a\",\"token_type\":\"Bearer\",\"instance_url\":\"https://evil.example\"}", NULL, false,
+		  PROBLEM_ADMIN },
+		{ "{\"error\":\"invalid_grant\"}", NULL, false, PROBLEM_LOGIN },
+		{ "<html>", NULL, true, PROBLEM_RETRY },
 	};
 	struct credential c = credential(GRANT_REFRESH_TOKEN);
 	struct flow_run run = run_of(&c);
@@ -114,8 +116,7 @@ TEST(a_token_that_came_is_not_lost)
 		CHECK_INT(flow_refresh_token.steps[0].answer(&run, &res), FLOW_FAILED);
 		CHECK_STR(run.salvaged ? secret_bytes(run.salvaged) : NULL, rows[i].salvaged);
 		CHECK_INT(run.problem.spend_unknown, rows[i].unknown);
-		if (rows[i].salvaged)
-			CHECK_INT(run.problem.class, PROBLEM_RETRY);
+		CHECK_INT(run.problem.class, rows[i].class);
 		answer_free(&res);
 	}
 	flow_run_fini(&run, &flow_refresh_token);
