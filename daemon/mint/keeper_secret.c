@@ -188,6 +188,10 @@ void keeper_revocation_drop(struct keeper *k)
 		return;
 	k->revocation = NULL;
 	r->keeper = NULL;
+	if (!r->done) { /* at the end there is no next turn either */
+		revocation_free(r);
+		return;
+	}
 	attempt_cancel(TAKE(r->call));
 	err_set(&r->err, ERR_RETRY, "the credential has changed meanwhile: try again");
 	end(r, -ERR_RETRY);
