@@ -40,6 +40,8 @@ SUITES = (
           packages=("lint",), together=True, timeout=900),
     Suite("unit", "one module, its neighbours replaced", meson="unit", builds=("asan", "release"), together=True, timeout=120),
     Suite("scenario", "callers, server and passing time as text files", meson="scenario", builds=("asan",), together=True),
+    Suite("sim", "a simulated year, in short", meson="sim", builds=("asan",)),
+    Suite("breaks", "what the simulated year notices when the daemon is broken on purpose", files="sim/test_*.py", builds=("release",), timeout=900),
     Suite("harness", "the programs that run the tests", files="harness/test_*.py", together=True),
     Suite("standin", "the stand-in for Salesforce keeps to what is known of the real one", files="standin/test_*.py",
           together=True),

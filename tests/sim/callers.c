@@ -105,7 +105,7 @@ void callers_begin(int64_t days)
 			     : user % 10 == 9 ? NIGHTLY
 			     : user % 10 == 7 ? (enum pattern)sim_below(PATTERNS)
 					      : BUSY;
-		c->mean_ms = c->pattern == BUSY ? sim_between(3, 30) * MINUTES : 4 * MINUTES;
+		c->mean_ms = c->pattern == BUSY ? sim_between(5, 40) * MINUTES : 4 * MINUTES;
 		if (c->pattern != NEVER)
 			sim_at(sim_between(0, 3 * HOURS), ask, of(user));
 	}

@@ -23,7 +23,7 @@ static const struct row {
 	{ { .kind = SF_CLIENT }, false, true },
 };
 
-static const int64_t lives[] = { 120, 120, 240, 480, 720 };
+static const int64_t lives[] = { 120, 240, 480, 720, 720 };
 
 void world_define(size_t user)
 {

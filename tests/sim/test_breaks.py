@@ -45,7 +45,6 @@ BREAKS = (
     Break("a request leaves although INTENT cannot be written", "store_spend.c",
           "r = put(s, e, false, err);\n\tif (r < 0)\n\t\ttake_back(s, e, &before);\n\treturn r;\n}\n\n/* The state before",
           "r = 0 * put(s, e, false, err);\n\tif (r < 0)\n\t\ttake_back(s, e, &before);\n\treturn r;\n}\n\n/* The state before"),
-    Break("a plan before the boot is no plan", "schedule.c", "if (at_ms < x->now.boot_ms)\n\t\tat_ms = x->now.boot_ms;", ""),
     Break("a refused refresh token is sent again", "schedule_answers.c", "s->next_attempt_ms = 0;\n}", "step_plan(x, x->now.boot_ms + 900000);\n}"),
 )
 

@@ -72,6 +72,9 @@ static void note_grant(size_t user)
 
 	if (sf_user(user)->reuse != SF_NEW)
 		load /= 4;
+	/* between the end that was learned and the real one it is asked for every four minutes */
+	if (sf_user(user)->reuse != SF_NEW && s && s->source == EXPIRY_LEARNED)
+		load /= 4;
 	if (w->month != sim_now() / (30 * DAYS)) {
 		w->month = sim_now() / (30 * DAYS);
 		w->month_load = 0;

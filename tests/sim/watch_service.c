@@ -90,10 +90,10 @@ void watch_recovered(void *arg)
 	for (size_t user = 0; user < world_count(); user++) {
 		const struct keeper *k = world_keeper(user);
 
-		if (!k || !callers_busy(user) || !watched[user].missed || excused(user, k, since))
+		if (!k || !callers_busy(user) || excused(user, k, since))
 			continue;
 		sim_looked(7);
-		if (!keeper_usable(k))
+		if (watched[user].missed && !keeper_usable(k))
 			complain(user, keeper_schedule(k));
 	}
 }
