@@ -36,8 +36,8 @@ struct keeper {
 	int64_t withdrawn; /* generation of another client or user: nobody may have it any more */
 	bool begun, dirty;
 	struct stored *stored; /* belongs to the store, which outlives all keepers */
-	bool by_clock;         /* the wall clock was set: what this step changes is not the server's word */
-	bool spending;         /* attempt has spent the refresh token: it is not cancelled */
+	bool by_clock; /* the wall clock was set: what this step changes is not the server's word */
+	bool spending; /* attempt has spent the refresh token: it is not cancelled */
 	bool result; /* the spend has succeeded: keeper_save() writes RESULT with next_refresh (NULL: the server keeps the old one) */
 	struct secret *next_refresh;
 	bool replay;      /* the attempt repeats a spend whose outcome is unknown */
