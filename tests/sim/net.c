@@ -77,14 +77,14 @@ static size_t user_of(const struct http_request *req)
 			   : req->bearer ? secret_bytes(req->bearer)
 					 : "";
 	const char *at = strstr(req->url, ".com/C");
-	unsigned user = SIM_CREDENTIALS, rest;
+	unsigned n[3];
 
 	if (at)
 		return strtoul(at + strlen(".com/C"), NULL, 10);
 	for (at = strstr(text, "A_"); at; at = strstr(at + 1, "A_"))
-		if (sscanf(at, "A_%u_%u_%u", &user, &rest, &rest) == 3)
-			break;
-	return user;
+		if (sf_numbers(at + 2, '_', n))
+			return n[0];
+	return SIM_CREDENTIALS;
 }
 
 static void finish(void *arg)

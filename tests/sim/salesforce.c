@@ -74,19 +74,33 @@ bool sf_refused(size_t user)
 
 /* --- sessions --- */
 
+bool sf_numbers(const char *text, char between, unsigned numbers[3])
+{
+	for (size_t i = 0; i < 3; i++) {
+		char *end;
+		unsigned long value = strtoul(text, &end, 10);
+
+		if (*text < '0' || *text > '9' || value > UINT32_MAX || (i < 2 && *end != between))
+			return false;
+		numbers[i] = (unsigned)value;
+		text = end + 1;
+	}
+	return true;
+}
+
 static struct session *session_of(const char *token, size_t *user)
 {
-	unsigned number, family, who;
 	const char *at = token;
+	unsigned n[3];
 	struct session *s;
 
-	while ((at = strstr(at, "A_")) && sscanf(at, "A_%u_%u_%u", &who, &family, &number) != 3)
+	while ((at = strstr(at, "A_")) && !sf_numbers(at + 2, '_', n))
 		at++; /* claims before it may look like one */
-	if (!at || who >= SIM_CREDENTIALS)
+	if (!at || n[0] >= SIM_CREDENTIALS)
 		return NULL;
-	*user = who;
-	s = &sf.orgs[who].sessions[number % SESSIONS];
-	return s->number == number ? s : NULL; /* long ago */
+	*user = n[0];
+	s = &sf.orgs[n[0]].sessions[n[2] % SESSIONS];
+	return s->number == n[2] ? s : NULL; /* long ago */
 }
 
 static bool alive(const struct session *s)
@@ -182,7 +196,15 @@ void sf_login(size_t user, char *token, size_t room)
 
 bool sf_parse_refresh(const char *token, size_t *user, unsigned *family, unsigned *serial)
 {
-	return sscanf(token, "R.%zu.%u.%u.", user, family, serial) == 3 && *user < SIM_CREDENTIALS;
+	unsigned n[3];
+
+	if (strncmp(token, "R.", 2) != 0 || !sf_numbers(token + 2, '.', n) ||
+	    n[0] >= SIM_CREDENTIALS)
+		return false;
+	*user = n[0];
+	*family = n[1];
+	*serial = n[2];
+	return true;
 }
 
 unsigned sf_current(size_t user, unsigned family)
@@ -346,13 +368,13 @@ static bool in_time(const char *form)
 		   *dot = assertion ? strchr(assertion, '.') : NULL;
 	char claims[400] = "";
 	const char *exp;
-	long long exp_s = 0;
+	int64_t exp_s = 0;
 
 	if (dot)
 		base64url_text(dot + 1, claims, sizeof claims);
 	exp = strstr(claims, "\"exp\":");
-	if (!exp || sscanf(exp, "\"exp\":%lld", &exp_s) != 1)
-		return false;
+	if (exp)
+		exp_s = strtoll(exp + strlen("\"exp\":"), NULL, 10);
 	return exp_s * 1000 > sf_real_ms() && exp_s * 1000 < sf_real_ms() + 5 * MINUTES;
 }
 

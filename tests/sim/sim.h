@@ -156,6 +156,8 @@ bool sf_use(const char *token);
 int64_t sf_session_end(const char *token);
 /* An administrator ends the sessions of a user. */
 void sf_end_sessions(size_t user);
+/* Three numbers with that sign between them. */
+bool sf_numbers(const char *text, char between, unsigned numbers[3]);
 /* What the daemon did with a refresh token: (family, serial) of the text. false: none of ours. */
 bool sf_parse_refresh(const char *token, size_t *user, unsigned *family, unsigned *serial);
 /* The serial that the server takes now; 0: the grant is gone. */

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
-ROOT = Path(os.environ.get("SFTOKEN_ROOT", TOP / "build/release"))
+ROOT = Path(os.environ.get("SFTOKEN_BUILD", TOP / "build/release"))
 SEEDS, RUNS, DAYS = 1, 8, 150
 
 

@@ -98,23 +98,29 @@ void watch_recovered(void *arg)
 	}
 }
 
+/* Nothing but this outage has happened for two lives. */
+static bool quiet_before(size_t user, const struct schedule *s, int64_t began)
+{
+	int64_t since = began - 2 * s->life_ms;
+
+	return began >= DAYS && fate_outage_ended() <= since && fate_disturbed_ms(user) <= since &&
+	       !sf_refused(user) && !s->permanent && s->state != STATE_DISABLED;
+}
+
 void watch_get_failed(size_t user, bool default_wish)
 {
 	const struct keeper *k = world_keeper(user);
 	const struct schedule *s = k ? keeper_schedule(k) : NULL;
-	int64_t began = fate_outage_since(),
-		share = sf_user(user)->kind == SF_REFRESH ? SHARE_REFRESH : SHARE;
-	int64_t life = s ? s->life_ms : 0;
+	int64_t share = sf_user(user)->kind == SF_REFRESH ? SHARE_REFRESH : SHARE;
+	int64_t began = fate_outage_since();
 
-	if (!default_wish || !s || !began || !callers_busy(user) ||
-	    sf_user(user)->reuse != SF_NEW || !life)
+	if (!default_wish || !s || !s->life_ms || !began || !callers_busy(user) ||
+	    sf_user(user)->reuse != SF_NEW)
 		return;
-	/* nothing but this outage has happened for two lives */
-	if (fate_outage_ended() > began - 2 * life || fate_disturbed_ms(user) > began - 2 * life ||
-	    sf_refused(user) || s->permanent || s->state == STATE_DISABLED || began < DAYS)
-		return;
-	if (sim_now() - began < life * share / 100)
+	sim_looked(7);
+	if (sim_now() - began < s->life_ms * share / 100 && quiet_before(user, s, began))
 		sim_broken(7,
 			   "%zu: a caller notices an outage of %lld s, and the token lives %lld s",
-			   user, (long long)(sim_now() - began) / 1000, (long long)life / 1000);
+			   user, (long long)(sim_now() - began) / 1000,
+			   (long long)s->life_ms / 1000);
 }

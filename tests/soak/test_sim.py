@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
-PROGRAM = Path(os.environ.get("SFTOKEN_ROOT", TOP / "build/release")) / "tests/sim/sim"
+PROGRAM = Path(os.environ.get("SFTOKEN_BUILD", TOP / "build/release")) / "tests/sim/sim"
 SEEDS, RUNS, PIECE, DAYS = (100000, 200000, 300000), 100, 10, 365
 CREDENTIALS = 20
 
