@@ -38,6 +38,7 @@ class Scene:
 
     def give(self) -> None:
         """A new grant, and its first token."""
+        before = token(self.daemon, "crm")["generation"]
         self.grant = self.salesforce.new_grant("crm@example.com", "app-crm", True)
         for _ in range(50):
             done = subprocess.run([str(self.daemon.cli_program), "import", "crm", "--kind", "refresh_token"], input=self.grant["refresh_token"], text=True,
@@ -46,7 +47,7 @@ class Scene:
                 break
             time.sleep(0.1)
         same(done.returncode, 0, f"import: {done.stderr}")
-        wait_for(lambda: token(self.daemon, "crm")["generation"] > self.generation, "the token of the new grant")
+        wait_for(lambda: token(self.daemon, "crm")["generation"] > before, "the token of the new grant")
 
     def judge(self, killer: Killer) -> None:
         """After the death: the token on disk is the server's current one, or the state says unknown and nothing had been lost that was written."""
@@ -144,9 +145,9 @@ def imports(step: int) -> str:
                 wait_for(lambda: salesforce.refresh_token(scene.grant["refresh_token"])["posts"] or daemon.child("mint") != pid, "its use")
 
         for killer in each_point(scene, step, act, before):
-            sure = acknowledged
             scene.judge(killer)
-            assert acknowledged == sure and salesforce.grants(grant=scene.grant["grant"])[0]["refreshes"], "an import that was acknowledged is forgotten"
+            used_now = salesforce.grants(grant=scene.grant["grant"])[0]["refreshes"]
+            assert used_now, f"an import that was acknowledged is forgotten, killed at {killer.last_call()}:\n{killer.trace[-3000:]}\n{daemon.log()[-3000:]}"
         same(salesforce.problems(), [])
         return f"{scene}; {acknowledged} imports acknowledged"
 
