@@ -144,7 +144,7 @@ int store_result(struct store *s, struct stored *e, struct secret *next, int64_t
 /* A person gave another one (import, login): synced, or nothing has changed. */
 int store_give_refresh(struct store *s, struct stored *e, struct secret *token, const char *origin,
 		       const char *base_url, int64_t now_ms, struct err *err);
-/* Nobody may spend it any more (revoke --forget): erased, synced. */
+/* Nobody may spend it any more (revoke --forget): erased, synced, and the file is written anew, so that no older record has it. */
 int store_forget_refresh(struct store *s, struct stored *e, struct err *err);
 /* The same for a secret of "import": value NULL forgets it. Synced, or nothing has changed. */
 int store_give_secret(struct store *s, struct stored *e, enum stored_secret kind,

@@ -240,10 +240,15 @@ int store_give_refresh(struct store *s, struct stored *e, struct secret *token, 
 int store_forget_refresh(struct store *s, struct stored *e, struct err *err)
 {
 	struct stored_refresh none = { .number = e->refresh.number };
+	int r;
 
 	if (e->spend.state == SPEND_INTENT)
 		return under_way(e, err);
-	return replace(s, e, &none, err);
+	r = replace(s, e, &none, err);
+	/* a person wants it gone: older records still have it, though sealed */
+	if (r == 0 && store_state(s) == STORE_OK)
+		(void)store_compact(s, s->id, false, NULL);
+	return r;
 }
 
 int store_give_secret(struct store *s, struct stored *e, enum stored_secret kind,
