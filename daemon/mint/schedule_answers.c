@@ -109,20 +109,28 @@ void step_granted(struct step *x)
 		granted_same(x);
 }
 
+/* What the server asked for holds for whoever asks us. */
+static void heed_retry_after(struct step *x, const struct problem *p)
+{
+	const struct limits *l = x->rules->limits;
+	/* what our own breaker says concerns scheduled requests; it judges demanded ones by itself */
+	int64_t asked = p->outcome == HTTP_REFUSED ? 0 : p->retry_after_ms;
+	int64_t floor = asked < l->retry_after_max_ms ? asked : l->retry_after_max_ms;
+
+	x->s->not_before_ms = floor > 0 ? x->now.boot_ms + floor : 0;
+}
+
 static void fail_for_now(struct step *x, const struct problem *p)
 {
 	struct schedule *s = x->s;
 	const struct limits *l = x->rules->limits;
 	int64_t delay = schedule_backoff_ms(l, ++s->failures, p->retry_after_ms, x->e->random);
-	/* what our own breaker says concerns scheduled requests; it judges demanded ones by itself */
-	int64_t asked = p->outcome == HTTP_REFUSED ? 0 : p->retry_after_ms;
-	int64_t floor = asked < l->retry_after_max_ms ? asked : l->retry_after_max_ms;
 
 	/* a login rate that was passed comes back after minutes to an hour */
 	if (p->class == PROBLEM_RATE && p->retry_after_ms <= 0)
 		delay += schedule_doubled_ms(l->suspended_retry_first_ms, l->suspended_retry_max_ms,
 					     s->failures - 1);
-	s->not_before_ms = floor > 0 ? x->now.boot_ms + floor : 0;
+	heed_retry_after(x, p);
 	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED) {
 		step_plan(x,
 			  x->now.boot_ms +
@@ -161,6 +169,7 @@ static void fail_unknown(struct step *x, const struct problem *p)
 	const struct limits *l = x->rules->limits;
 	int64_t delay = schedule_backoff_ms(l, ++s->failures, p->retry_after_ms, x->e->random);
 
+	heed_retry_after(x, p);
 	s->replays = s->unknown ? s->replays + 1 : 0;
 	s->unknown = true;
 	s->trouble = TROUBLE_UNKNOWN;
