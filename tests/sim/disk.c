@@ -397,7 +397,7 @@ int store_io_sync_data(int fd)
 
 	if (death == DIES_BEFORE || !f)
 		return gone();
-	if (on_state(f) && disk.fault == DISK_BROKEN) {
+	if (on_state(f) && (disk.fault == DISK_BROKEN || disk.fault == DISK_UNSYNCED)) {
 		disk_forget_writes(f); /* and the next sync would say yes */
 		disk_finish(death);
 		errno = EIO;
@@ -418,7 +418,7 @@ int store_io_sync(int fd)
 	death = disk_operation();
 	if (death == DIES_BEFORE)
 		return gone();
-	if (broken(dir)) {
+	if (broken(dir) || (dir == &disk.dirs[STATE] && disk.fault == DISK_UNSYNCED)) {
 		disk_finish(death);
 		return gone();
 	}

@@ -259,8 +259,9 @@ static void disk_heals(void *arg)
 
 static void disk_fails(void *arg)
 {
-	static const char *const names[] = { "", "full", "full for every write", "broken" };
-	enum disk_fault fault = (enum disk_fault)sim_between(DISK_FULL, DISK_BROKEN);
+	static const char *const names[] = { "", "full", "full for every write", "broken",
+					     "not synced" };
+	enum disk_fault fault = (enum disk_fault)sim_between(DISK_FULL, DISK_UNSYNCED);
 
 	(void)arg;
 	if (disk_fault() != DISK_GOOD)
@@ -318,7 +319,7 @@ static const struct trouble {
 } troubles[KINDS] = {
 	{ outage, 6 },      { skew, 40 },        { sessions_end, 4 }, { other_logins, 20 },
 	{ suspend, 12 },    { wrong_clock, 15 }, { crash, 5 },        { stop, 25 },
-	{ disk_fails, 25 }, { bad_hour, 45 },
+	{ disk_fails, 15 }, { bad_hour, 45 },
 };
 
 static void come(void *arg)

@@ -74,9 +74,10 @@ uint64_t sim_looks(int invariant);
 
 enum disk_fault {
 	DISK_GOOD,
-	DISK_FULL,   /* no new blocks: what is allocated can be written */
-	DISK_LOG,    /* no room at all, as where nothing is written in place */
-	DISK_BROKEN, /* writes and syncs fail with EIO, and what was not synced is lost */
+	DISK_FULL,     /* no new blocks: what is allocated can be written */
+	DISK_LOG,      /* no room at all, as where nothing is written in place */
+	DISK_BROKEN,   /* writes and syncs fail with EIO, and what was not synced is lost */
+	DISK_UNSYNCED, /* writes seem to succeed, and each sync fails */
 };
 void disk_reset(void);
 void disk_set_fault(enum disk_fault fault);
