@@ -123,6 +123,7 @@ static int forget(struct keeper *k, bool refresh, struct err *err)
 	k->begun = true;
 	if (refresh && k->stored->refresh.token)
 		status = store_forget_refresh(k->context->store, k->stored, err);
+	k->schedule.spent = k->stored->refresh.token != NULL;
 	keeper_step(k, &revoked);
 	grant_unref(TAKE(k->token));
 	keeper_save(k, STORE_SYNC);

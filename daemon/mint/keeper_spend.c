@@ -63,6 +63,8 @@ bool keeper_may_start(struct keeper *k, struct problem *p)
 
 	if (k->context->stopping)
 		err_set(&err, ERR_RETRY, "the daemon is stopping");
+	else if (k->revocation)
+		err_set(&err, ERR_RETRY, "the token is being revoked at this moment");
 	else if (missing)
 		err_set(&err, ERR_ADMIN, "%s", missing);
 	else if (!keeper_spends(k) || (check_origin(k, &err) == 0 &&

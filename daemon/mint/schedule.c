@@ -341,6 +341,12 @@ static void supplied(struct step *x)
 	step_start_attempt(x, true);
 }
 
+/* Salesforce forgets a refresh token that was not used for 30 days (salesforce-oauth.md 5.6): when it has to be spent although nobody asks; 0: never. */
+static int64_t keep_alive_ms(const struct step *x)
+{
+	return x->s->spent ? x->s->spent_ms + x->rules->limits->keep_alive_ms : 0;
+}
+
 static void forget_token(struct step *x)
 {
 	struct schedule *s = x->s;
@@ -359,7 +365,8 @@ static void revoked(struct step *x)
 	x->out->cancel = s->in_flight;
 	s->in_flight = s->demanded = false;
 	forget_token(x);
-	s->next_attempt_ms = 0;
+	s->next_attempt_ms = keep_alive_ms(
+		x); /* the refresh token, if it stays, must not die of age */
 	s->trouble = TROUBLE_NONE;
 	s->permanent = s->unknown = false;
 	s->replays = 0;
@@ -469,12 +476,6 @@ static bool nobody_asks(const struct step *x)
 		return false;
 	return (!x->rules->renew_when_idle && s->last_use_ms < s->issued_ms) ||
 	       (stop && x->now.boot_ms - s->idle_from_ms >= stop);
-}
-
-/* Salesforce forgets a refresh token that was not used for 30 days (salesforce-oauth.md 5.6): when it has to be spent although nobody asks; 0: never. */
-static int64_t keep_alive_ms(const struct step *x)
-{
-	return x->s->spent ? x->s->spent_ms + x->rules->limits->keep_alive_ms : 0;
 }
 
 /* true: nothing is to be done now; the next time is planned. */

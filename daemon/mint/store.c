@@ -172,12 +172,21 @@ int store_put(struct store *s, struct entry *x, enum store_kind kind, enum store
 {
 	CLEANUP(buf_finip) struct buf payload;
 	struct part *p = &x->parts[kind];
-	int r = encode(s, x, kind, &payload, err);
+	struct err why = { 0 };
+	int r = encode(s, x, kind, &payload, &why);
 
-	if (r < 0)
+	/* what no record can hold is refused and changes nothing; without memory it must not be forgotten that this is still to be written */
+	if (r == -ERR_INPUT) {
+		if (err)
+			*err = why;
 		return r;
+	}
 	p->live = p->dirty = true;
 	p->kept = false;
+	if (r < 0) {
+		store_fill(s, &why);
+		return store_refuse(s, err);
+	}
 	p->room = (uint32_t)store_journal_room(payload.len);
 	if (s->sick || s->replaced || (s->full && !result))
 		return store_refuse(s, err);
