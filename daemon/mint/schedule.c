@@ -365,8 +365,8 @@ static void revoked(struct step *x)
 	x->out->cancel = s->in_flight;
 	s->in_flight = s->demanded = false;
 	forget_token(x);
-	s->next_attempt_ms = keep_alive_ms(
-		x); /* the refresh token, if it stays, must not die of age */
+	/* the refresh token, if it stays, must not die of age */
+	s->next_attempt_ms = s->state == STATE_DISABLED ? 0 : keep_alive_ms(x);
 	s->trouble = TROUBLE_NONE;
 	s->permanent = s->unknown = false;
 	s->replays = 0;

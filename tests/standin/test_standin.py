@@ -26,8 +26,8 @@ from standin.standin_client import Standin, StandinError, make_key      # noqa: 
 from standin.tap import (APP, FORM, JWT_APP, SECRET, TOKEN, USER, Case, Client,  # noqa: E402
                          equal, has_ipv6, run)
 from standin.test_faults import FAULT_TESTS                             # noqa: E402
-from standin.test_refresh import REFRESH_TESTS                          # noqa: E402
-from standin.test_replies import REPLY_TESTS                            # noqa: E402
+from standin.refresh_checks import REFRESH_TESTS                          # noqa: E402
+from standin.replies_checks import REPLY_TESTS                            # noqa: E402
 from standin.tokens import signature                                    # noqa: E402
 
 _getaddrinfo = socket.getaddrinfo
