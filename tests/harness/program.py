@@ -70,11 +70,20 @@ def environment(top: Path, program: Program, scratch: str) -> dict[str, str]:
     return env
 
 
+def kill_group(group: int, number: signal.Signals) -> None:
+    """ProcessLookupError: nobody is left in it."""
+    try:
+        os.killpg(group, number)
+    except PermissionError:  # of a program that ran through sudo
+        if subprocess.run(["sudo", "-n", "kill", f"-{number}", "--", f"-{group}"], capture_output=True, check=False).returncode:
+            raise ProcessLookupError from None
+
+
 def end_group(child: subprocess.Popen) -> None:
     """First so that it can clean up, then for good."""
     for number, wait_s in ((signal.SIGTERM, TERM_GRACE_S), (signal.SIGKILL, TERM_GRACE_S)):
         try:
-            os.killpg(child.pid, number)
+            kill_group(child.pid, number)
             child.wait(wait_s)
             break
         except ProcessLookupError:
@@ -82,7 +91,7 @@ def end_group(child: subprocess.Popen) -> None:
         except subprocess.TimeoutExpired:
             continue
     try:
-        os.killpg(child.pid, signal.SIGKILL)
+        kill_group(child.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
     child.wait()
@@ -165,3 +174,5 @@ def run(top: Path, program: Program, log: Path) -> tuple[tap.Result, float]:
         return result, time.monotonic() - started
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        if os.path.exists(scratch):  # of a program that ran through sudo
+            subprocess.run(["sudo", "-n", "rm", "-rf", scratch], capture_output=True, check=False)
