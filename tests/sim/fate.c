@@ -76,9 +76,9 @@ static void quiet_ends(void *arg)
 static void recover(void)
 {
 	sf_set_noise(0);
-	/* a program that is told to wait for 30 s, and comes again */
+	/* programs that wait for up to 30 s each time, and come again */
 	sim_at(sim_now() + sim_between(500, 4000), demand, NULL);
-	sim_at(sim_now() + sim_between(33000, 40000), demand, &fate);
+	sim_at(sim_now() + sim_between(24000, 29000), demand, &fate);
 	sim_at(sim_now() + CHECK_AFTER_MS, quiet_ends, (void *)(intptr_t)sim_now());
 }
 
