@@ -250,13 +250,13 @@ void keeper_step(struct keeper *k, struct schedule_event *e)
 	schedule_step(&rules, &k->schedule, e, now, &out);
 	if (out.take_problem)
 		k->problem = *e->failed;
+	/* on disk before anybody hears of it, a log that may block included */
+	keeper_save(k, STORE_SOON);
 	if (out.confirmed_dead)
 		log_event(LOG_LEVEL_NOTICE, "token.dead", F_STR("credential", k->credential->name),
 			  F_INT("generation", k->schedule.generation),
 			  F_INT("age_s", (now.boot_ms - k->schedule.issued_ms) / 1000));
 	log_state(k, before);
-	/* on disk before anybody hears of it */
-	keeper_save(k, STORE_SOON);
 	act(k, &out);
 }
 
