@@ -36,6 +36,12 @@ struct attempt_order {
 	/* flows that spend: the token and where it goes (NULL: LoginUrl=) */
 	struct secret *refresh_token;
 	const char *base_url;
+	/* Instead of the credential's own flow: a login; NULL */
+	const struct flow_ops *flow;
+	const struct flow_login *login;           /* copied (secrets are counted); NULL */
+	struct secret *assertion, *subject_token; /* see flow_run; counted; NULL */
+	/* FLOW_NEED_USER: show this. p is borrowed. May be NULL where no flow asks. */
+	void (*prompt)(const struct flow_prompt *p, void *arg);
 	/* The request that spends it is about to leave (http_request.about_to_send). NULL where nothing is spent. */
 	int (*about_to_spend)(void *arg, struct err *err);
 	/* Exactly once, never from within attempt_start(), unless cancelled. */
@@ -49,6 +55,18 @@ struct attempt *attempt_start(struct attempts *a, const struct attempt_order *or
 void attempt_set_arg(struct attempt *t, void *arg);
 void attempt_demand(struct attempt *t);
 void attempt_cancel(struct attempt *t); /* takes NULL */
+
+/*
+ * Where the server of c has its endpoints: known (a reference for the caller, kept for a day), or NULL. Salesforce (no Issuer=) needs none: NULL.
+ */
+struct endpoints *attempts_endpoints(struct attempts *a, const struct credential *c);
+/*
+ * Asks for them (attempts of flows do so by themselves, first). done() once, never from within: endpoints (borrowed), or NULL and a problem. NULL: out of memory. For attempt_cancel().
+ */
+struct attempt *attempt_discover(struct attempts *a, const struct credential *c,
+				 void (*done)(const struct endpoints *e, const struct problem *p,
+					      void *arg),
+				 void *arg);
 
 /* One request outside of a flow (userinfo, introspection): same caps, one step. Takes over *req. */
 struct attempt *attempt_request(struct attempts *a, struct http_request *req,

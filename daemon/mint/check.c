@@ -45,8 +45,9 @@ static int internal(const struct err *err, FILE *problems)
 }
 
 int configuration_check(const struct places *places, uid_t service_uid,
-			int (*check_key)(const struct secret *pem, struct err *err), bool quiet,
-			FILE *out, FILE *problems)
+			int (*check_key)(const struct secret *key, const struct secret *passphrase,
+					 struct err *err),
+			bool quiet, FILE *out, FILE *problems)
 {
 	CLEANUP(config_notes_fini) struct config_notes notes = { 0 };
 	CLEANUP(config_notes_fini) struct config_notes warnings = { 0 };

@@ -16,7 +16,8 @@
  * 0, 70 (out of memory) or 78.
  */
 int configuration_check(const struct places *places, uid_t service_uid,
-			int (*check_key)(const struct secret *pem, struct err *err), bool quiet,
-			FILE *out, FILE *problems);
+			int (*check_key)(const struct secret *key, const struct secret *passphrase,
+					 struct err *err),
+			bool quiet, FILE *out, FILE *problems);
 
 #endif

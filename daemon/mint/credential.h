@@ -21,6 +21,12 @@ struct credential_stored {
 
 enum introspect { INTROSPECT_AUTO, INTROSPECT_YES, INTROSPECT_NO };
 
+/* How the client proves to the token endpoint who it is (RFC 7591 2, token_endpoint_auth_method). */
+enum client_auth { CLIENT_SECRET_POST, CLIENT_SECRET_BASIC, PRIVATE_KEY_JWT, CLIENT_AUTH_NONE };
+
+/* Of the device flow (salesforce-oauth.md 5.5, RFC 8628). */
+enum dialect { DIALECT_SALESFORCE, DIALECT_RFC8628 };
+
 struct credential {
 	unsigned refs;
 	char *name;
@@ -28,14 +34,27 @@ struct credential {
 	int grant_type;  /* enum grant_type */
 	char *login_url; /* https://host[:port][/site], no trailing slash */
 	char *client_id;
+	int client_auth; /* enum client_auth, resolved */
+	char *issuer; /* not Salesforce: endpoints come from its discovery, login_url is it; NULL */
+	char *instance_url; /* what instanceUrl is where the server does not say; NULL */
+	char *scopes;       /* separated by spaces; NULL: none asked for */
+	char *redirect_uri; /* of logins; NULL where the grant has none */
+	int dialect;        /* enum dialect */
+	bool allow_user_agent;
 	char *username; /* NULL where the grant has none */
 	char *audience; /* as configured or NULL: salesforce_audience() derives it */
 	char *client_secret_ref,
-		*private_key_ref;     /* as written: "file:...", "credential:..."; NULL */
+		*private_key_ref, /* as written: "file:...", "credential:..."; NULL */
+		*passphrase_ref, *assertion_ref, *subject_token_ref;
 	struct secret *client_secret; /* value; NULL if none */
-	struct secret
-		*private_key; /* PEM bytes; both also NULL while a "stored:" one is not given yet */
-	char *missing;        /* what credential_missing() says; NULL: nothing */
+	struct secret *
+		private_key; /* PEM bytes, or the URI; both also NULL while a "stored:" one is not given yet */
+	struct secret *passphrase; /* of private_key: passphrase, PIN or auth value; NULL */
+	struct secret *assertion;  /* made by an identity provider, as it was at the load; NULL */
+	struct secret *subject_token;             /* as it was at the load; NULL */
+	char *recipient;                          /* of a SAML assertion; NULL: derived */
+	char *subject_token_type, *token_handler; /* RFC 8693; NULL */
+	char *missing;              /* what credential_missing() says; NULL: nothing */
 	int64_t session_timeout_ms; /* 2 h */
 	int64_t renew_at_percent;   /* 0: the default of the grant */
 	int introspect;             /* enum introspect */
@@ -43,10 +62,12 @@ struct credential {
 	int64_t idle_stop_ms; /* no renewal ahead so long after the last caller; 0: never stops */
 	bool required;
 	/* [Access] as written, for --check */
-	struct config_list allow_users, allow_groups;
+	struct config_list allow_users, allow_groups, allow_login;
 	/* [Access], resolved to numbers, ordered; uid 0 and the service user are in (or out) already */
 	int64_t *uids, *gids;
 	size_t n_uids, n_gids;
+	int64_t *login_uids, *login_gids; /* AllowLogin=, ordered */
+	size_t n_login_uids, n_login_gids;
 	bool root;
 	struct config_origin *origin;
 	struct config_files files;
@@ -75,11 +96,14 @@ DEFINE_CLEANUP(struct credential *, credential_unref)
  * stored: for "stored:"; NULL (--check): its values are taken as not given. A value that is not given yet is no mistake.
  * Returns NULL only for -ERR_INTERNAL; with mistakes the set is not to be used.
  */
-struct credential_set *credential_set_read(
-	const struct places *places, const struct settings *settings, uid_t service_uid,
-	int (*check_key)(const struct secret *pem, struct err *err),
-	const struct credential_stored *stored, struct config_notes *notes,
-	struct config_notes *warnings, struct err *err);
+struct credential_set *credential_set_read(const struct places *places,
+					   const struct settings *settings, uid_t service_uid,
+					   int (*check_key)(const struct secret *key,
+							    const struct secret *passphrase,
+							    struct err *err),
+					   const struct credential_stored *stored,
+					   struct config_notes *notes,
+					   struct config_notes *warnings, struct err *err);
 struct credential_set *credential_set_ref(struct credential_set *s);
 struct credential_set *credential_set_unref(
 	struct credential_set *s); /* takes NULL, returns NULL */
@@ -89,9 +113,12 @@ DEFINE_CLEANUP(struct credential_set *, credential_set_unref)
 const char *credential_missing(const struct credential *c);
 
 /* A copy of c whose "stored:" secret has this value (NULL: not given). NULL with err: c has no "stored:" of that kind (-ERR_INPUT), the key cannot be used (-ERR_ADMIN), out of memory. */
-struct credential *credential_with_secret(
-	const struct credential *c, enum stored_secret kind, struct secret *value,
-	int (*check_key)(const struct secret *pem, struct err *err), struct err *err);
+struct credential *credential_with_secret(const struct credential *c, enum stored_secret kind,
+					  struct secret *value,
+					  int (*check_key)(const struct secret *key,
+							   const struct secret *passphrase,
+							   struct err *err),
+					  struct err *err);
 
 /* By name or alias; NULL. */
 const struct credential *credential_set_find(const struct credential_set *s, const char *name);

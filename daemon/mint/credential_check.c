@@ -194,7 +194,8 @@ static int check_private_key(struct credential *c, const struct credential_check
 	if (read_secret(c, check, "PrivateKey", c->private_key_ref, false, &c->private_key, err) <
 	    0)
 		return -ERR_INTERNAL;
-	if (c->private_key && check->check_key && check->check_key(c->private_key, &why) < 0)
+	if (c->private_key && check->check_key &&
+	    check->check_key(c->private_key, c->passphrase, &why) < 0)
 		NOTE(c, check, "PrivateKey", "PrivateKey=: %s", why.text);
 	return 0;
 }

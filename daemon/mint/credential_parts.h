@@ -22,7 +22,8 @@ struct credential_names {
 struct credential_check {
 	const struct settings *settings;
 	uid_t service_uid;
-	int (*check_key)(const struct secret *pem, struct err *err);
+	int (*check_key)(const struct secret *key, const struct secret *passphrase,
+			 struct err *err);
 	const struct credential_stored *stored; /* NULL: its values are taken as not given */
 	struct config_notes *notes, *warnings;
 	struct credential_names *names;
@@ -33,12 +34,12 @@ struct credential_check {
 void credential_note_at(const struct credential *c, const char *section, const char *key,
 			const char **file, unsigned *line);
 
-#define CREDENTIAL_NOTE(c, notes, section, key, ...)                         \
-	do {                                                                 \
-		const char *note_file;                                       \
-		unsigned note_line;                                          \
+#define CREDENTIAL_NOTE(c, notes, section, key, ...) \
+	do { \
+		const char *note_file; \
+		unsigned note_line; \
 		credential_note_at(c, section, key, &note_file, &note_line); \
-		config_note(notes, note_file, note_line, __VA_ARGS__);       \
+		config_note(notes, note_file, note_line, __VA_ARGS__); \
 	} while (0)
 
 /* Whether the key was assigned, well or badly. */

@@ -238,11 +238,14 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 			     check->warnings, err);
 }
 
-struct credential_set *credential_set_read(
-	const struct places *places, const struct settings *settings, uid_t service_uid,
-	int (*check_key)(const struct secret *pem, struct err *err),
-	const struct credential_stored *stored, struct config_notes *notes,
-	struct config_notes *warnings, struct err *err)
+struct credential_set *credential_set_read(const struct places *places,
+					   const struct settings *settings, uid_t service_uid,
+					   int (*check_key)(const struct secret *key,
+							    const struct secret *passphrase,
+							    struct err *err),
+					   const struct credential_stored *stored,
+					   struct config_notes *notes,
+					   struct config_notes *warnings, struct err *err)
 {
 	struct credential_names names = { .n = 0 };
 	const struct credential_check check = { settings, service_uid, check_key, stored,

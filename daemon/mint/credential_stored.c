@@ -41,13 +41,15 @@ static struct secret **value_of(struct credential *c, const struct stored_key *k
 }
 
 /* 0, -ERR_ADMIN with what is wrong with the value, or -ERR_INTERNAL. */
-static int judge(const struct stored_key *k, const struct secret *value,
-		 int (*check_key)(const struct secret *pem, struct err *err), struct err *err)
+static int judge(const struct credential *c, const struct stored_key *k, const struct secret *value,
+		 int (*check_key)(const struct secret *key, const struct secret *passphrase,
+				  struct err *err),
+		 struct err *err)
 {
 	if (secret_size(value) == 0)
 		return err_set(err, ERR_ADMIN, "the secret is empty");
 	if (k->kind == STORED_PRIVATE_KEY)
-		return check_key ? check_key(value, err) : 0;
+		return check_key ? check_key(value, c->passphrase, err) : 0;
 	if (!credential_printable(secret_bytes(value), secret_size(value)))
 		return err_set(err, ERR_ADMIN,
 			       "the secret holds a blank or a byte that is not ASCII");
@@ -80,7 +82,7 @@ static int look_up(struct credential *c, const struct stored_key *k,
 	struct secret *found = stored ? stored->find(c->name, k->kind, stored->arg) : NULL;
 	struct err why = { 0 };
 
-	if (found && judge(k, found, check->check_key, &why) < 0) {
+	if (found && judge(c, k, found, check->check_key, &why) < 0) {
 		if (why.code == ERR_INTERNAL)
 			return err_set(err, ERR_INTERNAL, "%s", why.text);
 		CREDENTIAL_NOTE(
@@ -153,9 +155,12 @@ static int find_missing(struct credential *c, struct err *err)
 	return 0;
 }
 
-struct credential *credential_with_secret(
-	const struct credential *c, enum stored_secret kind, struct secret *value,
-	int (*check_key)(const struct secret *pem, struct err *err), struct err *err)
+struct credential *credential_with_secret(const struct credential *c, enum stored_secret kind,
+					  struct secret *value,
+					  int (*check_key)(const struct secret *key,
+							   const struct secret *passphrase,
+							   struct err *err),
+					  struct err *err)
 {
 	CLEANUP(credential_unrefp) struct credential *fresh = NULL;
 	const struct stored_key *k = NULL;
@@ -172,7 +177,7 @@ struct credential *credential_with_secret(
 						       : "Assertion=stored:");
 		return NULL;
 	}
-	if (value && judge(k, value, check_key, err) < 0)
+	if (value && judge(c, k, value, check_key, err) < 0)
 		return NULL;
 	fresh = copy(c);
 	if (!fresh) {

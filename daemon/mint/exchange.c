@@ -13,6 +13,28 @@ void http_request_fini(struct http_request *r)
 	memset(r, 0, sizeof *r);
 }
 
+struct endpoints *endpoints_ref(struct endpoints *e)
+{
+	if (e)
+		e->refs++;
+	return e;
+}
+
+struct endpoints *endpoints_unref(struct endpoints *e)
+{
+	if (!e || --e->refs)
+		return NULL;
+	free(e->issuer);
+	free(e->token);
+	free(e->authorization);
+	free(e->device_authorization);
+	free(e->userinfo);
+	free(e->introspection);
+	free(e->revocation);
+	free(e);
+	return NULL;
+}
+
 struct grant *grant_ref(struct grant *g)
 {
 	if (g)

@@ -33,11 +33,11 @@ struct http_request {
 };
 
 enum http_outcome {
-	HTTP_ANSWERED,  /* a complete answer; status and body count */
-	HTTP_UNSENT,    /* nothing of the request left this machine: DNS, connect, TLS */
-	HTTP_UNKNOWN,   /* sent, but no complete answer */
-	HTTP_TOO_BIG,   /* the answer passed HTTP_BODY_MAX */
-	HTTP_REFUSED,   /* we did not send: host not allowed, out of memory */
+	HTTP_ANSWERED, /* a complete answer; status and body count */
+	HTTP_UNSENT,   /* nothing of the request left this machine: DNS, connect, TLS */
+	HTTP_UNKNOWN,  /* sent, but no complete answer */
+	HTTP_TOO_BIG,  /* the answer passed HTTP_BODY_MAX */
+	HTTP_REFUSED,  /* we did not send: host not allowed, out of memory */
 };
 
 struct http_response {
@@ -58,6 +58,19 @@ struct http_response {
 };
 
 void http_request_fini(struct http_request *r); /* erases */
+
+/* --- where a server that is not Salesforce has its endpoints (OpenID Connect Discovery 1.0, RFC 8414) --- */
+
+struct endpoints {
+	unsigned refs;
+	char *issuer;
+	char *token;
+	char *authorization, *device_authorization, *userinfo, *introspection,
+		*revocation; /* NULL: it has none */
+};
+struct endpoints *endpoints_ref(struct endpoints *e);
+struct endpoints *endpoints_unref(struct endpoints *e); /* takes NULL, returns NULL */
+DEFINE_CLEANUP(struct endpoints *, endpoints_unref)
 
 /* --- the result of a grant --- */
 
@@ -83,12 +96,12 @@ DEFINE_CLEANUP(struct grant *, grant_unref)
 
 enum problem_class {
 	PROBLEM_NONE,
-	PROBLEM_RETRY,   /* transient: network, 5xx, html, unknown_error */
-	PROBLEM_RATE,    /* 429, login rate exceeded: minutes to an hour */
-	PROBLEM_CLOCK,   /* our assertion is outside of the server's time: one corrected retry */
-	PROBLEM_LOGIN,   /* a person must log in */
-	PROBLEM_ADMIN,   /* an administrator must change something; slow probes for assertion grants */
-	PROBLEM_BUG,     /* our request was wrong */
+	PROBLEM_RETRY, /* transient: network, 5xx, html, unknown_error */
+	PROBLEM_RATE,  /* 429, login rate exceeded: minutes to an hour */
+	PROBLEM_CLOCK, /* our assertion is outside of the server's time: one corrected retry */
+	PROBLEM_LOGIN, /* a person must log in */
+	PROBLEM_ADMIN, /* an administrator must change something; slow probes for assertion grants */
+	PROBLEM_BUG,   /* our request was wrong */
 };
 
 struct problem {

@@ -10,10 +10,25 @@
 
 /* --- flows --- */
 
+/* NEED_USER: run.prompt is for the person, and the next step follows after the delay. */
 enum verdict { FLOW_NEXT, FLOW_AGAIN, FLOW_NEED_USER, FLOW_DONE, FLOW_FAILED };
 
 /* How the flow renews itself when its token grows old. */
 enum renewal { RENEW_ITSELF, RENEW_REFRESH, RENEW_PERSON };
+
+/* What a login brings to its flow: the answer of the browser (RFC 6749 4.1.3, RFC 7636). */
+struct flow_login {
+	struct secret *code, *verifier;
+	const char *redirect_uri;
+};
+
+/* What FLOW_NEED_USER shows (RFC 8628 3.2, salesforce-oauth.md 5.5). Owned by the run; NULL and 0: the server did not say. */
+struct flow_prompt {
+	char *verification_uri, *verification_uri_complete, *user_code;
+	int64_t expires_in_ms, interval_ms;
+};
+
+enum { FLOW_UNIQUE = 32 };
 
 struct flow_run {
 	const struct credential *credential; /* borrowed for the run */
@@ -22,11 +37,19 @@ struct flow_run {
 	/* of flows that spend one; borrowed for the run. base_url: where it is to be refreshed instead of LoginUrl=, NULL */
 	struct secret *refresh_token;
 	const char *base_url;
+	const struct endpoints
+		*endpoints; /* of credential->issuer; NULL: Salesforce's paths below the base URL */
+	const struct flow_login *login; /* of flows that a person completes; NULL */
+	struct secret *assertion,
+		*subject_token; /* as they are now; borrowed; NULL: the credential has none */
+	char unique[FLOW_UNIQUE +
+		    1]; /* hex digits that no other step ever gets: IDs of assertions (jti, ID) */
+	struct flow_prompt prompt; /* of NEED_USER */
 	/* FAILED although the answer, whole or cut off, held the next refresh token: it must not be lost (owned by the run, NULL) */
 	struct secret *salvaged;
 	struct grant *grant;    /* result of DONE */
 	struct problem problem; /* of FAILED */
-	int64_t delay_ms;       /* of AGAIN */
+	int64_t delay_ms;       /* of AGAIN and NEED_USER: until the next request */
 	void *state;            /* the flow's own, freed by flow_ops.fini */
 };
 
@@ -49,6 +72,12 @@ struct flow_ops {
 /* The flow of a grant type; NULL: not in this version. */
 const struct flow_ops *flow_find(int grant_type);
 extern const struct flow_ops flow_client_credentials, flow_jwt_bearer, flow_refresh_token;
+
+/*
+ * How a person gets the first token of a credential: steps that need run.login (web_server) or show run.prompt (device). Their grant_type is that of the login, not of the credential; what
+ * comes is a grant with a refresh token, if the server gives one.
+ */
+extern const struct flow_ops flow_login_web_server, flow_login_device;
 
 /* Helpers that every flow's last step uses: strict reading of the answer of the token endpoint. */
 /* Fills *req with a POST of the form to the token endpoint of the credential (run->base_url, else LoginUrl=). */

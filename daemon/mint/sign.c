@@ -121,10 +121,11 @@ static int parse(const struct secret *pem, EVP_PKEY **out, struct err *err)
 	return r;
 }
 
-int sign_check_key(const struct secret *pem, struct err *err)
+int sign_check_key(const struct secret *pem, const struct secret *passphrase, struct err *err)
 {
 	CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
 
+	(void)passphrase;
 	return parse(pem, &key, err);
 }
 
@@ -173,14 +174,15 @@ static int cached_key(struct secret *pem, EVP_PKEY **key, struct err *err)
 	return 0;
 }
 
-int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *signature,
-	       struct err *err)
+int sign_rs256(struct secret *pem, struct secret *passphrase, const void *bytes, size_t size,
+	       struct buf *signature, struct err *err)
 {
 	CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
 	EVP_PKEY *key = NULL;
 	size_t n;
 	int r = cached_key(pem, &key, err);
 
+	(void)passphrase;
 	if (r < 0)
 		return r;
 	n = (size_t)EVP_PKEY_get_size(key);

@@ -8,14 +8,23 @@
 #include "base/buf.h"
 #include "base/secret.h"
 
-/* 0 if pem holds one usable RSA key of at least 2048 bits without passphrase; else what is wrong and what to do. */
-int sign_check_key(const struct secret *pem, struct err *err);
+/*
+ * A key is the PEM text (PKCS#8, also encrypted, PKCS#1, TSS2), or an OSSL_STORE URI for an OpenSSL provider: "pkcs11:..." (RFC 7512), "handle:..." (TPM 2.0). passphrase: of an
+ * encrypted PEM, PIN of a token, auth value of a TPM key; NULL: none.
+ */
 
-/* RS256 (RFC 7518 3.3) over bytes with the key in pem; appends the raw signature. The parsed key is cached per struct secret (a bounded cache, dropped by sign_forget()). */
-int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *signature,
-	       struct err *err);
+/* 0 if key names one usable RSA key of 2048 to 8192 bits; else -ERR_ADMIN with what is wrong and what to do, or -ERR_INTERNAL. */
+int sign_check_key(const struct secret *key, const struct secret *passphrase, struct err *err);
 
-/* Drops all parsed keys (reload, exit). */
+/* RS256 (RFC 7518 3.3) over bytes; appends the raw signature. The opened key is cached per (key, passphrase) (a bounded cache, dropped by sign_forget()). */
+int sign_rs256(struct secret *key, struct secret *passphrase, const void *bytes, size_t size,
+	       struct buf *signature, struct err *err);
+
+/* Appends "SHA256:" and the base64 fingerprint of the public key (SubjectPublicKeyInfo), by which an administrator finds the certificate that belongs to it. */
+int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *out,
+		     struct err *err);
+
+/* Drops all opened keys (reload, exit). */
 void sign_forget(void);
 
 #endif

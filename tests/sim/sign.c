@@ -4,17 +4,19 @@
 
 #include "daemon/mint/sign.h"
 
-int sign_check_key(const struct secret *pem, struct err *err)
+int sign_check_key(const struct secret *key, const struct secret *passphrase, struct err *err)
 {
-	(void)pem;
+	(void)key;
+	(void)passphrase;
 	(void)err;
 	return 0;
 }
 
-int sign_rs256(struct secret *pem, const void *bytes, size_t size, struct buf *signature,
-	       struct err *err)
+int sign_rs256(struct secret *key, struct secret *passphrase, const void *bytes, size_t size,
+	       struct buf *signature, struct err *err)
 {
-	(void)pem;
+	(void)key;
+	(void)passphrase;
 	(void)bytes;
 	(void)size;
 	buf_add_text(signature, "signature");

@@ -16,7 +16,8 @@ struct fixture {
 	char *problems; /* what it wrote to standard error; the directory and its slash are cut out
 			 */
 	char *merged;   /* what it wrote to standard output, likewise */
-	int (*check_key)(const struct secret *pem, struct err *err);
+	int (*check_key)(const struct secret *key, const struct secret *passphrase,
+			 struct err *err);
 	uid_t uid; /* the service user; fixture_init() takes our own */
 };
 

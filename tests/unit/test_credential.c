@@ -23,8 +23,9 @@
 	"[Credential]\nGrantType=refresh_token\nLoginUrl=https://" \
 	"a.my.salesforce.com\nClientId=id\n"
 
-static int refuse_key(const struct secret *pem, struct err *err)
+static int refuse_key(const struct secret *pem, const struct secret *passphrase, struct err *err)
 {
+	(void)passphrase;
 	(void)pem;
 	return err_set(err, ERR_ADMIN, "no usable RSA key — make one with openssl genrsa");
 }

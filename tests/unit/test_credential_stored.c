@@ -28,8 +28,9 @@ static struct secret *find(const char *name, enum stored_secret kind, void *arg)
 	return strcmp(name, "a") ? NULL : shelf->secrets[kind];
 }
 
-static int refuse_bad(const struct secret *pem, struct err *err)
+static int refuse_bad(const struct secret *pem, const struct secret *passphrase, struct err *err)
 {
+	(void)passphrase;
 	if (!strstr(secret_bytes(pem), "bad"))
 		return 0;
 	return err_set(err, ERR_ADMIN, "no usable RSA key");

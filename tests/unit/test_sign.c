@@ -28,7 +28,8 @@ static bool verified(const struct secret *public_pem, const char *bytes,
 
 TEST(a_signature_is_verified_by_the_public_key)
 {
-	static const enum key_form forms[] = { KEY_PKCS8, KEY_PKCS1, KEY_WITH_CERTIFICATE, KEY_BEFORE_CERTIFICATE };
+	static const enum key_form forms[] = { KEY_PKCS8, KEY_PKCS1, KEY_WITH_CERTIFICATE,
+					       KEY_BEFORE_CERTIFICATE };
 
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
 		struct secret *public = NULL;
@@ -38,8 +39,8 @@ TEST(a_signature_is_verified_by_the_public_key)
 		struct err err = { 0 };
 
 		buf_init(&signature, 2048);
-		CHECK_INT(sign_check_key(pem, &err), 0);
-		CHECK_INT(sign_rs256(pem, "to be signed", 12, &signature, &err), 0);
+		CHECK_INT(sign_check_key(pem, NULL, &err), 0);
+		CHECK_INT(sign_rs256(pem, NULL, "to be signed", 12, &signature, &err), 0);
 		CHECK_STR(err.text, "");
 		CHECK_INT(signature.len, 256);
 		CHECK(verified(public, "to be signed", &signature));
@@ -62,7 +63,8 @@ TEST(keys_that_cannot_be_used_are_refused_in_clear_words)
 		{ "EC", 0, KEY_PKCS8, "not an RSA key" },
 		{ "ED25519", 0, KEY_PKCS8, "not an RSA key" },
 		{ "RSA", 2048, KEY_ENCRYPTED, "encrypted keys are not available in this version" },
-		{ "RSA", 2048, KEY_OLD_ENCRYPTED, "encrypted keys are not available in this version" },
+		{ "RSA", 2048, KEY_OLD_ENCRYPTED,
+		  "encrypted keys are not available in this version" },
 		{ "RSA", 2048, KEY_PUBLIC, "no private key" },
 		{ "RSA", 2048, KEY_CERTIFICATE, "no private key" },
 		{ "RSA", 2048, KEY_TWICE, "more than one" },
@@ -76,10 +78,10 @@ TEST(keys_that_cannot_be_used_are_refused_in_clear_words)
 
 		check_row(rows[i].word);
 		buf_init(&signature, 2048);
-		CHECK_INT(sign_check_key(pem, &err), -ERR_ADMIN);
+		CHECK_INT(sign_check_key(pem, NULL, &err), -ERR_ADMIN);
 		if (!strstr(err.text, rows[i].word))
 			CHECK_STR(err.text, rows[i].word);
-		CHECK_INT(sign_rs256(pem, "x", 1, &signature, &err), -ERR_ADMIN);
+		CHECK_INT(sign_rs256(pem, NULL, "x", 1, &signature, &err), -ERR_ADMIN);
 		CHECK_INT(signature.len, 0);
 		CHECK_INT(ERR_peek_error(), 0);
 	}
@@ -88,7 +90,11 @@ TEST(keys_that_cannot_be_used_are_refused_in_clear_words)
 TEST(what_is_no_key_at_all_is_refused)
 {
 	static const char *const texts[] = {
-		"", "\n", "hello", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+		"",
+		"\n",
+		"hello",
+		"-----BEGIN PRIVATE KEY-----\n",
+		"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
 		"-----BEGIN RSA PRIVATE KEY-----\n!!!!\n-----END RSA PRIVATE KEY-----\n",
 		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
 	};
@@ -98,7 +104,7 @@ TEST(what_is_no_key_at_all_is_refused)
 		struct err err = { 0 };
 
 		check_row(texts[i]);
-		CHECK_INT(sign_check_key(pem, &err), -ERR_ADMIN);
+		CHECK_INT(sign_check_key(pem, NULL, &err), -ERR_ADMIN);
 		CHECK(err.text[0] != '\0');
 	}
 }
@@ -110,7 +116,7 @@ TEST(the_message_holds_nothing_of_the_key)
 	CLEANUP(secret_unrefp) struct secret *pem = secret_new(text, strlen(text));
 	struct err err = { 0 };
 
-	CHECK_INT(sign_check_key(pem, &err), -ERR_ADMIN);
+	CHECK_INT(sign_check_key(pem, NULL, &err), -ERR_ADMIN);
 	CHECK(!strstr(err.text, "SECRET") && !strstr(err.text, "U0VD"));
 }
 
@@ -121,15 +127,16 @@ TEST(a_key_is_parsed_once_and_its_secret_kept_until_forgotten)
 	CLEANUP(buf_finip) struct buf signature;
 
 	buf_init(&signature, 1024);
-	REQUIRE(sign_rs256(pem, "a", 1, &signature, NULL) == 0);
+	REQUIRE(sign_rs256(pem, NULL, "a", 1, &signature, NULL) == 0);
 	/* Were it parsed again, this would fail; the cache's reference is why nobody may do it for real. */
 	((char *)(uintptr_t)secret_bytes(pem))[40] ^= 1;
 	buf_clear(&signature);
-	CHECK_INT(sign_rs256(pem, "b", 1, &signature, NULL), 0);
+	CHECK_INT(sign_rs256(pem, NULL, "b", 1, &signature, NULL), 0);
 	CHECK(verified(public, "b", &signature));
 	sign_forget();
 	buf_clear(&signature);
-	CHECK(sign_rs256(pem, "c", 1, &signature, NULL) < 0 || !verified(public, "c", &signature));
+	CHECK(sign_rs256(pem, NULL, "c", 1, &signature, NULL) < 0 ||
+	      !verified(public, "c", &signature));
 	sign_forget();
 	secret_unref(pem);
 	secret_unref(public);
@@ -147,7 +154,7 @@ TEST(the_cache_is_bounded)
 		buf_init(&signature, 1024);
 		copies[i] = secret_new(secret_bytes(pem), secret_size(pem));
 		REQUIRE(copies[i] != NULL);
-		CHECK_INT(sign_rs256(copies[i], "x", 1, &signature, NULL), 0);
+		CHECK_INT(sign_rs256(copies[i], NULL, "x", 1, &signature, NULL), 0);
 		if (i == 299)
 			CHECK(verified(public, "x", &signature));
 	}
@@ -163,7 +170,7 @@ TEST(a_signature_needs_room)
 	CLEANUP(buf_finip) struct buf signature;
 
 	buf_init(&signature, 255);
-	CHECK_INT(sign_rs256(pem, "x", 1, &signature, NULL), -ERR_INTERNAL);
+	CHECK_INT(sign_rs256(pem, NULL, "x", 1, &signature, NULL), -ERR_INTERNAL);
 	sign_forget();
 }
 

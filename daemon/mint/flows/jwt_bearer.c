@@ -54,8 +54,8 @@ static int make_assertion(const struct flow_run *run, struct buf *assertion, str
 		return r;
 	if (buf_failed(assertion))
 		return err_oom(err);
-	r = sign_rs256(run->credential->private_key, assertion->data, assertion->len, &signature,
-		       err);
+	r = sign_rs256(run->credential->private_key, run->credential->passphrase, assertion->data,
+		       assertion->len, &signature, err);
 	if (r < 0)
 		return r;
 	buf_add_char(assertion, '.');
