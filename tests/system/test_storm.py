@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from harness import BROKER, Daemon, Standin, expect, main, same, wait_for, VarlinkError
+from harness import BROKER, MANAGER, Daemon, Standin, expect, main, same, wait_for, VarlinkError
 from storm import Storm
 
 CALLERS = 1000
@@ -31,7 +32,7 @@ def started(daemon: Daemon, extra: str = "Required=yes") -> Daemon:
 
 
 def test_cold_credential() -> None:
-    """1,000 callers on a cold credential: exactly one POST, 1,000 equal answers"""
+    """1,000 callers on a cold credential: exactly one POST, 1,000 equal answers (T02)"""
     with Standin() as salesforce, Daemon(salesforce) as daemon:
         salesforce.fault("delay", seconds=2, client_id="app-crm", after=False)
         started(daemon, "")
@@ -96,6 +97,32 @@ def test_live_generation_by_report() -> None:
                 same(c.get("crm", waitSeconds=0)["generation"], old["generation"])
             same(len(salesforce.token_requests()), posts, "POSTs to the token endpoint")
             same(len(salesforce.requests(path="userinfo")), 1, "checks")
+
+
+def test_reports_without_end() -> None:
+    """50 callers, 10,000 reports of current and stale generations: one check, no POST, and a reader is answered all the while (T13)"""
+    with Standin() as salesforce, Daemon(salesforce) as daemon:
+        started(daemon)
+        with daemon.broker() as c:
+            stale = c.get("crm")["generation"]
+        with daemon.manager() as m:
+            current = m.call(MANAGER + ".Refresh", {"credential": "crm"})["generation"]
+        posts = len(salesforce.token_requests())
+        waits = []
+        with Storm(daemon.broker_path, 50) as storm, daemon.broker() as reader:
+            began = time.monotonic()
+            for turn in range(200):
+                storm.send(BROKER + ".ReportRejected", lambda i, turn=turn: {"credential": "crm", "generation": (current, stale)[(i + turn) % 2]})
+                asked = time.monotonic()
+                same(reader.get("crm", waitSeconds=0)["generation"], current)
+                waits.append(time.monotonic() - asked)
+                for reply in storm.receive():
+                    same(reply["parameters"]["generation"], current)
+            took = time.monotonic() - began
+        same(len(salesforce.token_requests()), posts, "POSTs to the token endpoint")
+        same(len(salesforce.requests(path="userinfo")), 1, "checks")
+        waits.sort()
+        print(f"# {10000 / took:.0f} reports a second; the reader waited {waits[len(waits) // 2] * 1000:.1f} ms, p99 {waits[-3] * 1000:.1f} ms")
 
 
 def test_reported_meanwhile() -> None:

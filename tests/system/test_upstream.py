@@ -89,7 +89,7 @@ def test_silence() -> None:
 
 
 def test_slow() -> None:
-    """One byte a second, in the body or already in the headers, is ended by Timeout="""
+    """One byte a second, in the body or already in the headers, is ended by Timeout= (T06)"""
     trouble("slow_body", "did not answer")
     trouble("slow_headers", "did not answer")
 
@@ -136,7 +136,7 @@ def test_not_json() -> None:
 
 
 def test_nearly_right() -> None:
-    """Truncated both ways, duplicate keys, NUL, CR or a space in the token, an empty or missing token"""
+    """Truncated both ways, duplicate keys, NUL, CR or a space in the token, an empty or missing token (T07)"""
     trouble("truncate", "broke off")
     trouble("truncate", "damaged", length=False)
     trouble("half_close", "broke off")
@@ -157,7 +157,7 @@ def test_instance_url() -> None:
 
 
 def test_redirects() -> None:
-    """No redirect is followed: the other server sees no connection"""
+    """No redirect is followed: the other server sees no connection (T08)"""
     with socket.create_server(("127.0.0.1", 0)) as other:
         other.settimeout(0.2)
         for status in (301, 302, 303, 307, 308):
@@ -263,7 +263,7 @@ def retry_after(salesforce: Standin, daemon: Daemon, rows: list[tuple[Any, int]]
 
 
 def test_retry_after() -> None:
-    """Retry-After of 429 and 503 is honoured, clamped to RetryAfterMax=, and nonsense in it is not believed"""
+    """Retry-After of 429 and 503 is honoured, clamped to RetryAfterMax=, and nonsense in it is not believed (T09)"""
     with Standin() as salesforce, Daemon(salesforce) as daemon:
         daemon.add_settings("[Limits]\nStartSpread=0s\nBackoffFirst=1500ms\nBackoffMax=1500ms\nRetryAfterMax=9s\nSuspendedRetryFirst=100ms\n"
                             "SuspendedRetryMax=100ms\nMaxRequestsPerHour=10000\nBreakerFailures=1000\n")
