@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from . import tap
 from .suites import Program, Suite
 
 TAIL_LINES = 60
+SLOWEST = 5
 
 
 @dataclass
@@ -114,6 +116,25 @@ def run_program(top: Path, program: Program, alone: bool) -> tuple[Program, tap.
     return program, result, took, log
 
 
+def run_programs(top: Path, programs: list[Program], workers: int, allowed: set[str], total: Sum) -> list[tuple[float, str]]:
+    """So many at a time. Returns how long each took."""
+    times = []
+    with ThreadPoolExecutor(workers) as pool:
+        for program, result, took, log in pool.map(lambda p: run_program(top, p, workers == 1), programs):
+            total.skipped += judge_skips(program, result, allowed)
+            total.passed += result.passed
+            total.failed += len(result.failures)
+            times.append((took, program.name))
+            if result.failures:
+                show_failure(program, result, log)
+            sys.stdout.flush()
+    if workers > 1:
+        for left in runner.reap_left_over():
+            print(f"FAILED {programs[0].suite.name}: left running: {left}")
+            total.failed += 1
+    return times
+
+
 def run_suite(top: Path, suite: Suite, one: str, allowed: set[str]) -> Sum:
     programs = [p for p in table.programs_of(top, suite) if one in ("", p.name)]
     total = Sum()
@@ -121,22 +142,12 @@ def run_suite(top: Path, suite: Suite, one: str, allowed: set[str]) -> Sum:
         print(f"FAILED {suite.name}: there is no program{' ' + one if one else ''} in it")
         total.failed = 1
         return total
-    workers = (os.cpu_count() or 1) if suite.together else 1
-    slowest = (0.0, "")
-    with ThreadPoolExecutor(workers) as pool:
-        for program, result, took, log in pool.map(lambda p: run_program(top, p, workers == 1), programs):
-            total.skipped += judge_skips(program, result, allowed)
-            total.passed += result.passed
-            total.failed += len(result.failures)
-            slowest = max(slowest, (took, program.name))
-            if result.failures:
-                show_failure(program, result, log)
-            sys.stdout.flush()
-    if workers > 1:
-        for left in runner.reap_left_over():
-            print(f"FAILED {suite.name}: left running: {left}")
-            total.failed += 1
-    print(f"{suite.name}: {total} ({len(programs)} programs; slowest {slowest[1]} {slowest[0]:.1f} s)", flush=True)
+    began = time.monotonic()
+    beside = [p for p in programs if suite.together and p.name not in suite.alone]
+    times = run_programs(top, beside, os.cpu_count() or 1, allowed, total) if beside else []
+    times += run_programs(top, [p for p in programs if p not in beside], 1, allowed, total)
+    slowest = ", ".join(f"{name} {took:.0f} s" for took, name in sorted(times, reverse=True)[:SLOWEST])
+    print(f"{suite.name}: {total} ({len(programs)} programs in {time.monotonic() - began:.0f} s; slowest {slowest})", flush=True)
     return total
 
 

@@ -16,6 +16,7 @@ class Suite:
     builds: tuple[str, ...] = ()  # "asan", "release", "fuzz"; the first decides SFTOKEN_ROOT
     packages: tuple[str, ...] = ()  # rows of the table in ./dev
     together: bool = False  # its programs may run side by side
+    alone: frozenset[str] = frozenset()  # but these have the machine for themselves: they measure, or fill it
     timeout: int = 240  # of one program, in seconds
     by_default: bool = True
 
@@ -35,6 +36,9 @@ class Program:
         return f"{self.suite.name}/{self.name}"
 
 
+# Programs of the system ring that need the whole machine: a thousand callers at once.
+MEASURE = frozenset({"storm"})
+
 SUITES = (
     Suite("lint", "the source itself: layers, sizes, formats, analyzers", files="lint/*.py", builds=("release",),
           packages=("lint",), together=True, timeout=900),
@@ -46,8 +50,9 @@ SUITES = (
     Suite("standin", "the stand-in for Salesforce keeps to what is known of the real one", files="standin/test_*.py",
           together=True),
     Suite("system", "the real programs with sanitizers, against the stand-in over TLS", files="system/test_*.py",
-          builds=("asan",)),
-    Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",)),
+          builds=("asan",), together=True, alone=MEASURE),
+    Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",), together=True,
+          alone=MEASURE),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
     Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
     Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), timeout=6 * 3600,
