@@ -7,19 +7,24 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Optional
+from urllib.parse import unquote_plus
 
 from .clock import Clock
 from .delivery import Delivery
+from .dialect import TOKEN_PATH, canonical, shown
 from .errors import refusal
 from .families import Families, RefreshToken
-from .http1 import Request, form_pairs
+from .forms import body_pairs, form_pairs
+from .http1 import Request
 from .logins import Logins
+from .people import People
 from .sessions import Sessions
 from .settings import App, Settings, User
 
-TOKEN_PATH = "/services/oauth2/token"
+SAML_BEARER = "urn:ietf:params:oauth:grant-type:saml2-bearer"
 
 
 @dataclass
@@ -33,6 +38,7 @@ class World:
     settings: Settings = field(default_factory=Settings)
     apps: dict[str, App] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
+    people: People = field(default_factory=People)
     origin: str = ""
     user_agent: str = ""            # the first one seen: it must stay the same
 
@@ -61,6 +67,20 @@ def unverified(assertion: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return _decoded(parts[0]), _decoded(parts[1])
 
 
+def unverified_saml(assertion: str) -> dict[str, Any]:
+    """Issuer and NameID of a SAML assertion that nobody has looked at, as a JWT would name them."""
+    try:
+        xml = base64.urlsafe_b64decode(assertion + "=" * (-len(assertion) % 4))
+    except (ValueError, binascii.Error):
+        return {}
+    found = {}
+    for claim, element in (("iss", b"Issuer"), ("sub", b"NameID")):
+        match = re.search(rb"<(?:\w+:)?" + element + rb"\b[^>]*>([^<]*)<", xml)
+        if match:
+            found[claim] = match.group(1).decode("utf-8", "replace").strip()
+    return found
+
+
 def basic_auth(header: str) -> Optional[tuple[str, str]]:
     """Name and password of an Authorization: Basic header."""
     kind, _, value = header.partition(" ")
@@ -79,10 +99,16 @@ class Exchange:
     def __init__(self, world: World, request: Request) -> None:
         self.world = world
         self.request = request
-        self.pairs = form_pairs(request.body) if request.method == "POST" else []
+        self.generic = world.settings.dialect == "generic"
+        self.path = canonical(world.settings.dialect, request.path)
+        self.query = dict(form_pairs(request.query.encode()))
+        self.pairs = body_pairs(request.header("content-type"), request.body) \
+            if request.method == "POST" else []
         self.params = dict(self.pairs)
+        if request.method == "POST" and self.path == TOKEN_PATH:
+            self.params = self.query | self.params      # the real server takes either
         self.basic = basic_auth(request.header("authorization"))
-        self.header, self.claims = unverified(self.params.get("assertion", ""))
+        self.header, self.claims = self._assertion()
         self.token = self._bearer()
         self.problems: list[str] = []
         self.log: dict[str, Any] = {}
@@ -92,6 +118,13 @@ class Exchange:
         self.delivery: Optional[Delivery] = None
         self._entered = False
         self.user = self._user()
+
+    def _assertion(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What an assertion says of itself; for the log, and to find the app."""
+        text = self.params.get("assertion", "")
+        if self.params.get("grant_type") == SAML_BEARER:
+            return {}, unverified_saml(text)
+        return unverified(text)
 
     def _bearer(self) -> str:
         """The access token that the request carries, or is about."""
@@ -108,7 +141,12 @@ class Exchange:
         if self.params.get("client_id"):
             return self.params["client_id"]
         if self.basic:
-            return self.basic[0]
+            plain, decoded = self.basic[0], unquote_plus(self.basic[0])
+            return decoded if plain not in self.world.apps else plain
+        if self.params.get("client_assertion"):
+            return str(unverified(self.params["client_assertion"])[1].get("sub") or "")
+        if self.query.get("client_id"):
+            return self.query["client_id"]
         if self.claims.get("iss"):
             return str(self.claims["iss"])
         session = self.world.sessions.find(self.token) if self.token else None
@@ -123,7 +161,7 @@ class Exchange:
     @property
     def spends(self) -> bool:
         """It carries a refresh token to the token endpoint, good or not."""
-        return (self.request.path == TOKEN_PATH
+        return (self.path == TOKEN_PATH
                 and self.params.get("grant_type") == "refresh_token")
 
     def _user(self) -> Optional[str]:
@@ -153,6 +191,11 @@ class Exchange:
         host = self.request.header("host")
         return f"{scheme}://{host}" if host else self.world.origin
 
+    def endpoint(self, name: str) -> str:
+        """The URL of an endpoint of that origin: token, authorize, ..., or a path."""
+        path = name if name.startswith("/") else "/services/oauth2/" + name
+        return self.origin() + shown(self.world.settings.dialect, path)
+
     def host_kind(self) -> str:
         """login, test, mydomain or setup, by the Host header."""
         host = self.request.header("host").lower()
@@ -175,25 +218,6 @@ class Exchange:
         if not found.installed:
             raise refusal("app_not_found")
         return found
-
-    def authenticated_app(self) -> App:
-        """The app that proved itself with its secret, in the body or by Basic."""
-        client_id = self.basic[0] if self.basic else self.params.get("client_id", "")
-        secret = self.basic[1] if self.basic else self.params.get("client_secret", "")
-        app = self.app(client_id)
-        if not app.secret or secret != app.secret:
-            raise refusal("invalid_client")
-        return app
-
-    def authenticated_or_public_app(self) -> App:
-        """The app of a refresh: proved by its secret where it has one and needs it."""
-        given = self.basic[1] if self.basic else self.params.get("client_secret")
-        app = self.app(self.client_id or "")
-        if given is not None:
-            return self.authenticated_app()
-        if app.secret and app.refresh_needs_secret:
-            raise refusal("invalid_client")
-        return app
 
     def usable_user(self, name: str, is_login: bool = True) -> User:
         """The user, able to log in; counts the login, failed or not."""

@@ -180,6 +180,12 @@ class Families:
         new.delivery = self._delivery(new, seq)
         return new
 
+    def deliver(self, family: Family, seq: int) -> Delivery:
+        """The answer with the first token of a family is on its way."""
+        delivery = self._delivery(family.current, seq)
+        family.current.delivery = delivery
+        return delivery
+
     def _delivery(self, token: RefreshToken, seq: int) -> Delivery:
         def settled(taken: bool) -> None:
             self._counts["settled"] += 1

@@ -11,7 +11,6 @@ import traceback
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Awaitable, Callable, Optional, Union
-from urllib.parse import unquote_plus
 
 from .delivery import Delivery
 
@@ -87,13 +86,6 @@ class Response:
 
     def encode(self, date: Optional[float]) -> bytes:
         return self.head(f"Content-Length: {len(self.body)}", date) + self.body
-
-
-def form_pairs(body: bytes) -> list[tuple[str, str]]:
-    """application/x-www-form-urlencoded, blanks kept; never fails."""
-    text = body.decode("utf-8", "replace")
-    pairs = (piece.partition("=") for piece in text.split("&") if piece)
-    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs]
 
 
 def _parse_head(head: bytes, connection: int) -> Request:

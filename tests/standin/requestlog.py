@@ -9,11 +9,15 @@ from itertools import islice
 from typing import Any, Optional
 
 from .clock import boottime
-from .exchange import TOKEN_PATH, Exchange, fingerprint
+from .dialect import TOKEN_PATH
+from .exchange import Exchange, fingerprint
 
 LOG_MAX = 100_000
 HEADERS = ("host", "user-agent", "accept", "content-type", "content-length", "connection")
-SECRETS = ("client_secret", "assertion", "token", "refresh_token", "code")
+SECRETS = ("client_secret", "assertion", "token", "refresh_token", "code", "code_verifier",
+           "client_assertion", "subject_token", "state", "password")
+SHOWN = ("response_type", "redirect_uri", "scope", "prompt", "login_hint", "display", "nonce",
+         "code_challenge", "code_challenge_method", "subject_token_type", "token_handler")
 
 Entry = dict[str, Any]
 
@@ -33,11 +37,12 @@ class RequestLog:
         request = exchange.request
         entry: Entry = {
             "seq": self.seq, "t": boottime(), "wall": time.time(), "method": request.method,
-            "path": request.path, "connection": request.connection,
+            "path": exchange.path, "target": request.path, "connection": request.connection,
             "grant_type": exchange.params.get("grant_type"), "client_id": exchange.client_id,
             "sub": exchange.user, "status": None, "token_reused": None, "session": None,
             "age_fraction": _age_fraction(exchange), "error": None, "fault": None, "t_done": None,
-            "version": request.version, "parameters": sorted(exchange.params),
+            "version": request.version, "parameters": sorted(exchange.query | exchange.params),
+            "values": _values(exchange),
             "headers": {n: v for n, v in request.headers if n in HEADERS},
             "header_names": request.names(), "problems": exchange.problems,
             "auth": request.header("authorization").partition(" ")[0] or None,
@@ -47,14 +52,14 @@ class RequestLog:
             entry.update(grant=exchange.refresh.family.id, number=exchange.refresh.number)
         exchange.log = entry
         self.entries.append(entry)
-        self.by_path[request.path] += 1
+        self.by_path[exchange.path] += 1
         return entry
 
     def end(self, exchange: Exchange, status: Optional[int]) -> None:
         """The request is answered, or its connection was dropped (None)."""
         exchange.log["status"] = status
         exchange.log["t_done"] = boottime()
-        self.problems += [f"#{exchange.log['seq']} {exchange.request.path}: {text}"
+        self.problems += [f"#{exchange.log['seq']} {exchange.path}: {text}"
                           for text in exchange.problems]
 
     def since(self, seq: int) -> list[Entry]:
@@ -70,14 +75,20 @@ class RequestLog:
 
 def _age_fraction(exchange: Exchange) -> Optional[float]:
     """How old the app's newest session is when a token request arrives, as a part of its life."""
-    if exchange.request.path != TOKEN_PATH or not exchange.client_id:
+    if exchange.path != TOKEN_PATH or not exchange.client_id:
         return None
     return exchange.world.sessions.age_fraction(exchange.client_id)
 
 
+def _values(exchange: Exchange) -> dict[str, str]:
+    """What is no secret of the request's parameters."""
+    given = exchange.query | exchange.params
+    return {name: given[name] for name in SHOWN if name in given}
+
+
 def _hashes(exchange: Exchange) -> dict[str, str]:
-    found = {name: fingerprint(exchange.params[name]) for name in SECRETS
-             if exchange.params.get(name)}
+    given = exchange.query | exchange.params
+    found = {name: fingerprint(given[name]) for name in SECRETS if given.get(name)}
     if exchange.basic:
         found["client_secret"] = fingerprint(exchange.basic[1])
     elif exchange.token:

@@ -13,17 +13,18 @@ from typing import Any, Optional
 from . import endpoints, grants
 from .ca import Authority
 from .clock import Clock
+from .dialect import OAUTH
 from .exchange import Exchange, World
 from .faultkinds import KINDS, Spoiled
 from .families import Families
 from .faults import CONNECT, Fault, Faults
 from .http1 import Answer, Connection, Request, Response
 from .logins import Logins
+from .people import People
 from .requestlog import RequestLog
 from .sessions import Sessions
 
 BACKLOG = 4096
-OAUTH = "/services/oauth2/"
 
 
 class Silent(asyncio.Protocol):
@@ -133,8 +134,8 @@ class Server:
         entry = self.log.begin(exchange)
         exchange.enter()
         connection.spent |= exchange.spends
-        fault = self.faults.take(request.path, exchange)
-        latency = self.world.settings.latency_s if request.path.startswith(OAUTH) else 0.0
+        fault = self.faults.take(exchange.path, exchange)
+        latency = self.world.settings.latency_s if exchange.path.startswith(OAUTH) else 0.0
         if fault:
             entry["fault"] = fault.kind
             return self._spoil(connection, exchange, fault)
@@ -173,6 +174,7 @@ class Server:
         self.world.sessions = Sessions(self.world.clock)
         self.world.families = Families(self.world.clock)
         self.world.logins.reset()
+        self.world.people = People()
         self.world.user_agent = ""
 
     def disconnect(self) -> int:

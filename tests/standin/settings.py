@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
 from .ca import KINDS
-from .errors import ERRORS
+from .errors import AUTHORIZE_ERRORS, ERRORS
 
 REUSE = ("new", "same", "same_extended", "extended_by_use")
 SESSION_KINDS = ("sliding", "fixed")
 REFRESH_POLICIES = ("expire_if_idle", "valid_until_revoked", "expire_immediately", "expire_after")
 INTROSPECT = ("on", "forbidden", "bad_request", "inactive")
+DIALECTS = ("salesforce", "generic")
+PKCE = ("optional", "required", "off")
+FLOWS = ("web_server", "user_agent", "device", "jwt_bearer", "client_credentials", "refresh_token",
+         "saml_bearer", "token_exchange")
+AUTH_METHODS = ("client_secret_post", "client_secret_basic", "private_key_jwt", "none")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
@@ -23,6 +28,7 @@ _CHECK = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 class Settings:
     """Of the whole server. Those that App has too are the default of every app."""
 
+    dialect: str = "salesforce"           # or generic: plain OAuth 2.0 and OpenID Connect
     strict: bool = True                   # complain of, and refuse, what our client must not send
     accepted_aud: Optional[list[str]] = None    # None: login, test and the own origin
     host_kinds: dict[str, str] = field(default_factory=dict)  # host -> login test mydomain setup
@@ -56,6 +62,38 @@ class Settings:
     date_header: bool = True
     keep_alive: bool = True
     tls: str = "good"                     # good expired wrong_name self_signed tls1_1
+    # logins of people: authorize, authorization code, user agent
+    auto_consent: bool = False            # no pages: whoever asks is let in at once
+    remember_consent: bool = False        # a second login of user and app is not asked again
+    pkce: str = "optional"                # optional required off (a challenge is ignored)
+    missing_challenge_error: str = "missing_code_challenge"    # or approval_generic: both seen
+    code_life_s: float = 900.0            # server seconds
+    code_reuse_revokes: bool = False      # a second use ends what the first one gave: not known
+    code_spent_by_failure: bool = False   # a wrong verifier spends the code: not known
+    loopback_any_port: Optional[bool] = None    # RFC 8252 7.3; None: with dialect generic only
+    id_token_life_s: float = 120.0        # real seconds
+    community_url: Optional[str] = None   # sfdc_community_url, and with it sfdc_community_id
+    api_instance_url: Optional[str] = None      # a member of newer orgs' answers
+    token_format: Optional[str] = None    # a member of newer orgs' answers: opaque, jwt or ""
+    # device
+    device_interval_s: float = 5.0        # real seconds
+    device_life_s: float = 600.0          # server seconds
+    device_slow_down: bool = True         # refuse polls that come too fast
+    slow_down_adds_s: float = 5.0
+    device_texts: dict[str, str] = field(default_factory=dict)  # error -> its description
+    rfc8628: bool = False                 # the device grant of the RFC beside Salesforce's own
+    # assertions and token exchange
+    saml_audiences: Optional[list[str]] = None  # None: host or token URL of login, test and own
+    saml_recipients: Optional[list[str]] = None  # None: the token URLs of login, test and own
+    saml_skew_s: float = 0.0              # not known of the real server
+    token_handlers: dict[str, Any] = field(default_factory=dict)   # "": the default handler
+    exchange_text: str = "token exchange failed"    # opaque; the real words are not known
+    # what servers that are not Salesforce do differently
+    basic_encoding: str = "either"        # raw form either: is a name in Basic percent-encoded?
+    token_type: str = "Bearer"
+    scope_in_answer: bool = True          # generic only: RFC 6749 5.1 lets it out
+    discovery: str = "both"               # both openid oauth none
+    dev_hub: bool = False                 # knows ScratchOrgInfo
 
 
 @dataclass
@@ -65,8 +103,7 @@ class App:
     secret: Optional[str] = None          # None: a public client, which must not send one
     run_as: Optional[str] = None          # client credentials: the user; None: error no_run_as
     cert_pem: Optional[str] = None        # JWT bearer: its certificate
-    flows: list[str] = field(default_factory=lambda: [
-        "client_credentials", "jwt_bearer", "refresh_token"])
+    flows: list[str] = field(default_factory=lambda: list(FLOWS))
     scopes: str = "api id"
     approved: Optional[list[str]] = None  # None: every user
     unapproved_error: str = "user_not_approved"     # or not_admin_approved
@@ -76,7 +113,20 @@ class App:
     introspect_any: bool = False          # may introspect the tokens of other apps
     reuse_dead: bool = False              # hand out the newest token again although it is dead
     refresh_needs_secret: bool = True     # "Require Secret for Refresh Token Flow"
-    reuse: Optional[str] = None           # None for these: as in Settings
+    redirect_uris: list[str] = field(default_factory=list)
+    auto_user: Optional[str] = None       # with auto_consent; None: login_hint, run_as, the first
+    secret_for_web_flow: bool = True      # "Require Secret for Web Server Flow"
+    secret_for_device: bool = False
+    secret_for_token_exchange: bool = True
+    token_endpoint_auth_method: Optional[str] = None    # None: any that it can
+    authorize_error: Any = None           # like force_error, for the authorization endpoint
+    saml_issuer_certs: dict[str, str] = field(default_factory=dict)  # Issuer of an IdP -> PEM
+    auto_consent: Optional[bool] = None   # None for these: as in Settings
+    pkce: Optional[str] = None
+    loopback_any_port: Optional[bool] = None
+    rfc8628: Optional[bool] = None
+    device_interval_s: Optional[float] = None
+    reuse: Optional[str] = None
     session_timeout_s: Optional[float] = None
     session_kind: Optional[str] = None
     real_life_s: Optional[float] = None
@@ -99,6 +149,8 @@ class User:
 
     id: str = ""                          # 18 characters; made from the name when empty
     org: str = "00Dxx0000001gPL"          # 15 or 18 characters
+    password: str = "secret"
+    email: str = ""                       # the name when empty
     active: bool = True
     locked: bool = False
     org_locked: bool = False
@@ -131,11 +183,18 @@ def _check_choice(name: str, value: Any) -> None:
         "refresh_policy": REFRESH_POLICIES, "concurrent_error": ("processing", "expired_code"),
         "revoke_body": ("urlencoded", "json"),
         "bad_signature": ("invalid_client", "invalid_assertion"),
-        "unapproved_error": ("user_not_approved", "not_admin_approved")}
+        "unapproved_error": ("user_not_approved", "not_admin_approved"),
+        "dialect": DIALECTS, "pkce": PKCE, "token_endpoint_auth_method": AUTH_METHODS,
+        "missing_challenge_error": ("missing_code_challenge", "approval_generic"),
+        "basic_encoding": ("raw", "form", "either"),
+        "discovery": ("both", "openid", "oauth", "none")}
     if name in choices and value is not None and value not in choices[name]:
         raise ValueError(f"{name}: {value!r} is none of {', '.join(choices[name])}")
-    if name == "force_error" and isinstance(value, str) and value not in ERRORS:
-        raise ValueError(f"force_error: no error is called {value!r}")
+    if name == "flows" and set(value) - set(FLOWS):
+        raise ValueError(f"flows: {value!r} are not all of {', '.join(FLOWS)}")
+    if name in ("force_error", "authorize_error") and isinstance(value, str):
+        if value not in ERRORS and value not in AUTHORIZE_ERRORS:
+            raise ValueError(f"{name}: no error is called {value!r}")
 
 
 def merged(old: T, changes: dict[str, Any]) -> T:

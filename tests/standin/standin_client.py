@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Optional, Sequence
 
 from .grants_client import Grants, StandinError, wait
+from .people_client import People
 
 __all__ = ["Standin", "StandinError", "make_key"]
 
@@ -41,7 +42,7 @@ def make_key(path: Path | str, bits: int = 2048) -> str:
     return ca.write_key_pair(Path(path), bits)
 
 
-class Standin(Grants):
+class Standin(Grants, People):
     """One running stand-in. Every setting is listed in README.md and in settings.py."""
 
     def __init__(self, directory: Path | str | None = None, *, http: bool = False,

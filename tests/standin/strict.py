@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Callable
 
-from .exchange import Exchange
+from .clientauth import PARAMETERS as CLIENT
+from .clientauth import methods
+from .dialect import DEVICE_AUTHORIZATION, OAUTH, TOKEN_PATH
+from .errors import OAuthError
+from .exchange import SAML_BEARER, Exchange
 from .grants import GRANTS
 from .grants.jwt_bearer import GRANT_TYPE as JWT_BEARER
 from .grants.jwt_bearer import odd_claims
@@ -14,13 +19,17 @@ FORM = "application/x-www-form-urlencoded"
 AGENT = "sftokend/"
 HEADERS = frozenset(("host", "user-agent", "accept", "content-type", "content-length",
                      "authorization", "connection"))
-INTROSPECTION = frozenset(("token", "token_type_hint", "client_id", "client_secret"))
+INTROSPECTION = CLIENT | {"token", "token_type_hint"}
+AUTHORIZATION = frozenset(("response_type", "client_id", "redirect_uri", "scope", "state", "nonce",
+                           "prompt", "login_hint"))
+CHALLENGE = frozenset(("code_challenge", "code_challenge_method"))
+_STATE = re.compile(r"[A-Za-z0-9_-]{43,}")          # 256 bits in base64url
 HINTS = ("access_token", "refresh_token")
 
 
 def check(exchange: Exchange) -> None:
     """Complain of everything that is wrong; the endpoint then refuses the request."""
-    rules = RULES.get(exchange.request.path)
+    rules = RULES.get(exchange.path)
     if rules is None:
         return
     _check_http(exchange)
@@ -28,6 +37,31 @@ def check(exchange: Exchange) -> None:
     _check_connection(exchange)
     for rule in rules:
         rule(exchange)
+
+
+def refuse_problems(exchange: Exchange) -> None:
+    """Strict mode refuses what it complained of, so that no test can overlook it."""
+    if exchange.problems:
+        raise OAuthError("invalid_request", "strict mode: " + "; ".join(exchange.problems))
+
+
+def check_authorize(exchange: Exchange) -> None:
+    """What a browser brings from our client: the parameters alone are ours."""
+    params = exchange.query
+    implicit = params.get("response_type") == "token"
+    for name in sorted(set(params) - AUTHORIZATION - (frozenset() if implicit else CHALLENGE)):
+        exchange.complain(f"parameter {name}")
+    names = [piece.partition("=")[0] for piece in exchange.request.query.split("&")]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        exchange.complain(f"parameter {name} twice")
+    for name in sorted(n for n, value in params.items() if not value):
+        exchange.complain(f"parameter {name} empty")
+    if not _STATE.fullmatch(params.get("state", "")):
+        exchange.complain("state has fewer than 256 bits")
+    if not implicit and params.get("code_challenge_method") != "S256":
+        exchange.complain("code_challenge_method is not S256")
+    if not implicit and "code_challenge" not in params:
+        exchange.complain("no code_challenge")
 
 
 def _check_http(exchange: Exchange) -> None:
@@ -77,7 +111,7 @@ def _check_form(exchange: Exchange) -> None:
         exchange.complain(f"parameter {name} twice")
     for name in sorted({n for n, value in exchange.pairs if not value}):
         exchange.complain(f"parameter {name} empty")
-    if exchange.basic and "client_secret" in exchange.params:
+    if len(methods(exchange)) > 1:
         exchange.complain("two kinds of client authentication")
 
 
@@ -87,27 +121,32 @@ def _only(exchange: Exchange, allowed: frozenset[str]) -> None:
 
 
 def _check_token(exchange: Exchange) -> None:
+    if "response_type" in exchange.params and not exchange.generic:
+        _only(exchange, CLIENT | {"response_type", "scope"})
+        return
     grant_type = exchange.params.get("grant_type", "")
     grant = GRANTS.get(grant_type)
     if grant is None:
         exchange.complain(f"grant_type {grant_type}")
         return
-    _only(exchange, grant.parameters)
-    if grant_type == "refresh_token":
-        _check_refresh(exchange)
+    scope = exchange.generic and grant_type == "client_credentials"
+    _only(exchange, grant.parameters | ({"scope"} if scope else set()))
     if grant_type == JWT_BEARER:
         for text in odd_claims(exchange):
             exchange.complain(text)
+    if grant_type in (JWT_BEARER, SAML_BEARER):
         if exchange.request.header("authorization"):
             exchange.complain("Authorization beside an assertion")
+    else:
+        _check_client(exchange)
 
 
-def _check_refresh(exchange: Exchange) -> None:
+def _check_client(exchange: Exchange) -> None:
     app = exchange.world.apps.get(exchange.client_id or "")
     if app and not app.secret and (exchange.basic or "client_secret" in exchange.params):
         exchange.complain("a secret from a public client")
     if exchange.request.header("authorization") and not exchange.basic:
-        exchange.complain("Authorization beside a refresh token")
+        exchange.complain("Authorization beside a grant")
 
 
 def _check_introspect(exchange: Exchange) -> None:
@@ -127,12 +166,27 @@ def _check_bearer(exchange: Exchange) -> None:
 
 
 def _check_revoke(exchange: Exchange) -> None:
-    _only(exchange, frozenset(("token",)))
+    plain = CLIENT | {"token_type_hint"} if exchange.generic else frozenset()
+    _only(exchange, plain | {"token"})
+
+
+def _check_device(exchange: Exchange) -> None:
+    _only(exchange, CLIENT | {"scope"})
+
+
+def _check_discovery(exchange: Exchange) -> None:
+    if exchange.request.method != "GET":
+        exchange.complain(f"method {exchange.request.method}")
+    if exchange.request.header("authorization"):
+        exchange.complain("Authorization at discovery")
 
 
 RULES: dict[str, tuple[Callable[[Exchange], None], ...]] = {
-    "/services/oauth2/token": (_check_form, _check_token),
-    "/services/oauth2/introspect": (_check_form, _check_introspect),
-    "/services/oauth2/revoke": (_check_form, _check_revoke),
-    "/services/oauth2/userinfo": (_check_bearer,),
+    TOKEN_PATH: (_check_form, _check_token),
+    OAUTH + "introspect": (_check_form, _check_introspect),
+    OAUTH + "revoke": (_check_form, _check_revoke),
+    OAUTH + "userinfo": (_check_bearer,),
+    DEVICE_AUTHORIZATION: (_check_form, _check_device),
+    "/.well-known/openid-configuration": (_check_discovery,),
+    "/.well-known/oauth-authorization-server": (_check_discovery,),
 }

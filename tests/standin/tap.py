@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import jwt
 
+from .settings import Settings
 from .standin_client import Standin, make_key
 
 FORM = "application/x-www-form-urlencoded"
@@ -144,17 +145,7 @@ class Case:
         self.standin.add_app(JWT_APP, cert_pem=self.cert)
 
 
-DEFAULTS: dict[str, Any] = {
-    "strict": True, "accepted_aud": None, "host_kinds": {}, "reuse": "new",
-    "session_timeout_s": 7200, "expires_in": None, "introspect": "on", "instance_url": None,
-    "use_extends": None, "userinfo_is_use": False, "userinfo_bad_status": 403,
-    "bad_signature": "invalid_client", "login_limit": 3600, "rate_status": 400, "clock_offset_s": 0,
-    "time_scale": 1, "latency_s": 0, "session_kind": "sliding", "real_life_s": None,
-    "rotation": False, "rotation_grace_s": 0, "refresh_policy": "expire_if_idle",
-    "refresh_idle_s": 30 * 86400, "refresh_life_s": 365 * 86400, "max_grants": 5,
-    "refresh_ends_sessions": False, "refresh_is_login": False, "concurrent_error": "processing",
-    "revoke_body": "urlencoded", "tls": "good", "keep_alive": True, "date_header": True}
-
+DEFAULTS: dict[str, Any] = vars(Settings())
 Test = Callable[[Case], None]
 
 

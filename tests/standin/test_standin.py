@@ -26,8 +26,10 @@ from standin.standin_client import Standin, StandinError, make_key      # noqa: 
 from standin.tap import (APP, FORM, JWT_APP, SECRET, TOKEN, USER, Case, Client,  # noqa: E402
                          equal, has_ipv6, run)
 from standin.test_faults import FAULT_TESTS                             # noqa: E402
-from standin.refresh_checks import REFRESH_TESTS                          # noqa: E402
-from standin.replies_checks import REPLY_TESTS                            # noqa: E402
+from standin.device_checks import DEVICE_TESTS                          # noqa: E402
+from standin.login_checks import LOGIN_TESTS                            # noqa: E402
+from standin.refresh_checks import REFRESH_TESTS                        # noqa: E402
+from standin.replies_checks import REPLY_TESTS                          # noqa: E402
 from standin.tokens import signature                                    # noqa: E402
 
 _getaddrinfo = socket.getaddrinfo
@@ -211,7 +213,7 @@ def test_forced_errors(case: Case) -> None:
 
 def test_unknown_grant(case: Case) -> None:
     """an unknown grant: grant type not supported"""
-    for fields in ({"grant_type": "password"}, {"grant_type": "device"}, {"x": "y"}):
+    for fields in ({"grant_type": "password"}, {"grant_type": "nonsense"}, {"x": "y"}):
         equal(case.client.post(TOKEN, fields).error, ERRORS["unsupported_grant_type"])
     equal(case.client.ask("GET", TOKEN).error, ERRORS["must_post"])
     equal(case.client.jwt_bearer(fields={"scope": "api"}).error, ERRORS["scope_not_supported"])
@@ -558,4 +560,5 @@ TESTS = [value for name, value in list(globals().items()) if name.startswith("te
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="standin-test-") as temporary:
-        sys.exit(run(TESTS + FAULT_TESTS + REFRESH_TESTS + REPLY_TESTS, Path(temporary)))
+        sys.exit(run(TESTS + FAULT_TESTS + REFRESH_TESTS + REPLY_TESTS + LOGIN_TESTS
+                     + DEVICE_TESTS, Path(temporary)))

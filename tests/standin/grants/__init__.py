@@ -26,6 +26,8 @@ class Granted:
     signed: bool                # with issued_at and signature
     extra: dict[str, Any] = field(default_factory=dict)
     family: Optional[Family] = None     # of a refresh: always a new session
+    fresh: bool = False                 # of a login: always a new session, too
+    nonce: Optional[str] = None         # for the ID token
     done: Optional[Callable[[Session], dict[str, Any]]] = None  # once nothing can refuse it
 
 
@@ -37,6 +39,9 @@ class Grant:
     parameters: frozenset[str]
     run: Callable[[Exchange], Granted]
 
+
+# the parameters of client authentication
+CLIENT = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
 
 GRANTS: dict[str, Grant] = {}
 

@@ -4,12 +4,11 @@ real server is known to take them."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jwt
-from cryptography import x509
 
+from ..certificates import public_key
 from ..errors import refusal
 from ..exchange import Exchange
 from ..settings import App
@@ -21,11 +20,6 @@ KNOWN_CLAIMS = frozenset(("iss", "sub", "aud", "exp", "iat", "nbf", "jti"))
 SKEW = 180                  # the real server's buffer, lenient mode
 STRICT_LIFE = 300
 MILLISECONDS = 10 ** 11     # an exp beyond this was meant in ms: the sf CLI sends such
-
-
-@functools.lru_cache(maxsize=8192)
-def _public_key(cert_pem: str) -> Any:
-    return x509.load_pem_x509_certificate(cert_pem.encode()).public_key()
 
 
 @register(GRANT_TYPE, "jwt_bearer", "assertion")
@@ -53,7 +47,7 @@ def _check_signature(exchange: Exchange, app: App) -> None:
         raise refusal("invalid_assertion")
     off = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss")}
     try:
-        jwt.decode(exchange.params["assertion"], _public_key(app.cert_pem),
+        jwt.decode(exchange.params["assertion"], public_key(app.cert_pem),
                    algorithms=["RS256"], options=off)
     except jwt.InvalidSignatureError:
         raise refusal(exchange.world.settings.bad_signature) from None

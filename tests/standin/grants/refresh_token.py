@@ -7,12 +7,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from .. import clientauth
 from ..errors import refusal
 from ..exchange import Exchange
 from ..families import Policy, RefreshToken
 from ..sessions import Session
 from ..settings import App
-from . import Granted, register
+from . import CLIENT, Granted, register
 
 
 def policy(exchange: Exchange, app: App) -> Policy:
@@ -22,10 +23,10 @@ def policy(exchange: Exchange, app: App) -> Policy:
                   setting(app, "refresh_life_s"))
 
 
-@register("refresh_token", "refresh_token", "refresh_token", "client_id", "client_secret")
+@register("refresh_token", "refresh_token", "refresh_token", *CLIENT)
 def refresh_token(exchange: Exchange) -> Granted:
     """facts/salesforce-oauth.md 5.6"""
-    app = exchange.authenticated_or_public_app()
+    app = clientauth.authenticated_or_public(exchange, "refresh_needs_secret")
     if "refresh_token" not in app.flows:
         raise refusal("unsupported_grant_type")
     token = exchange.refresh
