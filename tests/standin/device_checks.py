@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from .errors import ERRORS
+from .errors import ALL_ERRORS as ERRORS
 from .grants.device import RFC8628
 from .standin_client import StandinError
 from .tap import SECRET, TOKEN, USER, Case, Reply, equal

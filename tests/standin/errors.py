@@ -52,6 +52,10 @@ ERRORS: dict[str, tuple[str, str]] = {
     "https_required": ("invalid_request", "HTTPS required"),
     "must_post": ("invalid_request", "must use HTTP POST"),
     "scope_not_supported": ("invalid_request", "scope parameter not supported"),
+}
+
+# the same for logins of people, assertions and token exchange
+GRANT_ERRORS: dict[str, tuple[str, str]] = {
     "invalid_verifier": ("invalid_grant", "invalid code verifier"),
     "redirect_uri_mismatch": ("redirect_uri_mismatch", "redirect_uri must match configuration"),
     "redirect_uri_missing": ("redirect_uri_missing", "redirect_uri not provided"),
@@ -83,6 +87,8 @@ AUTHORIZE_ERRORS: dict[str, tuple[str, str]] = {
     "invalid_code_challenge": ("invalid_request", "invalid code challenge"),
 }
 
+ALL_ERRORS = ERRORS | GRANT_ERRORS | AUTHORIZE_ERRORS
+
 # what plain OAuth 2.0 (RFC 6749 5.2) calls Salesforce's own errors
 _PLAIN = {"invalid_client_id": "invalid_client", "app_not_found": "invalid_client",
           "invalid_app_access": "invalid_grant", "inactive_user": "invalid_grant",
@@ -97,7 +103,7 @@ _PLAIN = {"invalid_client_id": "invalid_client", "app_not_found": "invalid_clien
 
 def refusal(name: str, status: int = 400) -> OAuthError:
     """The error of that name, ready to raise."""
-    error, description = ERRORS[name] if name in ERRORS else AUTHORIZE_ERRORS[name]
+    error, description = ALL_ERRORS[name]
     return OAuthError(error, description, status)
 
 

@@ -19,8 +19,8 @@ def _user_facts(exchange: Exchange, name: str) -> dict[str, Any]:
     user = exchange.world.users[name]
     origin = exchange.origin()
     return {"user_id": user.id or user_id(name), "organization_id": id18(user.org),
-            "email": user.email or name, "active": user.active, "user_type": "STANDARD", "language": "en_US",
-            "locale": "en_US", "utcOffset": 0,
+            "email": user.email or name, "active": user.active, "user_type": "STANDARD",
+            "language": "en_US", "locale": "en_US", "utcOffset": 0,
             "photos": {"picture": origin + "/profilephoto/005/F"},
             "urls": {"rest": origin + "/services/data/v{version}/"}}
 

@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import jwt
 from jwt.algorithms import RSAAlgorithm
 
-from .errors import AUTHORIZE_ERRORS, ERRORS
+from .errors import ALL_ERRORS as ERRORS
+from .errors import AUTHORIZE_ERRORS
 from .standin_client import StandinError
 from .tap import SECRET, TOKEN, USER, Case, Reply, equal
 

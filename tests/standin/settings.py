@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
 from .ca import KINDS
-from .errors import AUTHORIZE_ERRORS, ERRORS
+from .errors import ALL_ERRORS
 
 REUSE = ("new", "same", "same_extended", "extended_by_use")
 SESSION_KINDS = ("sliding", "fixed")
@@ -193,7 +193,7 @@ def _check_choice(name: str, value: Any) -> None:
     if name == "flows" and set(value) - set(FLOWS):
         raise ValueError(f"flows: {value!r} are not all of {', '.join(FLOWS)}")
     if name in ("force_error", "authorize_error") and isinstance(value, str):
-        if value not in ERRORS and value not in AUTHORIZE_ERRORS:
+        if value not in ALL_ERRORS:
             raise ValueError(f"{name}: no error is called {value!r}")
 
 

@@ -20,7 +20,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 import jwt                                                              # noqa: E402
 from jwt.algorithms import RSAAlgorithm                                 # noqa: E402
 
-from standin.errors import ERRORS                                       # noqa: E402
+from standin.errors import ERRORS, GRANT_ERRORS                         # noqa: E402
 from standin.settings import id18                                       # noqa: E402
 from standin.standin_client import Standin, StandinError, make_key      # noqa: E402
 from standin.tap import (APP, FORM, JWT_APP, SECRET, TOKEN, USER, Case, Client,  # noqa: E402
@@ -197,7 +197,7 @@ def test_jwt_users(case: Case) -> None:
 
 def test_forced_errors(case: Case) -> None:
     """every error of the table can be forced, word for word"""
-    for name, words in ERRORS.items():
+    for name, words in (ERRORS | GRANT_ERRORS).items():
         case.standin.force_error(APP, name)
         reply = case.client.client_credentials()
         equal((name, reply.status, reply.error), (name, 400, words))
