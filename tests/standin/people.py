@@ -72,6 +72,7 @@ class People:
     devices: list[Device] = field(default_factory=list)
     consents: set[tuple[str, str]] = field(default_factory=set)  # user, app
     verifiers: set[str] = field(default_factory=set)            # strict mode: no verifier twice
+    assertions: dict[str, str] = field(default_factory=dict)    # ID of SAML assertions
     jtis: set[tuple[str, str]] = field(default_factory=set)     # app, jti of client assertions
 
     def log_in(self, user: str) -> str:

@@ -130,7 +130,9 @@ def _check_token(exchange: Exchange) -> None:
         exchange.complain(f"grant_type {grant_type}")
         return
     scope = exchange.generic and grant_type == "client_credentials"
-    _only(exchange, grant.parameters | ({"scope"} if scope else set()))
+    theirs = grant_type == SAML_BEARER and exchange.claims.get("iss") not in exchange.world.apps
+    _only(exchange, grant.parameters | ({"scope"} if scope else set())
+          | ({"client_id"} if theirs else set()))
     if grant_type == JWT_BEARER:
         for text in odd_claims(exchange):
             exchange.complain(text)

@@ -26,6 +26,7 @@ from standin.standin_client import Standin, StandinError, make_key      # noqa: 
 from standin.tap import (APP, FORM, JWT_APP, SECRET, TOKEN, USER, Case, Client,  # noqa: E402
                          equal, has_ipv6, run)
 from standin.test_faults import FAULT_TESTS                             # noqa: E402
+from standin.assertion_checks import ASSERTION_TESTS                    # noqa: E402
 from standin.device_checks import DEVICE_TESTS                          # noqa: E402
 from standin.login_checks import LOGIN_TESTS                            # noqa: E402
 from standin.refresh_checks import REFRESH_TESTS                        # noqa: E402
@@ -202,7 +203,7 @@ def test_forced_errors(case: Case) -> None:
         reply = case.client.client_credentials()
         equal((name, reply.status, reply.error), (name, 400, words))
         equal(reply.headers["Cache-Control"], "no-store")
-    equal(case.standin.token_requests(APP)[-1]["error"]["error"], list(ERRORS.values())[-1][0])
+    equal(case.standin.token_requests(APP)[-1]["error"]["error"], words[0])
     case.standin.force_error(APP, {"error": "a", "error_description": "b", "status": 401})
     reply = case.client.client_credentials()
     equal((reply.status, reply.error), (401, ("a", "b")))
@@ -561,4 +562,4 @@ TESTS = [value for name, value in list(globals().items()) if name.startswith("te
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="standin-test-") as temporary:
         sys.exit(run(TESTS + FAULT_TESTS + REFRESH_TESTS + REPLY_TESTS + LOGIN_TESTS
-                     + DEVICE_TESTS, Path(temporary)))
+                     + DEVICE_TESTS + ASSERTION_TESTS, Path(temporary)))
