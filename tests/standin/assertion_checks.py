@@ -265,6 +265,9 @@ def test_authentication_methods(case: Case) -> None:
     both = ask(APP, SECRET, client_secret=SECRET)
     equal(both.error, ERRORS["two_authentications"])
     equal(len(case.standin.problems()), 1)
+    case.standin.configure(client_auth_status=401)
+    equal(ask(APP, "wrong").status, 401)
+    case.standin.configure(client_auth_status=400)
     for method, ways in (("client_secret_post", (400, 200)), ("client_secret_basic", (200, 400)),
                          ("private_key_jwt", (400, 400))):
         case.standin.add_app(APP, token_endpoint_auth_method=method)

@@ -93,7 +93,7 @@ def _signed(exchange: Exchange, app: App) -> bool:
 
 
 def _for_us(exchange: Exchange, audience: Any) -> bool:
-    accepted = {exchange.endpoint("token"), exchange.origin()}
+    accepted = {exchange.endpoint("token"), exchange.issuer()}
     given = audience if isinstance(audience, list) else [audience]
     return any(isinstance(a, str) and a in accepted for a in given)
 

@@ -42,7 +42,7 @@ def _document(exchange: Exchange, kind: str) -> Response:
 def _common(exchange: Exchange) -> dict[str, Any]:
     """The members of both dialects."""
     url = exchange.endpoint
-    found = {"issuer": exchange.origin(), "authorization_endpoint": url("authorize"),
+    found = {"issuer": exchange.issuer(), "authorization_endpoint": url("authorize"),
              "token_endpoint": url("token"), "revocation_endpoint": url("revoke"),
              "userinfo_endpoint": url("userinfo"), "jwks_uri": url(KEYS),
              "introspection_endpoint": url("introspect"),

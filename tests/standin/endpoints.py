@@ -7,7 +7,7 @@ from typing import Callable
 
 from . import authorize, data, device, discovery, identity, introspection, signin
 from .dialect import (AUTHORIZE, CONNECT, CONSENT, DEVICE_AUTHORIZATION, KEYS, LOGIN, OAUTH,
-                      TOKEN_PATH)
+                      OPENID, RFC8414, TOKEN_PATH)
 from .exchange import Exchange
 from .http1 import Response
 from .tokens import plain_response, token
@@ -22,8 +22,8 @@ ENDPOINTS: dict[str, Endpoint] = {
     OAUTH + "introspect": introspection.introspect,
     OAUTH + "revoke": introspection.revoke,
     OAUTH + "success": signin.success,
-    "/.well-known/openid-configuration": discovery.openid,
-    "/.well-known/oauth-authorization-server": discovery.oauth,
+    OPENID: discovery.openid,
+    RFC8414: discovery.oauth,
     KEYS: discovery.keys,
     LOGIN: signin.login,
     CONSENT: signin.consent,

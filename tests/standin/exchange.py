@@ -100,7 +100,8 @@ class Exchange:
         self.world = world
         self.request = request
         self.generic = world.settings.dialect == "generic"
-        self.path = canonical(world.settings.dialect, request.path)
+        self.path = canonical(world.settings.dialect, request.path,
+                              world.settings.issuer_path)
         self.query = dict(form_pairs(request.query.encode()))
         self.pairs = body_pairs(request.header("content-type"), request.body) \
             if request.method == "POST" else []
@@ -194,7 +195,12 @@ class Exchange:
     def endpoint(self, name: str) -> str:
         """The URL of an endpoint of that origin: token, authorize, ..., or a path."""
         path = name if name.startswith("/") else "/services/oauth2/" + name
-        return self.origin() + shown(self.world.settings.dialect, path)
+        settings = self.world.settings
+        return self.origin() + shown(settings.dialect, path, settings.issuer_path)
+
+    def issuer(self) -> str:
+        """What iss says; a generic server's may have a path."""
+        return self.origin() + (self.world.settings.issuer_path if self.generic else "")
 
     def host_kind(self) -> str:
         """login, test, mydomain or setup, by the Host header."""

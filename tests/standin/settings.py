@@ -55,6 +55,7 @@ class Settings:
     userinfo_bad_status: int = 403        # 403 Bad_OAuth_Token, or 401
     bad_signature: str = "invalid_client"  # or invalid_assertion: both have been seen
     login_limit: int = 3600               # a user and server hour; 0: none
+    client_auth_status: int = 400         # of invalid_client; 401 has been seen
     rate_status: int = 400                # HTTP status of the login limit's error
     clock_offset_s: float = 0.0           # of the server's wall clock
     time_scale: float = 1.0
@@ -91,6 +92,7 @@ class Settings:
     # what servers that are not Salesforce do differently
     basic_encoding: str = "either"        # raw form either: is a name in Basic percent-encoded?
     token_type: str = "Bearer"
+    issuer_path: str = ""                 # generic only: "/realms/x"
     scope_in_answer: bool = True          # generic only: RFC 6749 5.1 lets it out
     discovery: str = "both"               # both openid oauth none
     dev_hub: bool = False                 # knows ScratchOrgInfo

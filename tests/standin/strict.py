@@ -8,7 +8,7 @@ from typing import Callable
 
 from .clientauth import PARAMETERS as CLIENT
 from .clientauth import methods
-from .dialect import DEVICE_AUTHORIZATION, OAUTH, TOKEN_PATH
+from .dialect import DEVICE_AUTHORIZATION, OAUTH, OPENID, RFC8414, TOKEN_PATH
 from .errors import OAuthError
 from .exchange import SAML_BEARER, Exchange
 from .grants import GRANTS
@@ -189,6 +189,6 @@ RULES: dict[str, tuple[Callable[[Exchange], None], ...]] = {
     OAUTH + "revoke": (_check_form, _check_revoke),
     OAUTH + "userinfo": (_check_bearer,),
     DEVICE_AUTHORIZATION: (_check_form, _check_device),
-    "/.well-known/openid-configuration": (_check_discovery,),
-    "/.well-known/oauth-authorization-server": (_check_discovery,),
+    OPENID: (_check_discovery,),
+    RFC8414: (_check_discovery,),
 }

@@ -28,6 +28,7 @@ from standin.tap import (APP, FORM, JWT_APP, SECRET, TOKEN, USER, Case, Client, 
 from standin.test_faults import FAULT_TESTS                             # noqa: E402
 from standin.assertion_checks import ASSERTION_TESTS                    # noqa: E402
 from standin.device_checks import DEVICE_TESTS                          # noqa: E402
+from standin.generic_checks import GENERIC_TESTS                        # noqa: E402
 from standin.login_checks import LOGIN_TESTS                            # noqa: E402
 from standin.refresh_checks import REFRESH_TESTS                        # noqa: E402
 from standin.replies_checks import REPLY_TESTS                          # noqa: E402
@@ -562,4 +563,4 @@ TESTS = [value for name, value in list(globals().items()) if name.startswith("te
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="standin-test-") as temporary:
         sys.exit(run(TESTS + FAULT_TESTS + REFRESH_TESTS + REPLY_TESTS + LOGIN_TESTS
-                     + DEVICE_TESTS + ASSERTION_TESTS, Path(temporary)))
+                     + DEVICE_TESTS + ASSERTION_TESTS + GENERIC_TESTS, Path(temporary)))

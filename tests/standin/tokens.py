@@ -19,7 +19,7 @@ from .exchange import Exchange
 from .grants import GRANTS, Granted
 from .http1 import Response
 from .sessions import Session, opaque_token
-from .settings import id18, user_id
+from .settings import User, id18, user_id
 from .strict import refuse_problems
 
 NO_STORE = [("Cache-Control", "no-cache, no-store"), ("Pragma", "no-cache")]
@@ -55,6 +55,9 @@ def error_response(error: OAuthError, exchange: Optional[Exchange] = None) -> Re
     generic = exchange is not None and exchange.generic
     if generic:
         error = errors.plain(error)
+    elif exchange is not None and error.error == "invalid_client" and error.status == 400:
+        error = OAuthError(error.error, error.description,
+                           exchange.world.settings.client_auth_status)
     response = json_response(error.body(), error.status)
     response.headers = [("Cache-Control", "no-store")]
     if generic and error.status == 401:
@@ -171,13 +174,13 @@ def _token_text(exchange: Exchange, granted: Granted) -> str:
 
 def _jwt_token(exchange: Exchange, granted: Granted) -> str:
     """An access token in JWT format, as the mobile SDKs' fixtures show it."""
-    world, user = exchange.world, exchange.world.users[granted.user]
+    world, user = exchange.world, exchange.world.users.get(granted.user, User())
     clock = world.clock
     issued = int(clock.wall())
     life = world.setting(granted.app, "session_timeout_s")
     header = {"tnk": f"core/prod/{id18(user.org)}", "ver": "1.0", "kid": KEY_ID,
               "tty": "sfdc-core-token"}
-    claims = {"scp": granted.scopes, "aud": [exchange.origin()], "iss": exchange.origin(),
+    claims = {"scp": granted.scopes, "aud": [exchange.origin()], "iss": exchange.issuer(),
               "sub": "uid:" + (user.id or user_id(granted.user)), "nbf": issued - 15,
               "iat": issued, "exp": int(clock.wall_at(clock.now() + life)), "mty": "oauth",
               "sfi": opaque_token("")[1:33], "roles": [], "hsc": False,
@@ -240,7 +243,7 @@ def _id_token(exchange: Exchange, granted: Granted, session: Session) -> str:
     """OpenID Connect Core 2; at_hash as in 3.1.3.6"""
     issued = int(exchange.world.clock.wall())
     half = hashlib.sha256(session.token.encode()).digest()[:16]
-    claims = {"iss": exchange.origin(), "sub": subject(exchange, granted.user),
+    claims = {"iss": exchange.issuer(), "sub": subject(exchange, granted.user),
               "aud": granted.client_id, "iat": issued,
               "exp": issued + int(exchange.world.settings.id_token_life_s),
               "at_hash": base64.urlsafe_b64encode(half).rstrip(b"=").decode()}
