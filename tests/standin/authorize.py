@@ -177,8 +177,7 @@ def finish(exchange: Exchange, asked: Asked, user: str) -> Response:
 
 def _tokens(exchange: Exchange, asked: Asked, app: App, user: str) -> dict[str, str]:
     """Those of the fragment. A refresh token only where no web server hears of it."""
-    granted = Granted(asked.client_id, app, user, asked.scopes, True, fresh=True,
-                      nonce=asked.parameters.get("nonce"))
+    granted = Granted(asked.client_id, app, user, asked.scopes, True)
     session = begin_session(exchange, granted)
     exchange.log["session"] = session.id
     uri = asked.parameters["redirect_uri"]

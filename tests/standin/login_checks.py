@@ -278,7 +278,7 @@ def _fragment(location: str) -> dict[str, str]:
 def test_user_agent(case: Case) -> None:
     """user-agent flow: every member in the fragment, errors there, too"""
     web_app(case, redirect_uris=[BACK, "myapp://done"], auto_consent=False)
-    target = url(case, response_type="token", scope="api refresh_token")
+    target = url(case, response_type="token", scope="api refresh_token openid")
     location = case.standin.browse(target, USER)
     found = _fragment(location)
     equal(set(found), {"access_token", "instance_url", "id", "issued_at", "signature", "scope",
