@@ -9,6 +9,7 @@ from typing import Any
 from .dialect import DEVICE_AUTHORIZATION, KEYS
 from .errors import OAuthError
 from .exchange import Exchange
+from .grants import GRANTS
 from .http1 import Response
 from .tokens import KEY_ID, TOKEN_KEY, error_response, json_response, plain_response, strictly
 
@@ -65,9 +66,8 @@ def _salesforce(exchange: Exchange) -> dict[str, Any]:
 
 
 def _plain(exchange: Exchange) -> dict[str, Any]:
-    from .grants import GRANTS
     return _common(exchange) | {
-        "grant_types_supported": [*GRANTS, "implicit"],
+        "grant_types_supported": [*(g for g in GRANTS if g != "device"), "implicit"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": [*AUTH_METHODS, "none"],
         "token_endpoint_auth_signing_alg_values_supported": ["RS256"],

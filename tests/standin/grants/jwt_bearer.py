@@ -4,8 +4,6 @@ real server is known to take them."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import jwt
 
 from ..certificates import public_key
