@@ -40,8 +40,23 @@ enum http_outcome {
 	HTTP_REFUSED,  /* we did not send: host not allowed, out of memory */
 };
 
+/* Why there is no connection that may be used: what a person has to look at (HTTP_UNSENT; NONE: anything else). */
+enum http_why {
+	HTTP_WHY_NONE,
+	HTTP_WHY_NAME,      /* the host has no address */
+	HTTP_WHY_CONNECT,   /* it has, and takes no connection */
+	HTTP_WHY_TIMEOUT,   /* nothing came in time */
+	HTTP_WHY_PROXY,     /* the proxy of [Network] */
+	HTTP_WHY_CA_FILE,   /* CaFile= cannot be read */
+	HTTP_WHY_UNTRUSTED, /* the certificate: of an authority that CaFile= does not have */
+	HTTP_WHY_EXPIRED,   /* over, or not yet valid, by the clock of this machine */
+	HTTP_WHY_WRONG_NAME, /* of another host */
+	HTTP_WHY_TLS,       /* any other end of the handshake */
+};
+
 struct http_response {
 	enum http_outcome outcome;
+	enum http_why why;
 	long status;
 	const char *content_type; /* "" if none */
 	/*

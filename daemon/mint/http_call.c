@@ -129,6 +129,7 @@ static bool set_network(struct http_call *c, const struct network *n)
 {
 	bool ok = true;
 
+	c->proxied = n->proxy[0] != '\0';
 	SET(CURLOPT_PROXY, n->proxy);
 	SET(CURLOPT_NOPROXY, n->proxy[0] ? "" : "*");
 	SET(CURLOPT_TIMEOUT_MS, n->timeout_ms);
@@ -230,6 +231,46 @@ static enum http_outcome outcome(const struct http_call *c, CURLcode code)
 	return c->sent && written > 0 ? HTTP_UNKNOWN : HTTP_UNSENT;
 }
 
+/*
+ * OpenSSL's verdict on the chain, X509_V_* of x509_vfy.h. A bad chain ends the handshake. After that libcurl judges the name by itself, and before it has read the verdict: it
+ * stays what libcurl begins with (7.88.1, lib/vtls/openssl.c, servercert()).
+ */
+enum { CHAIN_GOOD = 0, CHAIN_NOT_READ = 1, CHAIN_NOT_YET_VALID = 9, CHAIN_EXPIRED = 10 };
+
+static enum http_why why_refused(const struct http_call *c)
+{
+	long chain = -1;
+
+	curl_easy_getinfo(c->easy, CURLINFO_SSL_VERIFYRESULT, &chain);
+	if (chain == CHAIN_GOOD || chain == CHAIN_NOT_READ)
+		return HTTP_WHY_WRONG_NAME;
+	return chain == CHAIN_EXPIRED || chain == CHAIN_NOT_YET_VALID ? HTTP_WHY_EXPIRED
+								      : HTTP_WHY_UNTRUSTED;
+}
+
+static enum http_why why(const struct http_call *c, CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return HTTP_WHY_NAME;
+	case CURLE_COULDNT_CONNECT:
+		return c->proxied ? HTTP_WHY_PROXY : HTTP_WHY_CONNECT;
+	case CURLE_OPERATION_TIMEDOUT:
+		return HTTP_WHY_TIMEOUT;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_PROXY:
+		return HTTP_WHY_PROXY;
+	case CURLE_SSL_CACERT_BADFILE:
+		return HTTP_WHY_CA_FILE;
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return why_refused(c);
+	case CURLE_SSL_CONNECT_ERROR:
+		return HTTP_WHY_TLS;
+	default:
+		return HTTP_WHY_NONE;
+	}
+}
+
 /* Of several fields of one name the longest wait counts. */
 static int64_t read_retry_after(CURL *easy, int64_t now_real_ms, int64_t max_ms)
 {
@@ -287,6 +328,8 @@ void http_call_read(struct http_call *c, CURLcode code, int64_t retry_after_max_
 				       .sent_ms = c->sent_ms };
 	if (res->outcome == HTTP_ANSWERED && !body)
 		res->outcome = HTTP_UNKNOWN;
+	if (res->outcome == HTTP_UNSENT)
+		res->why = why(c, code);
 	if (res->outcome != HTTP_ANSWERED)
 		res->problem = problem_of(c, code, problem, room);
 	if (res->outcome == HTTP_UNSENT || res->outcome == HTTP_REFUSED)

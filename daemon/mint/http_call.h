@@ -24,6 +24,7 @@ struct http_call {
 	struct buf body;
 	size_t header_bytes;
 	bool too_big, sent, finished;
+	bool proxied;  /* by Proxy= */
 	bool held;     /* about_to_send() said no: refusal has its words */
 	bool repeated; /* libcurl was about to send a fresh request for the second time */
 	int64_t sent_ms;

@@ -23,6 +23,7 @@ static struct http *http;
 static struct {
 	unsigned done, answered;
 	enum http_outcome outcome;
+	enum http_why why;
 	long status;
 	size_t size;
 	int64_t retry_after_ms, date_real_ms, sent_ms;
@@ -58,6 +59,7 @@ static void on_done(const struct http_response *res, void *arg)
 	seen.done++;
 	seen.answered += res->outcome == HTTP_ANSWERED;
 	seen.outcome = res->outcome;
+	seen.why = res->why;
 	seen.status = res->status;
 	seen.size = res->size;
 	seen.retry_after_ms = res->retry_after_ms;
@@ -280,15 +282,25 @@ TEST(retry_after_and_date)
 
 TEST(only_good_certificates_are_trusted)
 {
-	static const char *const bad[] = { "expired", "wrong_name", "self_signed", "tls1_1" };
+	static const struct {
+		const char *name;
+		enum http_why why;
+	} bad[] = {
+		{ "expired", HTTP_WHY_EXPIRED },
+		{ "wrong_name", HTTP_WHY_WRONG_NAME },
+		{ "self_signed", HTTP_WHY_UNTRUSTED },
+		{ "tls1_1", HTTP_WHY_TLS },
+	};
 
 	start();
 	get_tls("good");
 	CHECK_INT(seen.outcome, HTTP_ANSWERED);
+	CHECK_INT(seen.why, HTTP_WHY_NONE);
 	for (size_t i = 0; i < 4; i++) {
-		check_row(bad[i]);
-		get_tls(bad[i]);
+		check_row(bad[i].name);
+		get_tls(bad[i].name);
 		CHECK_INT(seen.outcome, HTTP_UNSENT);
+		CHECK_INT(seen.why, bad[i].why);
 		CHECK(strstr(seen.problem, "LoginUrl="));
 	}
 	check_row(NULL);
@@ -297,10 +309,12 @@ TEST(only_good_certificates_are_trusted)
 	http_configure(http, &settings);
 	get_tls("good");
 	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	CHECK_INT(seen.why, HTTP_WHY_UNTRUSTED);
 	settings.network.ca_file = (char[]){ "/nonexistent" };
 	http_configure(http, &settings);
 	get_tls("good");
 	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	CHECK_INT(seen.why, HTTP_WHY_CA_FILE);
 	CHECK(strstr(seen.problem, "CaFile="));
 	CHECK(access("/tmp/sftokend-test-keylog", F_OK) < 0);
 	stop();
@@ -312,9 +326,16 @@ TEST(nobody_there)
 	submit(request("http", "127.0.0.1", 9, "/"));
 	await(1);
 	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	CHECK_INT(seen.why, HTTP_WHY_CONNECT);
 	submit(request("https", "does-not-exist.invalid", 443, "/"));
 	await(1);
 	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	CHECK_INT(seen.why, HTTP_WHY_NAME);
+	settings.network.proxy = (char[]){ "http://127.0.0.1:9" };
+	http_configure(http, &settings);
+	submit(request("https", "does-not-exist.invalid", 443, "/"));
+	await(1);
+	CHECK_INT(seen.why, HTTP_WHY_PROXY);
 	stop();
 }
 
@@ -352,6 +373,7 @@ TEST(a_name_service_that_hangs_stops_nobody)
 	submit(request("https", "hangs.invalid", 443, "/"));
 	await(1);
 	CHECK_INT(seen.outcome, HTTP_UNSENT);
+	CHECK_INT(seen.why, HTTP_WHY_TIMEOUT);
 	http_cancel(submit(request("https", "hangs.invalid", 443, "/")));
 	get("/ok");
 	CHECK_INT(seen.outcome, HTTP_ANSWERED);
