@@ -20,6 +20,9 @@ const char *const expiry_source_names[] = { "response", "token", "introspection"
 const char *const secret_kind_names[] = { "refresh_token", "client_secret", "private_key", "sfdx_auth_url", "assertion", NULL };
 const char *const store_state_names[] = { "ok", "readonly", "suspect", NULL };
 
+const char *const check_outcome_names[] = { "ok", "warning", "failed", "skipped", NULL };
+const char *const check_actor_names[] = { "nobody", "person", "administrator", NULL };
+
 bool credential_name_ok(const char *name)
 {
 	static const char
@@ -232,6 +235,15 @@ static const struct field reload_reply_fields[] = {
 	{ "warnings", FIELD_TEXTS, 0, AT(struct reload_reply, warnings), 0, 0, NULL },
 };
 const struct fields reload_reply_table = FIELDS(reload_reply_fields, struct reload_reply);
+
+static const struct field diagnose_reply_fields[] = {
+	{ "step", FIELD_TEXT, 0, AT(struct diagnose_reply, step), 0, 0, NULL },
+	{ "outcome", FIELD_ENUM, 0, AT(struct diagnose_reply, outcome), 0, 0, check_outcome_names },
+	{ "message", FIELD_TEXT, 0, AT(struct diagnose_reply, message), 0, 0, NULL },
+	{ "action", FIELD_TEXT, NULLABLE, AT(struct diagnose_reply, action), 0, 0, NULL },
+	{ "actor", FIELD_ENUM, NULLABLE, AT(struct diagnose_reply, actor), 0, 0, check_actor_names },
+};
+const struct fields diagnose_reply_table = FIELDS(diagnose_reply_fields, struct diagnose_reply);
 
 static const struct field listener_info_fields[] = {
 	{ "name", FIELD_TEXT, 0, AT(struct listener_info, name), 0, 0, NULL },

@@ -161,6 +161,19 @@ struct reload_reply {
 };
 extern const struct fields reload_reply_table;
 
+/* Manager.CheckOutcome, Manager.CheckActor */
+enum check_outcome { CHECK_OK, CHECK_WARNING, CHECK_FAILED, CHECK_SKIPPED };
+enum check_actor { ACTOR_NONE = -1, ACTOR_NOBODY, ACTOR_PERSON, ACTOR_ADMINISTRATOR };
+extern const char *const check_outcome_names[], *const check_actor_names[];
+
+struct diagnose_reply {
+	const char *step;
+	int outcome; /* enum check_outcome */
+	const char *message, *action;
+	int actor; /* enum check_actor */
+};
+extern const struct fields diagnose_reply_table;
+
 struct listener_info {
 	const char *name, *protocol, *address, *role;
 	struct opt_int connections;

@@ -23,6 +23,7 @@ static const struct varlink_method manager_methods[] = {
 	{ "Reload", NULL, 0, manager_call_reload },
 	{ "Status", NULL, 0, manager_call_status },
 	{ "History", &credential_required_table, 0, manager_call_history },
+	{ "Diagnose", &credential_required_table, METHOD_MORE, manager_call_diagnose },
 	NOT_BUILT("Metrics"),
 	{ "WatchEvents", &credential_call_table, METHOD_MORE, manager_call_watch_events },
 };
@@ -153,6 +154,7 @@ static void client_free(struct client *c)
 		c->manager->n_clients--;
 	}
 	keeper_revocation_forget(c->revocation);
+	doctor_free(c->doctor);
 	timer_free(c->timer);
 	free(c);
 }

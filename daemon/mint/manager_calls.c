@@ -129,6 +129,7 @@ void manager_settled(struct manager *m, struct keeper *k)
 		publish_flush(m->publish);
 		answer_refresh(c, k);
 	}
+	manager_doctors_settled(m, k);
 }
 
 void manager_removed(struct manager *m, struct keeper *k)
@@ -143,6 +144,7 @@ void manager_removed(struct manager *m, struct keeper *k)
 		timer_clear(c->timer);
 		manager_no_such_credential(c, c->credential);
 	}
+	manager_doctors_forget(m, k);
 }
 
 /* The attempt that somebody waited for was cancelled with the old settings; a new one begins with the new ones. */
@@ -158,6 +160,7 @@ void manager_replaced(struct manager *m, struct keeper *old, struct keeper *new)
 	}
 	if (waited && !keeper_refresh(new))
 		manager_settled(m, new);
+	manager_doctors_forget(m, old);
 }
 
 /* --- SetEnabled --- */

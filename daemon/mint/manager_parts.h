@@ -7,12 +7,13 @@
 
 #include "daemon/common/connection.h"
 #include "daemon/common/listener.h"
+#include "daemon/mint/doctor.h"
 #include "daemon/mint/manager_api.h"
 #include "daemon/mint/store.h"
 
 enum { MANAGER_LISTENERS_MAX = 16, MANAGER_WARNINGS_MAX = 50, MANAGER_FILES_MAX = 50, MANAGER_NAMES_MAX = 100 };
 
-enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_REVOKE, WAITS_STATUS, WAITS_EVENTS };
+enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_REVOKE, WAITS_STATUS, WAITS_EVENTS, WAITS_DOCTOR };
 
 /* One administrator's connection and what its call waits for. */
 struct client {
@@ -22,6 +23,7 @@ struct client {
 	enum client_waits waits;
 	struct keeper *keeper;                /* WAITS_REFRESH */
 	struct keeper_revocation *revocation; /* WAITS_REVOKE */
+	struct doctor *doctor;                /* WAITS_DOCTOR */
 	struct timer *timer;                  /* its end */
 	int64_t wait_s;
 	char credential[CREDENTIAL_NAME_MAX + 1]; /* as sent; WAITS_EVENTS: the name, "" for all */
@@ -73,6 +75,11 @@ void manager_call_import(void *client, const struct varlink_call *call, const vo
 void manager_call_revoke(void *client, const struct varlink_call *call, const void *params);
 void manager_call_adopt(void *client, const struct varlink_call *call, const void *params);
 void manager_call_history(void *client, const struct varlink_call *call, const void *params);
+
+/* manager_doctor.c */
+void manager_call_diagnose(void *client, const struct varlink_call *call, const void *params);
+void manager_doctors_settled(struct manager *m, const struct keeper *k);
+void manager_doctors_forget(struct manager *m, const struct keeper *k);
 
 /* manager_status.c */
 void manager_call_status(void *client, const struct varlink_call *call, const void *params);

@@ -313,6 +313,11 @@ const struct settings *registry_settings(const struct registry *r)
 	return r->settings;
 }
 
+struct attempts *registry_attempts(struct registry *r)
+{
+	return r->context.attempts;
+}
+
 struct store *registry_store(struct registry *r)
 {
 	return r->context.store;

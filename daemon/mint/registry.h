@@ -62,6 +62,7 @@ struct keeper *registry_at(struct registry *r, size_t i);
 struct keeper *registry_find(struct registry *r, const char *name);
 struct keeper *registry_find_alias(struct registry *r, const char *name);
 const struct settings *registry_settings(const struct registry *r);
+struct attempts *registry_attempts(struct registry *r);
 struct store *registry_store(struct registry *r);
 
 /*

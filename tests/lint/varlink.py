@@ -37,6 +37,7 @@ IMAGES = {
     "attempt_info_fields": (MANAGER, "Attempt"),
     "history_reply_fields": (MANAGER, ">History"),
     "reload_reply_fields": (MANAGER, ">Reload"),
+    "diagnose_reply_fields": (MANAGER, ">Diagnose"),
     "listener_info_fields": (MANAGER, "Listener"),
     "status_reply_fields": (MANAGER, ">Status"),
     "event_reply_fields": (MANAGER, ">WatchEvents"),
@@ -48,7 +49,10 @@ IMAGES = {
 ENUM_NAMES = {
     "grant_type_names": "GrantType", "state_names": "State", "validity_names": "Validity", "expiry_source_names": "ExpirySource",
     "secret_kind_names": "SecretKind", "store_state_names": "StoreState",
+    "check_outcome_names": "CheckOutcome", "check_actor_names": "CheckActor",
 }
+# methods beside Watch* that answer with several replies
+STREAMS = {"Login", "Diagnose"}
 PLAIN = {"FIELD_TEXT": "string", "FIELD_INT": "int", "FIELD_BOOL": "bool", "FIELD_TEXTS": "[]string", "FIELD_INTS": "[]int",
          "FIELD_OBJECT": "object"}
 
@@ -131,8 +135,8 @@ def judge_method(name: str, table: str, more: bool, interface: idl.Interface, kn
         where = IMAGES.get(f"{table}_fields")
         if not where or image_of(known, where) != call:
             return f"takes {table}, which is not what the .varlink file says"
-    if more != name.startswith("Watch"):
-        return "METHOD_MORE is for the methods that watch, all of them"
+    if more != (name.startswith("Watch") or name in STREAMS):
+        return "METHOD_MORE is for the methods that watch and those of STREAMS, all of them"
     return None
 
 

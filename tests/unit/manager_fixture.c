@@ -11,6 +11,8 @@
 #include "daemon/mint/logs.h"
 #include "daemon/mint/publish.h"
 
+const char *const doctor_step_names[DOCTOR_STEPS] = { [DOCTOR_CONFIGURATION] = "configuration", [DOCTOR_TOKEN] = "token" };
+
 struct manager_fake manager_fake;
 struct keeper manager_keepers[3];
 
@@ -213,6 +215,45 @@ const char *credential_missing(const struct credential *c)
 		if (c == &manager_keepers[i].credential)
 			return manager_keepers[i].missing;
 	return NULL;
+}
+
+/* --- doctors: tests/unit/test_manager.c lets them speak --- */
+
+struct doctor *doctor_new(struct loop *l, struct registry *r, struct keeper *k,
+			  const struct doctor_handlers *handlers)
+{
+	struct doctor *d = NULL;
+
+	(void)l;
+	(void)r;
+	for (size_t i = 0; i < MANAGER_DOCTORS && !d; i++)
+		if (!manager_fake.doctors[i].keeper)
+			d = &manager_fake.doctors[i];
+	if (!d)
+		abort();
+	*d = (struct doctor){ .keeper = k, .handlers = *handlers };
+	return d;
+}
+
+void doctor_free(struct doctor *d)
+{
+	if (d)
+		*d = (struct doctor){ 0 };
+}
+
+const struct keeper *doctor_keeper(const struct doctor *d)
+{
+	return d->keeper;
+}
+
+void doctor_settled(struct doctor *d)
+{
+	d->settled++;
+}
+
+void doctor_forget(struct doctor *d)
+{
+	d->forgotten++;
 }
 
 /* --- the store, flows, Salesforce --- */

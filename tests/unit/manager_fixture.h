@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_MANAGER_FIXTURE_H
 #define TESTS_UNIT_MANAGER_FIXTURE_H
 
+#include "daemon/mint/doctor.h"
 #include "daemon/mint/manager_api.h"
 #include "daemon/mint/salesforce.h"
 #include "daemon/mint/store.h"
@@ -21,6 +22,14 @@ struct keeper_revocation {
 	bool forget, forgotten; /* forgotten: nobody wants to hear of it */
 };
 
+enum { MANAGER_DOCTORS = 5 };
+
+struct doctor {
+	struct keeper *keeper; /* NULL: free */
+	struct doctor_handlers handlers;
+	unsigned settled, forgotten;
+};
+
 /* What the fakes answer, and what they were asked. Zeroed by manager_begin(). */
 struct manager_fake {
 	int status;        /* of give_refresh, supply, revoke (NULL), adopt */
@@ -35,6 +44,7 @@ struct manager_fake {
 	char given[200], base_url[100];     /* keeper_give_refresh() */
 	char supplied[STORED_SECRETS][200]; /* registry_supply() */
 	size_t given_size, supplied_size;
+	struct doctor doctors[MANAGER_DOCTORS];
 	unsigned adopts, adopted, flushes;
 	struct keeper_revocation revocation;
 	char log[2000]; /* all lines */

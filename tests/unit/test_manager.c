@@ -434,6 +434,88 @@ TEST(a_disable_that_the_store_cannot_take_is_told)
 	}
 }
 
+/* --- Diagnose --- */
+
+static const struct doctor_finding good = { .outcome = CHECK_OK,
+					    .actor = ACTOR_NONE,
+					    .message = "well" };
+static const struct doctor_finding bad = {
+	.outcome = CHECK_FAILED, .actor = ACTOR_ADMINISTRATOR, .message = "ill", .action = "do"
+};
+
+static void speak(size_t i, enum doctor_step step, const struct doctor_finding *f, bool last)
+{
+	const struct doctor *d = &manager_fake.doctors[i];
+
+	d->handlers.found(step, f, last, d->handlers.arg);
+	if (last)
+		manager_fake.doctors[i] = (struct doctor){ 0 }; /* as the real one */
+}
+
+static struct fake_caller *diagnose(const char *credential)
+{
+	struct fake_caller *c = manager_caller(0);
+	char parameters[100];
+
+	snprintf(parameters, sizeof(parameters), "{\"credential\":\"%s\"}", credential);
+	fake_call(c, "io.sftoken.Manager.Diagnose", parameters, true);
+	return c;
+}
+
+TEST(a_doctor_is_heard_step_by_step)
+{
+	struct fake_caller *c;
+
+	manager_begin();
+	c = diagnose("refresh");
+	CHECK_INT(c->n_replies, 0);
+	speak(0, DOCTOR_CONFIGURATION, &good, false);
+	CHECK_STR(
+		manager_replied(),
+		"{\"parameters\":{\"step\":\"configuration\",\"outcome\":\"ok\",\"message\":\"well\",\"action\":null,\"actor\":null},\"continues\":true}");
+	manager_settled(manager_under_test(), &manager_keepers[0]);
+	CHECK_INT(manager_fake.doctors[0].settled, 0);
+	manager_settled(manager_under_test(), &manager_keepers[1]);
+	CHECK_INT(manager_fake.doctors[0].settled, 1);
+	manager_removed(manager_under_test(), &manager_keepers[1]);
+	manager_replaced(manager_under_test(), &manager_keepers[1], &manager_keepers[2]);
+	CHECK_INT(manager_fake.doctors[0].forgotten, 2);
+	speak(0, DOCTOR_TOKEN, &bad, true);
+	CHECK_STR(
+		manager_replied(),
+		"{\"parameters\":{\"step\":\"token\",\"outcome\":\"failed\",\"message\":\"ill\",\"action\":\"do\",\"actor\":\"administrator\"}}");
+	CHECK(c->final);
+	/* the connection is good for the next call */
+	fake_call(c, "io.sftoken.Manager.Diagnose", "{\"credential\":\"refresh\"}", true);
+	CHECK(manager_fake.doctors[0].keeper == &manager_keepers[1]);
+	fake_hang_up(c);
+	CHECK(!manager_fake.doctors[0].keeper);
+	manager_end();
+}
+
+#define LIMITED \
+	"{\"error\":\"io.sftoken.Broker.RateLimited\",\"parameters\":{\"retryAfterSeconds\":2}}"
+
+TEST(one_doctor_a_credential)
+{
+	struct fake_caller *c;
+
+	manager_begin();
+	c = diagnose("refresh");
+	diagnose("refresh");
+	CHECK_STR(manager_replied(), LIMITED);
+	diagnose("other");
+	CHECK(!manager_replied());
+	fake_hang_up(c);
+	diagnose("refresh");
+	CHECK(!manager_replied());
+	diagnose("nobody");
+	CHECK_STR(
+		manager_replied(),
+		"{\"error\":\"io.sftoken.Manager.NoSuchCredential\",\"parameters\":{\"credential\":\"nobody\"}}");
+	manager_end();
+}
+
 /* --- who --- */
 
 TEST(only_administrators_may)
@@ -443,6 +525,7 @@ TEST(only_administrators_may)
 		{ "Revoke", "{\"credential\":\"refresh\",\"forgetSecrets\":true}" },
 		{ "Adopt", "{}" },
 		{ "History", "{\"credential\":\"refresh\"}" },
+		{ "Diagnose", "{\"credential\":\"refresh\"}" },
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
