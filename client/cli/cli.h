@@ -76,6 +76,7 @@ int cmd_ping(struct cli *cli);
 int cmd_refresh(struct cli *cli);
 int cmd_import(struct cli *cli);
 int cmd_revoke(struct cli *cli);
+int cmd_doctor(struct cli *cli);
 int cmd_adopt(struct cli *cli);
 int cmd_enable(struct cli *cli);
 int cmd_disable(struct cli *cli);

@@ -64,6 +64,12 @@ const struct command commands[] = {
 	  "not older than the one that was used last: Salesforce answers an old refresh token by ending all its sessions.\n"
 	  "If you are not sure, import new refresh tokens afterwards (sftoken import).",
 	  "sftoken adopt", 0, USES_JSON, cmd_adopt },
+	{ "doctor", "CRED",
+	  "walk the set-up step by step and say what is wrong\n\n"
+	  "A credential that renews itself asks Salesforce for a token, once. A refresh token is not spent.\n"
+	  "The exit status says who has to act: 0 nothing failed, 75 nobody (it may pass), 78 an administrator, 80 a person\n"
+	  "who logs in.",
+	  "sftoken doctor prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_doctor },
 	{ "enable", "CRED", "renew and serve again", "sftoken enable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_enable },
 	{ "disable", "CRED", "stop renewing and serving", "sftoken disable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_disable },
 	{ "reload", "", "read the configuration again", "sftoken reload", 0, USES_JSON, cmd_reload },

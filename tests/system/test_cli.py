@@ -15,7 +15,7 @@ from typing import Any
 
 from harness import Daemon, Standin, run_tests, same
 
-VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "import", "revoke", "adopt", "enable", "disable", "reload",
+VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "import", "revoke", "adopt", "doctor", "enable", "disable", "reload",
          "status", "ping", "check"]
 
 
