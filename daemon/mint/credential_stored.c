@@ -93,7 +93,9 @@ static int look_up(struct credential *c, const struct stored_key *k,
 			c, check->warnings, "Credential", k->key,
 			"%s=stored: cannot be used: %s — give another: sftoken import %s --kind %s < FILE",
 			k->key, why.text, c->name, k->import);
-		found = NULL;
+		/* a device that is away may come back */
+		if (why.code != ERR_RETRY)
+			found = NULL;
 	}
 	if (!found)
 		return say_missing(c, k, why.text, err);

@@ -1,154 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/mint/sign.h"
-
-#include <openssl/bio.h>
+/*
+ * Signatures, and the keys that are open for them.
+ */
+#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
-#include <openssl/store.h>
-#include <openssl/ui.h>
+#include <openssl/x509.h>
 #include <string.h>
 
-enum { BITS_MIN = 2048, BITS_MAX = 8192, CACHE_MAX = 256 };
+#include "daemon/mint/sign_parts.h"
 
-/* Parsed keys. An entry holds a reference on its secret, so that an address in here is never another secret. */
+enum { CACHE_MAX = 256 };
+
+/* Open keys. An entry holds references on its secrets, so that an address in here is never another secret. */
 static struct entry {
-	struct secret *pem;
-	EVP_PKEY *key;
+	struct secret *key, *passphrase; /* passphrase: NULL if there is none */
+	EVP_PKEY *opened;                /* NULL: refused */
+	/* The device did not take the passphrase. It is not asked again before somebody has changed something (sign_forget()): it would lock itself. */
+	struct err refused;
 	uint64_t used;
 } cache[CACHE_MAX];
 static uint64_t uses;
 
-DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
-DEFINE_CLEANUP(BIO *, BIO_free)
-DEFINE_CLEANUP(UI_METHOD *, UI_destroy_method)
-DEFINE_CLEANUP(OSSL_STORE_INFO *, OSSL_STORE_INFO_free)
-
-static void store_closep(OSSL_STORE_CTX **store)
-{
-	if (*store)
-		OSSL_STORE_close(*store);
-}
-
-/* Asked for a passphrase: notes that, and has none. */
-static int no_passphrase(UI *ui, UI_STRING *prompt)
-{
-	bool *asked = UI_get0_user_data(ui);
-
-	(void)prompt;
-	*asked = true;
-	return 0;
-}
-
-static int check_rsa(const EVP_PKEY *key, struct err *err)
-{
-	int bits = EVP_PKEY_get_bits(key);
-
-	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
-		return err_set(
-			err, ERR_ADMIN,
-			"the private key is not an RSA key (it is %s); Salesforce takes RS256 only: make "
-			"one with `openssl genrsa 2048`",
-			EVP_PKEY_get0_type_name(key) ? EVP_PKEY_get0_type_name(key)
-						     : "of another kind");
-	if (bits < BITS_MIN)
-		return err_set(
-			err, ERR_ADMIN,
-			"the RSA key has %d bits; at least %d are needed: make one with `openssl genrsa "
-			"2048`",
-			bits, BITS_MIN);
-	if (bits > BITS_MAX)
-		return err_set(err, ERR_ADMIN,
-			       "the RSA key has %d bits; more than %d take too long to sign with",
-			       bits, BITS_MAX);
-	return 0;
-}
-
-static int no_key(bool asked, struct err *err)
-{
-	if (asked)
-		return err_set(
-			err, ERR_ADMIN,
-			"the private key is protected by a passphrase; encrypted keys are not available in "
-			"this version: remove it with `openssl pkey -in OLD -out NEW`");
-	return err_set(err, ERR_ADMIN,
-		       "there is no private key in PEM form (-----BEGIN PRIVATE KEY-----)");
-}
-
-/* Reads all that the store has: exactly one private key, anything else (certificates) is passed over. */
-static int load_key(OSSL_STORE_CTX *store, const bool *asked, EVP_PKEY **key, struct err *err)
-{
-	while (!OSSL_STORE_eof(store)) {
-		CLEANUP(OSSL_STORE_INFO_freep) OSSL_STORE_INFO *info = OSSL_STORE_load(store);
-
-		if (*asked)
-			return no_key(true, err);
-		if (!info && OSSL_STORE_error(store))
-			return no_key(false, err);
-		if (!info || OSSL_STORE_INFO_get_type(info) != OSSL_STORE_INFO_PKEY)
-			continue;
-		if (*key)
-			return err_set(
-				err, ERR_ADMIN,
-				"there is more than one private key: leave only the one to sign with");
-		*key = OSSL_STORE_INFO_get1_PKEY(info);
-	}
-	return *key ? 0 : no_key(*asked, err);
-}
-
-static int parse(const struct secret *pem, EVP_PKEY **out, struct err *err)
-{
-	bool asked = false;
-	CLEANUP(BIO_freep) BIO *bio = BIO_new_mem_buf(secret_bytes(pem), (int)secret_size(pem));
-	CLEANUP(UI_destroy_methodp) UI_METHOD *ui = UI_create_method("no passphrase");
-	CLEANUP(store_closep) OSSL_STORE_CTX *store = NULL;
-	CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
-	int r;
-
-	if (!bio || !ui || UI_method_set_reader(ui, no_passphrase) < 0)
-		return err_oom(err);
-	store = OSSL_STORE_attach(bio, "file", NULL, NULL, ui, &asked, NULL, NULL, NULL);
-	if (!store)
-		return no_key(false, err);
-	OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
-	r = load_key(store, &asked, &key, err);
-	if (r == 0)
-		r = check_rsa(key, err);
-	ERR_clear_error();
-	if (r == 0)
-		*out = TAKE(key);
-	return r;
-}
-
-int sign_check_key(const struct secret *pem, const struct secret *passphrase, struct err *err)
-{
-	CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
-
-	(void)passphrase;
-	return parse(pem, &key, err);
-}
 
 static void forget(struct entry *e)
 {
-	EVP_PKEY_free(e->key);
-	secret_unref(e->pem);
+	EVP_PKEY_free(e->opened);
+	secret_unref(e->key);
+	secret_unref(e->passphrase);
 	*e = (struct entry){ 0 };
+}
+
+/* A device that has failed is met anew: keys, sessions and the connection of its provider do not survive that it went away, and a login would hide that the next PIN is wrong. */
+static void forget_home(struct sign_home *home)
+{
+	if (!sign_home_is_hardware(home))
+		return;
+	for (size_t i = 0; i < CACHE_MAX; i++)
+		if (cache[i].opened && sign_home_of(cache[i].key) == home)
+			forget(&cache[i]);
+	sign_home_drop(home);
 }
 
 void sign_forget(void)
 {
 	for (size_t i = 0; i < CACHE_MAX; i++)
 		forget(&cache[i]);
+	sign_homes_drop();
 }
 
 /* The entry of this key, else the one to be replaced: a free one or that which was not used for longest. */
-static struct entry *find(const struct secret *pem)
+static struct entry *find(const struct secret *key, const struct secret *passphrase)
 {
 	struct entry *oldest = &cache[0];
 
 	for (size_t i = 0; i < CACHE_MAX; i++) {
-		if (cache[i].pem == pem)
+		if (cache[i].key == key && cache[i].passphrase == passphrase)
 			return &cache[i];
 		if (cache[i].used < oldest->used)
 			oldest = &cache[i];
@@ -156,47 +63,161 @@ static struct entry *find(const struct secret *pem)
 	return oldest;
 }
 
-static int cached_key(struct secret *pem, EVP_PKEY **key, struct err *err)
+static void keep(struct entry *e, struct secret *key, struct secret *passphrase)
 {
-	struct entry *e = find(pem);
+	forget(e);
+	e->key = secret_ref(key);
+	e->passphrase = passphrase ? secret_ref(passphrase) : NULL;
+	e->used = ++uses;
+}
 
-	if (e->pem != pem) {
-		EVP_PKEY *parsed = NULL;
-		int r = parse(pem, &parsed, err);
+/* The key is refused from now on; returns what err says. */
+static int keep_refused(struct secret *key, struct secret *passphrase, const struct err *why,
+			struct err *err)
+{
+	struct entry *e = find(key, passphrase);
+
+	keep(e, key, passphrase);
+	e->refused = *why;
+	return err_set(err, why->code, "%s", why->text);
+}
+
+/* *out belongs to the cache. */
+static int cached_key(struct secret *key, struct secret *passphrase, EVP_PKEY **out,
+		      struct err *err)
+{
+	struct entry *e = find(key, passphrase);
+	struct err why = { 0 };
+	EVP_PKEY *opened = NULL;
+	bool refused;
+
+	if (e->key != key || e->passphrase != passphrase) {
+		int r = sign_open(key, passphrase, &opened, &refused, &why);
 
 		if (r < 0)
-			return r;
-		forget(e);
-		*e = (struct entry){ .pem = secret_ref(pem), .key = parsed };
+			forget_home(sign_home_of(key));
+		if (refused)
+			return keep_refused(key, passphrase, &why, err);
+		if (r < 0)
+			return err_set(err, why.code, "%s", why.text);
+		keep(e, key, passphrase);
+		e->opened = opened;
 	}
 	e->used = ++uses;
-	*key = e->key;
+	if (!e->opened)
+		return err_set(err, e->refused.code, "%s", e->refused.text);
+	*out = e->opened;
 	return 0;
 }
 
-int sign_rs256(struct secret *pem, struct secret *passphrase, const void *bytes, size_t size,
-	       struct buf *signature, struct err *err)
+/* -ERR_INTERNAL: no memory; -ERR_RETRY with OpenSSL's errors: it does not sign. */
+static int sign(const struct sign_home *home, EVP_PKEY *key, const void *bytes, size_t size,
+		struct buf *signature, struct err *err)
 {
 	CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *md = EVP_MD_CTX_new();
-	EVP_PKEY *key = NULL;
-	size_t n;
-	int r = cached_key(pem, &key, err);
+	size_t n = (size_t)EVP_PKEY_get_size(key);
 
-	(void)passphrase;
-	if (r < 0)
-		return r;
-	n = (size_t)EVP_PKEY_get_size(key);
 	if (!md || buf_reserve(signature, n) < 0)
 		return err_oom(err);
-	if (EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) <= 0 ||
+	ERR_clear_error();
+	if (EVP_DigestSignInit_ex(md, NULL, "SHA256", sign_home_context(home),
+				  sign_home_properties(home), key, NULL) <= 0 ||
 	    EVP_DigestSign(md, (unsigned char *)signature->data + signature->len, &n, bytes,
-			   size) <= 0) {
-		ERR_clear_error();
-		return err_set(
-			err, ERR_ADMIN,
-			"OpenSSL cannot sign with the private key: its parts do not fit together");
-	}
+			   size) <= 0)
+		return -ERR_RETRY;
 	signature->len += n;
 	signature->data[signature->len] = '\0';
 	return 0;
+}
+
+int sign_check_key(const struct secret *key, const struct secret *passphrase, struct err *err)
+{
+	struct sign_home *home = sign_home_of(key);
+	CLEANUP(EVP_PKEY_freep) EVP_PKEY *opened = NULL;
+	CLEANUP(buf_finip) struct buf signature;
+	bool refused;
+	int r = sign_open(key, passphrase, &opened, &refused, err);
+
+	buf_init(&signature, 2048);
+	/* hardware knows only then whether it may be used */
+	if (r == 0 && sign_home_is_hardware(home)) {
+		r = sign(home, opened, "sftokend", 8, &signature, err);
+		if (r == -ERR_RETRY)
+			r = sign_failed(home, &refused, err);
+	}
+	if (r < 0) {
+		EVP_PKEY_free(TAKE(opened));
+		forget_home(home);
+	}
+	return r;
+}
+
+/* One try with the key as it is open now, or opened anew. */
+static int try_to_sign(struct secret *key, struct secret *passphrase, const void *bytes,
+		       size_t size, struct buf *signature, struct err *err)
+{
+	struct sign_home *home = sign_home_of(key);
+	struct err why = { 0 };
+	EVP_PKEY *opened = NULL;
+	bool refused = false;
+	int r = cached_key(key, passphrase, &opened, err);
+
+	if (r < 0)
+		return r;
+	r = sign(home, opened, bytes, size, signature, err);
+	if (r != -ERR_RETRY)
+		return r;
+	sign_failed(home, &refused, &why);
+	forget(find(key, passphrase));
+	forget_home(home);
+	if (refused)
+		return keep_refused(key, passphrase, &why, err);
+	return err_set(err, why.code, "%s", why.text);
+}
+
+int sign_rs256(struct secret *key, struct secret *passphrase, const void *bytes, size_t size,
+	       struct buf *signature, struct err *err)
+{
+	int r = try_to_sign(key, passphrase, bytes, size, signature, err);
+
+	/*
+	 * A device that went away and came back since the last signature is only noticed now. And tpm2-openssl closes a key for all who have it open, when one of
+	 * them closes it. What is new since the first try is another connection.
+	 */
+	if (r == -ERR_RETRY)
+		r = try_to_sign(key, passphrase, bytes, size, signature, err);
+	return r;
+}
+
+/* --- the fingerprint --- */
+
+static int add_fingerprint(const unsigned char *der, size_t size, struct buf *out)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE], text[2 * EVP_MAX_MD_SIZE];
+	size_t n = 0;
+
+	if (EVP_Q_digest(NULL, "SHA256", NULL, der, size, digest, &n) <= 0)
+		return -1;
+	EVP_EncodeBlock(text, digest, (int)n);
+	buf_addf(out, "SHA256:%s", (const char *)text);
+	return 0;
+}
+
+int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *out,
+		     struct err *err)
+{
+	unsigned char *der = NULL;
+	EVP_PKEY *opened = NULL;
+	int size, r = cached_key(key, passphrase, &opened, err);
+
+	if (r < 0)
+		return r;
+	size = i2d_PUBKEY(opened, &der);
+	if (size <= 0 || add_fingerprint(der, (size_t)size, out) < 0)
+		r = err_set(err, ERR_INTERNAL, "OpenSSL cannot write the public key");
+	OPENSSL_free(der);
+	ERR_clear_error();
+	if (r == 0 && buf_failed(out))
+		r = err_oom(err);
+	return r;
 }

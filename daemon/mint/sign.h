@@ -13,10 +13,17 @@
  * encrypted PEM, PIN of a token, auth value of a TPM key; NULL: none.
  */
 
-/* 0 if key names one usable RSA key of 2048 to 8192 bits; else -ERR_ADMIN with what is wrong and what to do, or -ERR_INTERNAL. */
+/*
+ * 0 if key names one usable RSA key of 2048 to 8192 bits; else -ERR_ADMIN with what is wrong and what to do, -ERR_RETRY: its device is not there now, or -ERR_INTERNAL.
+ * Hardware has to sign once for that, because a TPM does not look at the auth value before.
+ */
 int sign_check_key(const struct secret *key, const struct secret *passphrase, struct err *err);
 
-/* RS256 (RFC 7518 3.3) over bytes; appends the raw signature. The opened key is cached per (key, passphrase) (a bounded cache, dropped by sign_forget()). */
+/*
+ * RS256 (RFC 7518 3.3) over bytes; appends the raw signature. The opened key is cached per (key, passphrase) (a bounded cache, dropped by sign_forget()).
+ * Errors as above; after -ERR_RETRY the next call opens the device anew. What a device has refused (PIN, auth value) it is not asked again until sign_forget(): it would lock itself.
+ * Appends nothing on failure. It waits for the device: a TPM takes a few hundred milliseconds.
+ */
 int sign_rs256(struct secret *key, struct secret *passphrase, const void *bytes, size_t size,
 	       struct buf *signature, struct err *err);
 
@@ -24,7 +31,7 @@ int sign_rs256(struct secret *key, struct secret *passphrase, const void *bytes,
 int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *out,
 		     struct err *err);
 
-/* Drops all opened keys (reload, exit). */
+/* Drops all opened keys and unloads the providers, which read openssl.cnf again (reload), and must be gone before OpenSSL cleans up after itself (exit). */
 void sign_forget(void);
 
 #endif

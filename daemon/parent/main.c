@@ -22,7 +22,7 @@
 /* Already running, or a directory cannot be made (sysexits.h). */
 #define EXIT_DIRECTORY EX_CANTCREAT
 
-enum { ARGUMENTS_MAX = 16, ENVIRONMENT_MAX = 16 };
+enum { ARGUMENTS_MAX = 16, ENVIRONMENT_MAX = 32 };
 
 struct parent {
 	struct options options;
@@ -43,12 +43,17 @@ static int fail(int status, const struct err *err)
 
 /* --- what the children get --- */
 
-/* Nothing that could change what libraries do, but for the sanitizers' own settings where they are built in. */
+/*
+ * Nothing that could change what libraries do, but for what an administrator needs to tell OpenSSL, its providers and the libraries behind them where the keys in hardware are
+ * (sftokend(8)), and for the sanitizers' own settings where they are built in.
+ */
 static void fill_environment(struct parent *p)
 {
 	static const char *const kept[] = {
 		"PATH",           "LANG",          "LC_ALL",       "TZ", "CREDENTIALS_DIRECTORY",
-		"JOURNAL_STREAM",
+		"JOURNAL_STREAM", "OPENSSL_CONF",  "OPENSSL_MODULES", "PKCS11_PROVIDER_MODULE",
+		"TPM2OPENSSL_TCTI", "TSS2_LOG", "SOFTHSM2_CONF", "YUBIHSM_PKCS11_CONF",
+		"ChrystokiConfigurationPath", "CS_PKCS11_R3_CFG",
 #ifdef SANITIZED
 		"ASAN_OPTIONS",   "UBSAN_OPTIONS", "LSAN_OPTIONS",
 #endif

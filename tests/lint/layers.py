@@ -41,7 +41,7 @@ HOMES = {
                  "daemon/common/control.*", "daemon/mint/http.*"),
     "event.h": (),
     "curl/*": ("daemon/mint/http.*", "daemon/mint/http_call.*"),
-    "openssl/*": ("daemon/mint/sign.*", "daemon/mint/store_seal.*", "daemon/mint/oauth.*"),
+    "openssl/*": ("daemon/mint/sign.*", "daemon/mint/sign_*", "daemon/mint/store_seal.*", "daemon/mint/oauth.*"),
     "json-c/*": ("daemon/mint/oauth.*", "client/cli/*"),
     "systemd/*": ("daemon/parent/sd.*", "daemon/mint/journal.*"),
     "seccomp.h": ("daemon/common/sandbox.*",),

@@ -62,9 +62,8 @@ TEST(keys_that_cannot_be_used_are_refused_in_clear_words)
 		{ "RSA", 2047, KEY_PKCS8, "2047 bits" },
 		{ "EC", 0, KEY_PKCS8, "not an RSA key" },
 		{ "ED25519", 0, KEY_PKCS8, "not an RSA key" },
-		{ "RSA", 2048, KEY_ENCRYPTED, "encrypted keys are not available in this version" },
-		{ "RSA", 2048, KEY_OLD_ENCRYPTED,
-		  "encrypted keys are not available in this version" },
+		{ "RSA", 2048, KEY_ENCRYPTED, "set Passphrase=" },
+		{ "RSA", 2048, KEY_OLD_ENCRYPTED, "set Passphrase=" },
 		{ "RSA", 2048, KEY_PUBLIC, "no private key" },
 		{ "RSA", 2048, KEY_CERTIFICATE, "no private key" },
 		{ "RSA", 2048, KEY_TWICE, "more than one" },
@@ -107,6 +106,105 @@ TEST(what_is_no_key_at_all_is_refused)
 		CHECK_INT(sign_check_key(pem, NULL, &err), -ERR_ADMIN);
 		CHECK(err.text[0] != '\0');
 	}
+}
+
+TEST(a_passphrase_opens_an_encrypted_key)
+{
+	static const enum key_form forms[] = { KEY_ENCRYPTED, KEY_OLD_ENCRYPTED };
+
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		struct secret *public = NULL;
+		struct secret *pem = keys_make("RSA", 2048, forms[i], &public);
+		struct secret *right = secret_new("passphrase", 10),
+			      *wrong = secret_new("secret!", 7), *empty = secret_new("", 0);
+		CLEANUP(buf_finip) struct buf signature;
+		struct err err = { 0 };
+
+		check_row(forms[i] == KEY_ENCRYPTED ? "PKCS#8" : "DEK-Info");
+		buf_init(&signature, 2048);
+		CHECK_INT(sign_check_key(pem, wrong, &err), -ERR_ADMIN);
+		CHECK(strstr(err.text, "the passphrase does not open the private key") != NULL);
+		CHECK(!strstr(err.text, "secret!"));
+		CHECK_INT(sign_check_key(pem, empty, &err), -ERR_ADMIN);
+		CHECK_INT(sign_check_key(pem, right, NULL), 0);
+		/* each passphrase for itself: the open key is nobody else's */
+		CHECK_INT(sign_rs256(pem, right, "x", 1, &signature, NULL), 0);
+		CHECK(verified(public, "x", &signature));
+		buf_clear(&signature);
+		CHECK_INT(sign_rs256(pem, wrong, "x", 1, &signature, NULL), -ERR_ADMIN);
+		CHECK_INT(sign_rs256(pem, NULL, "x", 1, &signature, NULL), -ERR_ADMIN);
+		CHECK_INT(signature.len, 0);
+		CHECK_INT(ERR_peek_error(), 0);
+		sign_forget();
+		secret_unref(public);
+		secret_unref(pem);
+		secret_unref(right);
+		secret_unref(wrong);
+		secret_unref(empty);
+	}
+}
+
+TEST(a_passphrase_that_nobody_asks_for_does_no_harm)
+{
+	CLEANUP(secret_unrefp) struct secret *pem = keys_make("RSA", 2048, KEY_PKCS8, NULL);
+	CLEANUP(secret_unrefp) struct secret *passphrase = secret_new("passphrase", 10);
+
+	CHECK_INT(sign_check_key(pem, passphrase, NULL), 0);
+}
+
+TEST(a_provider_that_is_missing_is_named)
+{
+	static const char *const rows[][2] = {
+		{ "pkcs11:token=t;object=k?pin-value=hunter2",
+		  "OpenSSL has no provider \"pkcs11\": install pkcs11-provider" },
+		{ "handle:0x81000001", "OpenSSL has no provider \"tpm2\": install tpm2-openssl" },
+		{ "-----BEGIN TSS2 PRIVATE KEY-----\nAAAA\n-----END TSS2 PRIVATE KEY-----\n",
+		  "OpenSSL has no provider \"tpm2\": install tpm2-openssl" },
+	};
+
+	setenv("OPENSSL_MODULES", "/nonexistent", 1);
+	setenv("OPENSSL_CONF", "/dev/null", 1);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		CLEANUP(secret_unrefp)
+		struct secret *key = secret_new(rows[i][0], strlen(rows[i][0]));
+		CLEANUP(buf_finip) struct buf signature;
+		struct err err = { 0 };
+
+		check_row(rows[i][0]);
+		buf_init(&signature, 2048);
+		CHECK_INT(sign_check_key(key, NULL, &err), -ERR_ADMIN);
+		CHECK(strstr(err.text, rows[i][1]) != NULL);
+		CHECK(!strstr(err.text, "hunter2"));
+		CHECK_INT(sign_rs256(key, NULL, "x", 1, &signature, &err), -ERR_ADMIN);
+		CHECK(strstr(err.text, rows[i][1]) != NULL);
+		CHECK_INT(signature.len, 0);
+		CHECK_INT(ERR_peek_error(), 0);
+	}
+	sign_forget();
+}
+
+TEST(the_fingerprint_is_that_of_the_public_key)
+{
+	struct secret *public = NULL;
+	CLEANUP(secret_unrefp) struct secret *pem = keys_make("RSA", 2048, KEY_PKCS8, &public);
+	BIO *bio = BIO_new_mem_buf(secret_bytes(public), (int)secret_size(public));
+	unsigned char digest[32], text[64], *der = NULL;
+	EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+	int size = i2d_PUBKEY(key, &der);
+	CLEANUP(buf_finip) struct buf out;
+	char want[80];
+
+	EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)size, digest, NULL);
+	EVP_EncodeBlock(text, digest, sizeof digest);
+	snprintf(want, sizeof want, "SHA256:%s", (const char *)text);
+	buf_init(&out, 100);
+	CHECK_INT(sign_fingerprint(pem, NULL, &out, NULL), 0);
+	CHECK_STR(out.data, want);
+	sign_forget();
+	OPENSSL_free(der);
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	secret_unref(public);
 }
 
 TEST(the_message_holds_nothing_of_the_key)
