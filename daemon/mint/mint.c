@@ -319,9 +319,11 @@ int mint_reload(struct manager_reload *out, struct err *err, void *arg)
 	struct mint *m = arg;
 	CLEANUP(load_fini) struct load l = { 0 };
 	const struct credential_stored stored = mint_stored(m);
-	int r = load_read(&l, &m->places, m->service_uid, &stored, err);
+	int r;
 
-	sign_forget(); /* keys of files that have changed must not live on */
+	/* keys of files that have changed must not live on, and a token that is still logged in would take any PIN */
+	sign_forget();
+	r = load_read(&l, &m->places, m->service_uid, &stored, err);
 	if (r < 0)
 		return r;
 	if (l.mistakes.n)
