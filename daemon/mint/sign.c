@@ -135,10 +135,14 @@ int sign_check_key(const struct secret *key, const struct secret *passphrase, st
 	struct sign_home *home = sign_home_of(key);
 	CLEANUP(EVP_PKEY_freep) EVP_PKEY *opened = NULL;
 	CLEANUP(buf_finip) struct buf signature;
+	const struct entry *known = find(key, passphrase);
 	bool refused;
-	int r = sign_open(key, passphrase, &opened, &refused, err);
+	int r;
 
 	buf_init(&signature, 2048);
+	if (known->key == key && known->passphrase == passphrase && !known->opened)
+		return err_set(err, known->refused.code, "%s", known->refused.text);
+	r = sign_open(key, passphrase, &opened, &refused, err);
 	/* hardware knows only then whether it may be used */
 	if (r == 0 && sign_home_is_hardware(home)) {
 		r = sign(home, opened, "sftokend", 8, &signature, err);
