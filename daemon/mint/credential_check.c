@@ -152,7 +152,7 @@ static int read_secret(const struct credential *c, const struct credential_check
 		     "%s=stored: takes nothing after the colon — write %s=stored:", key, key);
 		return 0;
 	}
-	*out = credential_secret(ref, check->service_uid, trim, &why);
+	*out = credential_secret_kept(check->secrets, ref, check->service_uid, trim, &why);
 	if (*out)
 		return 0;
 	if (why.code == ERR_INTERNAL)

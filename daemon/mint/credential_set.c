@@ -245,8 +245,10 @@ struct credential_set *credential_set_read(
 	struct config_notes *warnings, struct err *err)
 {
 	struct credential_names names = { .n = 0 };
+	CLEANUP(credential_secrets_fini)
+	struct credential_secrets secrets = CREDENTIAL_SECRETS_NONE;
 	const struct credential_check check = { settings, service_uid, check_key, stored,
-						notes,    warnings,    &names };
+						notes,    warnings,    &names,    &secrets };
 	CLEANUP(credential_set_unrefp) struct credential_set *set = calloc(1, sizeof(*set));
 	CLEANUP(cleanup_free) char *folder = NULL;
 
