@@ -20,15 +20,24 @@ const char *const expiry_source_names[] = { "response", "token", "introspection"
 const char *const secret_kind_names[] = { "refresh_token", "client_secret", "private_key", "sfdx_auth_url", "assertion", NULL };
 const char *const store_state_names[] = { "ok", "readonly", "suspect", NULL };
 
+static bool is_letter_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_mark(char c)
+{
+	return c == '.' || c == '_' || c == '@' || c == '-';
+}
+
 bool credential_name_ok(const char *name)
 {
-	static const char
-		first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char
-		rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-";
-	size_t len = strspn(name, rest);
+	size_t len = 0;
 
-	return len > 0 && len <= CREDENTIAL_NAME_MAX && name[len] == '\0' && strchr(first, name[0]);
+	/* not strspn(): it makes a table of the set at each call, and a start asks for each record of the store */
+	while (is_letter_or_digit(name[len]) || (len > 0 && is_mark(name[len])))
+		len++;
+	return len > 0 && len <= CREDENTIAL_NAME_MAX && name[len] == '\0';
 }
 
 /* --- io.sftoken.Broker --- */
