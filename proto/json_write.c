@@ -41,10 +41,19 @@ void json_end_array(struct buf *b)
 
 void json_key(struct buf *b, const char *key)
 {
+	size_t size = strlen(key);
+	char *to;
+
 	separate(b);
-	buf_add_char(b, '"');
-	buf_add_text(b, key);
-	buf_add(b, "\":", 2);
+	if (buf_reserve(b, size + 3) < 0)
+		return;
+	to = b->data + b->len;
+	to[0] = '"';
+	memcpy(to + 1, key, size);
+	to[size + 1] = '"';
+	to[size + 2] = ':';
+	to[size + 3] = '\0';
+	b->len += size + 3;
 }
 
 static void add_escape(struct buf *b, char c)

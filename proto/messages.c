@@ -23,15 +23,24 @@ const char *const store_state_names[] = { "ok", "readonly", "suspect", NULL };
 const char *const check_outcome_names[] = { "ok", "warning", "failed", "skipped", NULL };
 const char *const check_actor_names[] = { "nobody", "person", "administrator", NULL };
 
+static bool is_letter_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_mark(char c)
+{
+	return c == '.' || c == '_' || c == '@' || c == '-';
+}
+
 bool credential_name_ok(const char *name)
 {
-	static const char
-		first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-	static const char
-		rest[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-";
-	size_t len = strspn(name, rest);
+	size_t len = 0;
 
-	return len > 0 && len <= CREDENTIAL_NAME_MAX && name[len] == '\0' && strchr(first, name[0]);
+	/* not strspn(): it makes a table of the set at each call, and a start asks for each record of the store */
+	while (is_letter_or_digit(name[len]) || (len > 0 && is_mark(name[len])))
+		len++;
+	return len > 0 && len <= CREDENTIAL_NAME_MAX && name[len] == '\0';
 }
 
 /* --- io.sftoken.Broker --- */

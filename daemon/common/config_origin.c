@@ -4,16 +4,21 @@
  */
 #include <string.h>
 
+#include "base/grow.h"
 #include "daemon/common/config_parts.h"
 
+/* Thousands of credentials have some ten entries each: the two words of one are one piece of memory, and the names of files, of which there are few, are shared. */
 struct origin_entry {
-	char *section, *key, *file;
+	char *section; /* "section\0key" */
+	const char *key, *file;
 	unsigned line;
 };
 
 struct config_origin {
 	struct origin_entry *items;
 	size_t n;
+	char **files;
+	size_t n_files;
 };
 
 struct config_origin *config_origin_new(void)
@@ -21,20 +26,16 @@ struct config_origin *config_origin_new(void)
 	return calloc(1, sizeof(struct config_origin));
 }
 
-static void entry_fini(struct origin_entry *e)
-{
-	free(e->section);
-	free(e->key);
-	free(e->file);
-}
-
 struct config_origin *config_origin_free(struct config_origin *o)
 {
 	if (!o)
 		return NULL;
 	for (size_t i = 0; i < o->n; i++)
-		entry_fini(&o->items[i]);
+		free(o->items[i].section);
+	for (size_t i = 0; i < o->n_files; i++)
+		free(o->files[i]);
 	free(o->items);
+	free(o->files);
 	free(o);
 	return NULL;
 }
@@ -48,21 +49,40 @@ static struct origin_entry *find(const struct config_origin *o, const char *sect
 	return NULL;
 }
 
+/* The one copy of this name; the newest first, because a file is read whole. NULL: out of memory. */
+static const char *shared_file(struct config_origin *o, const char *file)
+{
+	CLEANUP(cleanup_free) char *copy = NULL;
+	char **files;
+
+	for (size_t i = o->n_files; i-- > 0;)
+		if (!strcmp(o->files[i], file))
+			return o->files[i];
+	copy = strdup(file);
+	files = copy ? grow_by_one(o->files, o->n_files, sizeof(*files)) : NULL;
+	if (!files)
+		return NULL;
+	o->files = files;
+	files[o->n_files] = TAKE(copy);
+	return files[o->n_files++];
+}
+
 static int append(struct config_origin *o, const char *section, const char *key, const char *file,
 		  unsigned line)
 {
-	struct origin_entry *items = reallocarray(o->items, o->n + 1, sizeof(*items));
+	const size_t section_size = strlen(section) + 1, key_size = strlen(key) + 1;
+	struct origin_entry *items = grow_by_one(o->items, o->n, sizeof(*items));
+	const char *shared = shared_file(o, file);
+	char *words;
 
-	if (!items)
+	if (items)
+		o->items = items;
+	words = items && shared ? malloc(section_size + key_size) : NULL;
+	if (!words)
 		return -1;
-	o->items = items;
-	struct origin_entry e = { strdup(section), strdup(key), strdup(file), line };
-
-	if (!e.section || !e.key || !e.file) {
-		entry_fini(&e);
-		return -1;
-	}
-	items[o->n++] = e;
+	memcpy(words, section, section_size);
+	memcpy(words + section_size, key, key_size);
+	items[o->n++] = (struct origin_entry){ words, words + section_size, shared, line };
 	return 0;
 }
 
@@ -84,19 +104,18 @@ int config_origin_set(struct config_origin *o, const char *section, const char *
 
 	if (!file) {
 		if (e) {
-			entry_fini(e);
+			free(e->section);
 			*e = o->items[--o->n];
 		}
 		return 0;
 	}
 	if (!e)
 		return append(o, section, key, file, line);
-	char *copy = strdup(file);
+	const char *shared = shared_file(o, file);
 
-	if (!copy)
+	if (!shared)
 		return -1;
-	free(e->file);
-	e->file = copy;
+	e->file = shared;
 	e->line = line;
 	return 0;
 }

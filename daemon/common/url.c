@@ -146,9 +146,12 @@ bool url_is_loopback(const struct url *u)
 
 void url_add_origin(struct buf *out, const struct url *u)
 {
-	buf_addf(out, "%s://%s", u->https ? "https" : "http", u->host);
-	if (u->port != (u->https ? 443u : 80u))
-		buf_addf(out, ":%u", u->port);
+	buf_add_text(out, u->https ? "https://" : "http://");
+	buf_add_text(out, u->host);
+	if (u->port == (u->https ? 443u : 80u))
+		return;
+	buf_add_char(out, ':');
+	buf_add_int(out, u->port);
 }
 
 /* Pattern -> lower-case host part and port (0: none written). */

@@ -18,6 +18,25 @@ struct credential_names {
 	size_t n;
 };
 
+/*
+ * The secret that was read last during one load, and its directory: thousands of credentials have theirs in one directory, and those of one connected app have the same one. Not kept longer
+ * than a load: the next reads every file anew.
+ */
+struct credential_secrets {
+	char *folder; /* NULL: none */
+	int folder_fd;
+	char *reference;
+	bool trim;
+	struct secret *secret; /* NULL: none */
+};
+#define CREDENTIAL_SECRETS_NONE ((struct credential_secrets){ .folder_fd = -1 })
+
+void credential_secrets_fini(struct credential_secrets *kept);
+
+/* As credential_secret(), with what was read and opened before in kept. */
+struct secret *credential_secret_kept(struct credential_secrets *kept, const char *reference,
+				      uid_t service_uid, bool trim, struct err *err);
+
 /* What judging a credential needs and tells. */
 struct credential_check {
 	const struct settings *settings;
@@ -27,6 +46,7 @@ struct credential_check {
 	const struct credential_stored *stored; /* NULL: its values are taken as not given */
 	struct config_notes *notes, *warnings;
 	struct credential_names *names;
+	struct credential_secrets *secrets;
 };
 
 /* "[section] key" -> file and line for a note; without an assignment the credential's file as a

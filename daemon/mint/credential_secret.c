@@ -8,9 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include "daemon/mint/credential.h"
+#include "daemon/mint/credential_parts.h"
 
 enum { SECRET_SIZE_MAX = 64 * 1024 };
 
@@ -107,13 +108,16 @@ static int check_file(const struct stat *st, const char *path, uid_t service_uid
 	return 0;
 }
 
-/* Reads at most size bytes; fewer when the file ends before. -1 with errno. */
-static ssize_t read_all(int fd, char *bytes, size_t size)
+/* Reads size bytes, or fewer when the file ends before; *more: it goes on behind them, seen by the same call, so that a file costs one. -1 with errno. */
+static ssize_t read_all(int fd, char *bytes, size_t size, bool *more)
 {
 	size_t got = 0;
+	char next;
 
+	*more = false;
 	while (got < size) {
-		ssize_t n = read(fd, bytes + got, size - got);
+		struct iovec pieces[] = { { bytes + got, size - got }, { &next, 1 } };
+		ssize_t n = readv(fd, pieces, 2);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -123,6 +127,7 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
 			break;
 		got += (size_t)n;
 	}
+	*more = got > size;
 	return (ssize_t)got;
 }
 
@@ -131,19 +136,19 @@ static ssize_t read_all(int fd, char *bytes, size_t size)
 static struct secret *read_secret(int fd, size_t size, bool trim, const char *path, struct err *err)
 {
 	CLEANUP(secret_unrefp) struct secret *s = secret_new_empty(size);
-	char more;
+	bool more;
 
 	if (!s) {
 		err_oom(err);
 		return NULL;
 	}
-	ssize_t got = read_all(fd, secret_edit(s), size);
+	ssize_t got = read_all(fd, secret_edit(s), size, &more);
 
 	if (got < 0) {
 		err_errno(err, ERR_ADMIN, errno, "%s cannot be read", path);
 		return NULL;
 	}
-	if ((size_t)got != size || read_all(fd, &more, 1) != 0) {
+	if ((size_t)got != size || more) {
 		err_set(err, ERR_ADMIN,
 			"%s changed while it was read — write secrets to a new file and rename it",
 			path);
@@ -167,8 +172,18 @@ static struct secret *read_secret(int fd, size_t size, bool trim, const char *pa
 	return trimmed;
 }
 
-/* Opens the directory of path and leaves the last component in *name. -1 with err. */
-static int open_parent(const char *path, const char **name, struct err *err)
+void credential_secrets_fini(struct credential_secrets *kept)
+{
+	free(kept->folder);
+	cleanup_close(&kept->folder_fd);
+	free(kept->reference);
+	secret_unref(kept->secret);
+	*kept = CREDENTIAL_SECRETS_NONE;
+}
+
+/* Opens the directory of path, if it is not that of the secret before, and leaves the last component in *name. -1 with err; kept owns the descriptor. */
+static int open_parent(struct credential_secrets *kept, const char *path, const char **name,
+		       struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	CLEANUP(cleanup_free) char *dir = NULL;
@@ -187,20 +202,30 @@ static int open_parent(const char *path, const char **name, struct err *err)
 		err_oom(err);
 		return -1;
 	}
+	if (kept->folder && !strcmp(kept->folder, dir))
+		return kept->folder_fd;
 	int fd = open_resolved(AT_FDCWD, dir, O_PATH | O_DIRECTORY,
 			       RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 
-	if (fd < 0)
+	if (fd < 0) {
 		cannot_open(path, errno, err);
+		return -1;
+	}
+	cleanup_close(&kept->folder_fd);
+	free(kept->folder);
+	kept->folder = TAKE(dir);
+	kept->folder_fd = fd;
 	return fd;
 }
 
-static struct secret *from_file(const char *path, uid_t service_uid, bool trim, struct err *err)
+static struct secret *from_file(struct credential_secrets *kept, const char *path,
+				uid_t service_uid, bool trim, struct err *err)
 {
 	const char *name;
 	struct stat st;
-	CLEANUP(cleanup_close) int dir = open_parent(path, &name, err);
+	int dir = open_parent(kept, path, &name, err);
 
+	/* a directory that is kept is judged again for each of its files */
 	if (dir < 0 || check_parent(dir, path, service_uid, err) < 0)
 		return NULL;
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer */
@@ -267,11 +292,11 @@ static struct secret *from_credential(const char *id, bool trim, struct err *err
 	return read_secret(fd, (size_t)st.st_size, trim, id, err);
 }
 
-struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim,
-				 struct err *err)
+static struct secret *read_reference(struct credential_secrets *kept, const char *reference,
+				     uid_t service_uid, bool trim, struct err *err)
 {
 	if (!strncmp(reference, "file:", 5))
-		return from_file(reference + 5, service_uid, trim, err);
+		return from_file(kept, reference + 5, service_uid, trim, err);
 	if (!strncmp(reference, "credential:", 11))
 		return from_credential(reference + 11, trim, err);
 	if (!strncmp(reference, "stored:", 7))
@@ -285,4 +310,32 @@ struct secret *credential_secret(const char *reference, uid_t service_uid, bool 
 			"this is not a reference — secrets are never in this file: write file:PATH, "
 			"credential:ID or stored:");
 	return NULL;
+}
+
+struct secret *credential_secret_kept(struct credential_secrets *kept, const char *reference,
+				      uid_t service_uid, bool trim, struct err *err)
+{
+	CLEANUP(cleanup_free) char *copy = NULL;
+	struct secret *s;
+
+	if (kept->secret && kept->trim == trim && !strcmp(kept->reference, reference))
+		return secret_ref(kept->secret);
+	s = read_reference(kept, reference, service_uid, trim, err);
+	copy = s ? strdup(reference) : NULL;
+	if (!copy)
+		return s; /* without memory nothing is kept */
+	free(kept->reference);
+	secret_unref(kept->secret);
+	kept->reference = TAKE(copy);
+	kept->secret = secret_ref(s);
+	kept->trim = trim;
+	return s;
+}
+
+struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim,
+				 struct err *err)
+{
+	CLEANUP(credential_secrets_fini) struct credential_secrets none = CREDENTIAL_SECRETS_NONE;
+
+	return credential_secret_kept(&none, reference, service_uid, trim, err);
 }

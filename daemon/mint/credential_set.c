@@ -52,6 +52,18 @@ static int read_credential(struct credential_set *set, const struct places *plac
 	return add(set, c, err);
 }
 
+/* What is in order already, and it mostly is, costs one look at each. */
+static void sort(void *items, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+	const char *at = items;
+
+	for (size_t i = 1; i < n; i++, at += size)
+		if (compare(at, at + size) > 0) {
+			qsort(items, n, size, compare);
+			return;
+		}
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp((*(struct credential *const *)a)->name,
@@ -113,7 +125,7 @@ static int check_clashes(const struct credential_set *set, struct config_notes *
 		for (size_t j = 0; j < c->aliases.n; j++)
 			names[n++] = (struct owned_name){ c->aliases.items[j], c, true };
 	}
-	qsort(names, n, sizeof(*names), by_text);
+	sort(names, n, sizeof(*names), by_text);
 	for (size_t i = 1; i < n; i++)
 		if (!strcmp(names[i - 1].text, names[i].text))
 			note_clash(&names[i - 1], &names[i], notes);
@@ -259,8 +271,7 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 				    has_drop_ins(&dirs, files.items[i]), check, err);
 	if (r < 0)
 		return r;
-	if (set->n)
-		qsort(set->items, set->n, sizeof(struct credential *), by_name);
+	sort(set->items, set->n, sizeof(struct credential *), by_name);
 	return check_orphans(folder, &dirs, files.n == 0 && check->notes->n == before,
 			     check->warnings, err);
 }
@@ -275,8 +286,10 @@ struct credential_set *credential_set_read(const struct places *places,
 					   struct config_notes *warnings, struct err *err)
 {
 	struct credential_names names = { .n = 0 };
+	CLEANUP(credential_secrets_fini)
+	struct credential_secrets secrets = CREDENTIAL_SECRETS_NONE;
 	const struct credential_check check = { settings, service_uid, check_key, stored,
-						notes,    warnings,    &names };
+						notes,    warnings,    &names,    &secrets };
 	CLEANUP(credential_set_unrefp) struct credential_set *set = calloc(1, sizeof(*set));
 	CLEANUP(cleanup_free) char *folder = NULL;
 

@@ -25,8 +25,10 @@ static const struct reference {
 	bool trim, stored;
 } references[] = {
 #define REFERENCE(name, field, trim, stored) \
-	{ name, offsetof(struct credential, field##_ref), offsetof(struct credential, field), trim, \
-	  stored }
+	{ \
+		name, offsetof(struct credential, field##_ref), \
+			offsetof(struct credential, field), trim, stored \
+	}
 	REFERENCE("ClientSecret", client_secret, true, true),
 	/* before the key that it opens */
 	REFERENCE("Passphrase", passphrase, true, false),
@@ -65,7 +67,8 @@ static int read_one(struct credential *c, const struct credential_check *check,
 		     "%s=stored: takes nothing after the colon — write %s=stored:", r->key, r->key);
 		return 0;
 	}
-	*value_of(c, r) = credential_secret(ref, check->service_uid, r->trim, &why);
+	*value_of(c, r) = credential_secret_kept(check->secrets, ref, check->service_uid, r->trim,
+						 &why);
 	if (*value_of(c, r))
 		return 0;
 	if (why.code == ERR_INTERNAL)

@@ -24,7 +24,9 @@ int salesforce_parse_url(const char *url, struct url *out, struct err *err)
 
 void salesforce_host_key(const struct url *url, struct buf *out)
 {
-	buf_addf(out, "%s:%u", url->host, url->port);
+	buf_add_text(out, url->host);
+	buf_add_char(out, ':');
+	buf_add_int(out, url->port);
 }
 
 static int check_parsed(const struct url *url, const struct config_list *hosts, struct err *err)

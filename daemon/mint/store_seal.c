@@ -5,20 +5,17 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
 #include <string.h>
 
-enum { KEY_SIZE = 32, NONCE_SIZE = 12 };
+enum { KEY_SIZE = 32, NONCE_SIZE = 12, MATERIAL_MAX = 2 * STORE_SEAL_SUM };
 
 static const char record_info[] = "sftokend record";
 static const char header_info[] = "sftokend header";
 
 struct store_seal {
 	struct secret *key;
-	EVP_KDF *kdf;
-	EVP_KDF_CTX *hkdf;
 	EVP_CIPHER *cipher;
 	EVP_CIPHER_CTX *gcm;
 	EVP_MAC *mac;
@@ -35,21 +32,17 @@ static int failed(struct err *err)
 static bool fetch(struct store_seal *s)
 {
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)secret_bytes(s->key),
-						  secret_size(s->key)),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
 		OSSL_PARAM_construct_end(),
 	};
 
-	s->kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	s->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	s->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	if (!s->kdf || !s->cipher || !s->mac)
+	if (!s->cipher || !s->mac)
 		return false;
-	s->hkdf = EVP_KDF_CTX_new(s->kdf);
 	s->gcm = EVP_CIPHER_CTX_new();
 	s->hmac = EVP_MAC_CTX_new(s->mac);
-	return s->hkdf && s->gcm && s->hmac && EVP_KDF_CTX_set_params(s->hkdf, params) == 1;
+	return s->gcm && s->hmac && EVP_MAC_CTX_set_params(s->hmac, params) == 1;
 }
 
 struct store_seal *store_seal_new(struct secret *key, struct err *err)
@@ -83,8 +76,6 @@ struct store_seal *store_seal_free(struct store_seal *s)
 	EVP_MAC_free(s->mac);
 	EVP_CIPHER_CTX_free(s->gcm);
 	EVP_CIPHER_free(s->cipher);
-	EVP_KDF_CTX_free(s->hkdf);
-	EVP_KDF_free(s->kdf);
 	secret_unref(s->key);
 	free(s);
 	return NULL;
@@ -110,33 +101,58 @@ bool store_seal_equal(const void *a, const void *b, size_t size)
 	return CRYPTO_memcmp(a, b, size) == 0;
 }
 
-/* HKDF-SHA256 of the store's key, which the context keeps. Neither salt nor info may be empty: an empty one would leave that of the call before. */
-static bool derive(struct store_seal *s, const void *salt, size_t salt_size, const void *info,
-		   size_t info_size, unsigned char *out, size_t size)
+static struct store_seal_span span(const void *bytes, size_t size)
 {
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_size),
-		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info, info_size),
-		OSSL_PARAM_construct_end(),
-	};
+	return (struct store_seal_span){ bytes, size };
+}
 
-	return EVP_KDF_derive(s->hkdf, out, size, params) == 1;
+/* HMAC-SHA256 of the pieces, one behind the other. */
+static bool hmac(struct store_seal *s, struct store_seal_span key,
+		 const struct store_seal_span *pieces, size_t n_pieces,
+		 unsigned char out[STORE_SEAL_SUM])
+{
+	bool ok = EVP_MAC_init(s->hmac, key.bytes, key.size, NULL) == 1;
+	size_t n = 0;
+
+	for (size_t i = 0; ok && i < n_pieces; i++)
+		ok = EVP_MAC_update(s->hmac, pieces[i].bytes, pieces[i].size) == 1;
+	return ok && EVP_MAC_final(s->hmac, out, &n, STORE_SEAL_SUM) == 1 && n == STORE_SEAL_SUM;
+}
+
+/*
+ * HKDF-SHA256 of the store's key (RFC 5869, 2.2 and 2.3), at most MATERIAL_MAX bytes. OpenSSL's own looks for HMAC and SHA-256 anew at each call, which is more than half of opening a record.
+ * Neither key may be empty: EVP_MAC_init() would keep the one before.
+ */
+static bool derive(struct store_seal *s, struct store_seal_span salt, struct store_seal_span info,
+		   unsigned char *out, size_t size)
+{
+	const struct store_seal_span key = span(secret_bytes(s->key), secret_size(s->key));
+	unsigned char pseudorandom[STORE_SEAL_SUM], blocks[MATERIAL_MAX];
+	bool ok = size <= MATERIAL_MAX && salt.size > 0 && hmac(s, salt, &key, 1, pseudorandom);
+	struct store_seal_span before = span("", 0);
+
+	for (size_t at = 0; ok && at < size; at += STORE_SEAL_SUM) {
+		const unsigned char counter = (unsigned char)(at / STORE_SEAL_SUM + 1);
+		const struct store_seal_span pieces[] = { before, info, span(&counter, 1) };
+
+		ok = hmac(s, span(pseudorandom, sizeof(pseudorandom)), pieces, 3, blocks + at);
+		before = span(blocks + at, STORE_SEAL_SUM);
+	}
+	if (ok)
+		memcpy(out, blocks, size);
+	explicit_bzero(pseudorandom, sizeof(pseudorandom));
+	explicit_bzero(blocks, sizeof(blocks));
+	return ok;
 }
 
 int store_seal_mac(struct store_seal *s, const void *bytes, size_t size,
 		   unsigned char mac[STORE_SEAL_SUM], struct err *err)
 {
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
-		OSSL_PARAM_construct_end(),
-	};
+	const struct store_seal_span info = span(header_info, sizeof(header_info) - 1);
+	const struct store_seal_span text = span(bytes, size);
 	unsigned char key[KEY_SIZE];
-	size_t n = 0;
-	bool ok = derive(s, header_info, sizeof(header_info) - 1, header_info,
-			 sizeof(header_info) - 1, key, sizeof(key)) &&
-		  EVP_MAC_init(s->hmac, key, sizeof(key), params) == 1 &&
-		  EVP_MAC_update(s->hmac, bytes, size) == 1 &&
-		  EVP_MAC_final(s->hmac, mac, &n, STORE_SEAL_SUM) == 1 && n == STORE_SEAL_SUM;
+	bool ok = derive(s, info, info, key, sizeof(key)) &&
+		  hmac(s, span(key, sizeof(key)), &text, 1, mac);
 
 	explicit_bzero(key, sizeof(key));
 	return ok ? 0 : failed(err);
@@ -157,7 +173,7 @@ static bool begin(struct store_seal *s, const struct store_seal_place *place, bo
 	at += STORE_SEAL_ID;
 	for (int i = 0; i < 8; i++)
 		at[i] = (unsigned char)(place->number >> 8 * i);
-	ok = derive(s, place->salt, STORE_SEAL_SALT, info, sizeof(info), material,
+	ok = derive(s, span(place->salt, STORE_SEAL_SALT), span(info, sizeof(info)), material,
 		    sizeof(material)) &&
 	     EVP_CipherInit_ex2(s->gcm, s->cipher, material, material + KEY_SIZE, encrypt, NULL) ==
 		     1;

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/mint/credential.h"
+#include "daemon/mint/credential_parts.h"
 #include "tests/unit/config_fixture.h"
 
 static struct fixture f;
@@ -383,6 +383,55 @@ TEST(the_umask_changes_nothing)
 	CHECK_STR(refusal("loose", true),
 		  "group or others have access to loose (mode 0666) — chmod 600 loose");
 	umask(old);
+	end();
+}
+
+static struct credential_secrets kept;
+
+/* Whether the file below the directory is read within one load, as this. */
+static bool reads(const char *path, bool trim, const char *text)
+{
+	char reference[600];
+
+	snprintf(reference, sizeof(reference), "file:%s", fixture_path(&f, path));
+	CLEANUP(secret_unrefp)
+	struct secret *s = credential_secret_kept(&kept, reference, f.uid, trim, &err);
+
+	return s && secret_size(s) == strlen(text) && !memcmp(secret_bytes(s), text, strlen(text));
+}
+
+TEST(a_load_keeps_the_folder_and_the_last_secret)
+{
+	begin();
+	kept = CREDENTIAL_SECRETS_NONE;
+	fixture_write_bytes(&f, "t", "other\n", 6, 0600);
+	fixture_write_bytes(&f, "d/s", "below\n", 6, 0600);
+	CHECK(reads("s", true, "hunter2"));
+	CHECK(reads("s", false, "hunter2\n"));
+	CHECK(reads("t", true, "other"));
+	CHECK(reads("d/s", true, "below"));
+	CHECK(!reads("d/none", true, ""));
+	CHECK(!reads("gone/s", true, ""));
+	CHECK(reads("s", true, "hunter2"));
+	fixture_write_bytes(&f, "s", "changed\n", 8, 0600);
+	CHECK(reads("s", true, "hunter2"));
+	credential_secrets_fini(&kept);
+	CHECK(reads("s", true, "changed"));
+	credential_secrets_fini(&kept);
+	end();
+}
+
+TEST(a_kept_folder_is_judged_for_each_file)
+{
+	begin();
+	kept = CREDENTIAL_SECRETS_NONE;
+	fixture_write_bytes(&f, "t", "other\n", 6, 0600);
+	CHECK(reads("s", true, "hunter2"));
+	CHECK_INT(chmod(f.dir, 0722), 0);
+	CHECK(!reads("t", true, "other"));
+	CHECK_INT(chmod(f.dir, 0700), 0);
+	CHECK(reads("t", true, "other"));
+	credential_secrets_fini(&kept);
 	end();
 }
 
