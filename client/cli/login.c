@@ -275,7 +275,11 @@ static void answer(struct login *l, enum redirect_page page)
 /* The login goes on: it was not ours, or the daemon could not look at it. */
 static void tell_refusal(struct login *l, const struct sftoken_err *err)
 {
-	if (strcmp(err->name, STATE_MISMATCH) != 0)
+	if (err->code == SFTOKEN_E_DISCONNECTED)
+		show_note(
+			l->cli,
+			"the daemon closed the connection before it had looked at the answer: if the login goes on, open its address once more");
+	else if (strcmp(err->name, STATE_MISMATCH) != 0)
 		show_note(l->cli, "%s; the login goes on", err->text);
 	else if (l->asked == PASTED)
 		show_note(
@@ -420,14 +424,14 @@ static void turn(struct login *l)
 		return;
 	if (fds[SIGNALS].revents)
 		on_signal(l);
-	if (fds[COMPLETING].revents)
+	if (fds[DAEMON].revents && !l->status)
+		on_daemon(l);
+	if (fds[COMPLETING].revents && !l->status)
 		on_completing(l);
 	if (l->redirect)
 		redirect_run(l->redirect, fds + POLLS, n, now_ms());
 	if (fds[TERMINAL].revents)
 		on_terminal_input(l);
-	if (fds[DAEMON].revents && !l->status)
-		on_daemon(l);
 	complete_next(l);
 	if (l->shown && !l->ended && !l->status)
 		show_waiting(l->cli, is_device(l), int_of(l->begun, "expiresAt"));

@@ -135,7 +135,7 @@ TEST(redirects_wait_in_their_order_and_the_last_come_too_late)
 {
 	struct world w;
 	const char *url;
-	int fds[3], id;
+	int fds[3], id, silent;
 
 	REQUIRE(start(&w, "http://127.0.0.1:0/x", false));
 	for (int i = 0; i < 3; i++) {
@@ -151,10 +151,13 @@ TEST(redirects_wait_in_their_order_and_the_last_come_too_late)
 	CHECK_INT(status(&w, fds[0]), 400);
 	(void)next(&w, &url);
 	CHECK_STR(strstr(url, "state="), "state=1");
+	silent = dial(&w);
+	turn(&w);
 	redirect_end(w.r, REDIRECT_DONE, w.now_ms);
 	CHECK_INT(status(&w, fds[1]), 200);
 	CHECK_INT(status(&w, fds[2]), 410);
-	CHECK(redirect_idle(w.r));
+	CHECK(redirect_idle(w.r)); /* nobody waits for the one who has said nothing */
+	CHECK_INT(status(&w, silent), 0);
 	CHECK_INT(redirect_poll(w.r, (struct pollfd[REDIRECT_POLLS]){ { 0 } }), 0);
 	redirect_free(w.r);
 }
