@@ -99,8 +99,7 @@ static int say_invalid(const struct varlink_reply *reply, struct sftoken_err *er
 {
 	static const struct field fields[] = {
 		{ "parameter", FIELD_TEXT, 0, AT(struct invalid_parameter, parameter), 0, 0, NULL },
-		{ "message", FIELD_TEXT, FIELD_OPTIONAL, AT(struct invalid_parameter, message), 0,
-		  0, NULL },
+		{ "message", FIELD_TEXT, FIELD_OPTIONAL, AT(struct invalid_parameter, message), 0, 0, NULL },
 	};
 	static const struct fields table = FIELDS(fields, struct invalid_parameter);
 	struct invalid_parameter f = { 0 };

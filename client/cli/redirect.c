@@ -398,12 +398,17 @@ static bool has_place(const struct redirect *r)
 static void on_connection(struct redirect *r, int listener, int64_t now_ms)
 {
 	for (int i = 0; i < ACCEPTS && has_place(r); i++) {
+		/* cppcheck-suppress nullPointer ; nobody asks for the address */
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		struct connection *c;
 
 		if (fd < 0)
 			return;
 		c = place(r);
+		if (!c) {
+			close(fd);
+			return;
+		}
 		*c = (struct connection){ .stage = READING,
 					  .fd = fd,
 					  .number = r->numbers++,

@@ -182,7 +182,7 @@ static bool parse_header(struct text line, struct head *h)
 	const char *colon = memchr(line.at, ':', line.len);
 	struct text name = { line.at, colon ? (size_t)(colon - line.at) : 0 }, value;
 
-	if (!is_token(name))
+	if (!colon || !is_token(name))
 		return false;
 	value = (struct text){ colon + 1, line.len - name.len - 1 };
 	while (value.len && (value.at[0] == ' ' || value.at[0] == '\t'))

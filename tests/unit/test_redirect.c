@@ -344,6 +344,7 @@ TEST(the_relay_page_alone_may_post)
 
 TEST(a_head_has_at_most_8_KiB_and_a_body_16)
 {
+	static const char end[] = "\r\n\r\nstate=", late[] = "x\r\n\r\n"; /* one byte more */
 	static char text[REDIRECT_HEAD_MAX + REDIRECT_BODY_MAX + 1];
 	struct request_rules rules;
 	struct request request;
@@ -359,14 +360,14 @@ TEST(a_head_has_at_most_8_KiB_and_a_body_16)
 		text, sizeof text,
 		POST HOST ORIGIN KNOWS "Content-Length: %d\r\nX: ", REDIRECT_BODY_MAX);
 	memset(text + head, 'x', REDIRECT_HEAD_MAX - 4 - head);
-	memcpy(text + REDIRECT_HEAD_MAX - 4, "\r\n\r\nstate=", 10);
+	memcpy(text + REDIRECT_HEAD_MAX - 4, end, sizeof end - 1);
 	memset(text + REDIRECT_HEAD_MAX + 6, 'b', REDIRECT_BODY_MAX - 6);
 	request_judge(&rules, text, sizeof text - 2, &request);
 	CHECK_INT(request.kind, REQUEST_MORE);
 	request_judge(&rules, text, sizeof text - 1, &request);
 	CHECK_INT(request.kind, REQUEST_REDIRECT);
 	CHECK_INT(request.part_len, REDIRECT_BODY_MAX);
-	memcpy(text + REDIRECT_HEAD_MAX - 4, "x\r\n\r\n", 5); /* one byte more */
+	memcpy(text + REDIRECT_HEAD_MAX - 4, late, sizeof late - 1);
 	request_judge(&rules, text, sizeof text - 1, &request);
 	CHECK_INT(request.status, 431);
 }

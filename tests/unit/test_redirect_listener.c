@@ -339,6 +339,16 @@ static int take(int family, const char *text, unsigned port, bool share)
 	return code;
 }
 
+/* Whether this machine has ::1 at all. */
+static bool has_v6(void)
+{
+	int fd = take(AF_INET6, "::1", 0, false);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 TEST(nobody_shares_our_port)
 {
 	static const struct {
@@ -353,6 +363,8 @@ TEST(nobody_shares_our_port)
 	REQUIRE(start(&w, "http://localhost:0/x", false));
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		check_row(rows[i].address);
+		if (rows[i].family == AF_INET6 && !has_v6())
+			continue;
 		CHECK_INT(take(rows[i].family, rows[i].address, w.uri.port, false), -EADDRINUSE);
 		CHECK_INT(take(rows[i].family, rows[i].address, w.uri.port, true), -EADDRINUSE);
 	}
@@ -375,6 +387,8 @@ TEST(a_port_that_is_taken_is_not_shared_by_us)
 		struct world w;
 		int fd;
 
+		if (rows[i].family == AF_INET6 && !has_v6())
+			continue;
 		REQUIRE(start(&w, "http://localhost:0/x", false)); /* a port that is free on both */
 		(void)snprintf(uri, sizeof uri, "%s", redirect_uri_of(w.r));
 		redirect_free(w.r);
@@ -416,11 +430,15 @@ TEST(only_loopback_is_bound)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct pollfd fds[REDIRECT_POLLS];
 		struct world w;
+		size_t n;
 
 		check_row(rows[i].uri);
+		if (!has_v6() && strchr(rows[i].uri, '['))
+			continue;
 		REQUIRE(start(&w, rows[i].uri, false));
-		CHECK_INT(redirect_poll(w.r, fds), rows[i].n);
-		for (size_t k = 0; k < rows[i].n; k++)
+		n = redirect_poll(w.r, fds);
+		CHECK_INT(n, has_v6() ? rows[i].n : 1);
+		for (size_t k = 0; k < n; k++)
 			check_address(fds[k].fd);
 		redirect_free(w.r);
 	}
