@@ -9,6 +9,10 @@ struct invalid_parameter {
 	const char *parameter, *message;
 };
 
+struct flow_not_configured {
+	const char *credential, *flow;
+};
+
 /* Which SFTOKEN_E_* an error of the broker is; index: enum broker_error. */
 static const int broker_codes[BROKER_ERRORS] = {
 	[BROKER_NO_SUCH_CREDENTIAL] = SFTOKEN_E_NO_SUCH_CREDENTIAL,
@@ -111,10 +115,47 @@ static int say_invalid(const struct varlink_reply *reply, struct sftoken_err *er
 		f.parameter);
 }
 
+static int say_flow(const struct varlink_reply *reply, struct sftoken_err *err)
+{
+	static const struct field fields[] = {
+		{ "credential", FIELD_TEXT, 0, AT(struct flow_not_configured, credential), 0, 0,
+		  NULL },
+		{ "flow", FIELD_TEXT, 0, AT(struct flow_not_configured, flow), 0, 0, NULL },
+	};
+	static const struct fields table = FIELDS(fields, struct flow_not_configured);
+	struct flow_not_configured f = { 0 };
+	const char *bad;
+
+	if (fields_decode(&table, reply->parameters, UNKNOWN_NEWER, &f, &bad, NULL) < 0)
+		return fail(err, SFTOKEN_E_OTHER, "the daemon answered %.120s", reply->error);
+	return fail(
+		err, SFTOKEN_E_OTHER,
+		"\"%s\" does not log in by %s: its GrantType= says by what, see sftokend.credential(5)",
+		f.credential, f.flow);
+}
+
+/* What goes wrong with logins; the sentences hold nothing of what was sent. 0: it is nothing of that. */
+static int say_login(const struct varlink_reply *reply, struct sftoken_err *err)
+{
+	if (strcmp(reply->error, MANAGER_INTERFACE ".FlowNotConfigured") == 0)
+		return say_flow(reply, err);
+	if (strcmp(reply->error, MANAGER_INTERFACE ".NoSuchLogin") == 0)
+		return fail(
+			err, SFTOKEN_E_OTHER,
+			"there is no such login, or it has ended: begin again with `sftoken login`");
+	if (strcmp(reply->error, MANAGER_INTERFACE ".StateMismatch") == 0)
+		return fail(err, SFTOKEN_E_OTHER,
+			    "this address belongs to another login; nothing was changed");
+	return 0;
+}
+
 static int other_error(const struct varlink_reply *reply, struct sftoken_err *err)
 {
 	const char *name = reply->error;
+	int code = say_login(reply, err);
 
+	if (code)
+		return code;
 	if (strcmp(name, "org.varlink.service.PermissionDenied") == 0)
 		return fail(
 			err, SFTOKEN_E_REFUSED,

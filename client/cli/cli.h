@@ -33,9 +33,9 @@ struct cli {
 	const char *socket, *manager;
 	bool user, system, json, quiet, help;
 	const char *credential; /* argument, else $SFTOKEN_CREDENTIAL, else NULL */
-	const char *format, *as, *reason, *error_code, *kind;
+	const char *format, *as, *reason, *error_code, *kind, *flow;
 	int64_t min_valid_s, wait_s, rejected, generation, http_status, fd; /* -1: not given */
-	bool allow_stale, socket_only, forget;
+	bool allow_stale, socket_only, forget, no_browser;
 	const char *env[ENV_MAX]; /* NAME=FIELD */
 	size_t n_env;
 	char **rest; /* exec: the command; check: the directory */
@@ -74,6 +74,7 @@ int cmd_report(struct cli *cli);
 int cmd_status(struct cli *cli);
 int cmd_ping(struct cli *cli);
 int cmd_refresh(struct cli *cli);
+int cmd_login(struct cli *cli);
 int cmd_import(struct cli *cli);
 int cmd_revoke(struct cli *cli);
 int cmd_doctor(struct cli *cli);

@@ -3,14 +3,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "client/cli/cli.h"
+#include "client/cli/erased.h"
+#include "client/cli/terminal.h"
 
 enum { SECRET_MAX = 64 * 1024, CALL_MS = 30000 };
 
@@ -18,32 +17,10 @@ static const struct kind {
 	const char *name, *title;
 	bool line; /* typed as one line; else up to the end of the input */
 } kinds[] = {
-	{ "refresh_token", "refresh token", true },
-	{ "client_secret", "client secret", true },
-	{ "private_key", "private key", false },
-	{ "sfdx_auth_url", "SFDX auth URL", true },
+	{ "refresh_token", "refresh token", true }, { "client_secret", "client secret", true },
+	{ "private_key", "private key", false },    { "sfdx_auth_url", "SFDX auth URL", true },
 	{ "assertion", "assertion", false },
 };
-
-/* Bytes that are erased before they are freed. */
-struct bytes {
-	char *data;
-	size_t len, room;
-};
-
-static int bytes_make(struct bytes *b, size_t room)
-{
-	*b = (struct bytes){ malloc(room), 0, room };
-	return b->data ? 0 : complain(EXIT_STATUS_INTERNAL, "out of memory");
-}
-
-static void bytes_erase(struct bytes *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->room);
-	free(b->data);
-	*b = (struct bytes){ 0 };
-}
 
 static const struct kind *find_kind(const char *name)
 {
@@ -89,39 +66,22 @@ static int read_bytes(int fd, bool line, int signals, struct bytes *out)
 	return 0;
 }
 
-/* Lets the signals that end or stop us wait; returns a descriptor that is readable when one does, -1: none. */
-static int hold_signals(sigset_t *before)
-{
-	static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	for (size_t i = 0; i < sizeof held / sizeof held[0]; i++)
-		(void)sigaddset(&set, held[i]);
-	(void)sigprocmask(SIG_BLOCK, &set, before);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
 /* A terminal without echo must not be left behind, whatever ends us: what came meanwhile does so when the mask is as it was. */
-static int read_terminal(const struct cli *cli, const struct kind *kind, int fd,
-			 const struct termios *before, struct bytes *out)
+static int read_terminal(const struct cli *cli, const struct kind *kind, int fd, struct bytes *out)
 {
-	struct termios quiet = *before;
+	struct terminal terminal;
 	sigset_t mask;
 	int r, signals = hold_signals(&mask);
 
-	quiet.c_lflag &= ~(tcflag_t)ECHO;
-	(void)tcsetattr(fd, TCSAFLUSH, &quiet);
+	(void)terminal_hide(&terminal, fd, TERMINAL_LINES);
 	fprintf(stderr, "%s of \"%s\" (is not shown)%s: ", kind->title, cli->credential,
 		kind->line ? "" : ", then Ctrl-D on a line of its own");
 	r = read_bytes(fd, kind->line, signals, out);
 	fputc('\n', stderr);
-	(void)tcsetattr(fd, TCSAFLUSH, before);
-	if (signals >= 0)
-		close(signals);
+	terminal_show(&terminal);
 	if (r && out->data)
 		explicit_bzero(out->data, out->room);
-	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	release_signals(signals, &mask);
 	return r;
 }
 
@@ -132,8 +92,10 @@ static size_t character(const unsigned char *text, size_t left)
 		unsigned char first, last, second_min, second_max;
 		size_t len;
 	} rows[] = {
-		{ 0x01, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0x01, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
 		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
 	};
 
@@ -176,47 +138,18 @@ static int check_text(const struct bytes *b, const struct kind *kind)
 static int read_secret(const struct cli *cli, const struct kind *kind, struct bytes *out)
 {
 	int fd = cli->fd < 0 ? STDIN_FILENO : cli->fd > INT_MAX ? -1 : (int)cli->fd;
-	struct termios before;
 	int r = bytes_make(out, SECRET_MAX + 1);
 
 	if (r)
 		return r;
-	if (tcgetattr(fd, &before) == 0)
-		r = read_terminal(cli, kind, fd, &before, out);
+	if (isatty(fd))
+		r = read_terminal(cli, kind, fd, out);
 	else
 		r = read_bytes(fd, false, -1, out);
 	return r ? r : check_text(out, kind);
 }
 
 /* --- sending --- */
-
-static void add(struct bytes *b, const char *text, size_t size)
-{
-	memcpy(b->data + b->len, text, size);
-	b->len += size;
-}
-
-static void add_quoted(struct bytes *b, const char *text, size_t size)
-{
-	char escaped[8];
-
-	add(b, "\"", 1);
-	for (size_t i = 0; i < size; i++) {
-		unsigned char ch = (unsigned char)text[i];
-
-		if (ch < ' ') {
-			(void)snprintf(escaped, sizeof escaped, "\\u%04x", ch);
-			add(b, escaped, 6);
-		} else {
-			if (ch == '"' || ch == '\\')
-				add(b, "\\", 1);
-			add(b, text + i, 1);
-		}
-	}
-	add(b, "\"", 1);
-}
-
-#define ADD(b, literal) add((b), literal, sizeof(literal) - 1)
 
 /* {"credential":..., "kind":..., "value":...}; json-c would leave copies of the secret behind. */
 static int make_parameters(const struct cli *cli, const struct kind *kind,
@@ -227,13 +160,13 @@ static int make_parameters(const struct cli *cli, const struct kind *kind,
 
 	if (r)
 		return r;
-	ADD(out, "{\"credential\":");
-	add_quoted(out, cli->credential, name);
-	ADD(out, ",\"kind\":");
-	add_quoted(out, kind->name, strlen(kind->name));
-	ADD(out, ",\"value\":");
-	add_quoted(out, secret->data, secret->len);
-	add(out, "}", 2);
+	BYTES_ADD(out, "{\"credential\":");
+	bytes_add_quoted(out, cli->credential, name);
+	BYTES_ADD(out, ",\"kind\":");
+	bytes_add_quoted(out, kind->name, strlen(kind->name));
+	BYTES_ADD(out, ",\"value\":");
+	bytes_add_quoted(out, secret->data, secret->len);
+	bytes_add(out, "}", 2);
 	return 0;
 }
 

@@ -24,7 +24,9 @@ enum option_id {
 	OPT_CODE = 2048,
 	OPT_KIND = 4096,
 	OPT_FD = 8192,
-	OPT_FORGET = 16384
+	OPT_FORGET = 16384,
+	OPT_FLOW = 32768,
+	OPT_NO_BROWSER = 65536
 };
 
 #define GET_OPTIONS (OPT_MIN_VALID | OPT_WAIT | OPT_REJECTED | OPT_STALE | OPT_REASON)
@@ -49,6 +51,9 @@ const struct command commands[] = {
 	  "sftoken report prod --generation 1790000000", OPT_GENERATION | OPT_STATUS | OPT_CODE, TAKES_CREDENTIAL, cmd_report },
 	{ "refresh", "CRED [--wait S]", "get a new token now", "sftoken refresh prod", OPT_WAIT,
 	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_refresh },
+	{ "login", "CRED [--flow web_server|user_agent|device] [--no-browser]",
+	  "log in as a person, in a browser or with a code",
+	  "sftoken login prod", OPT_FLOW | OPT_NO_BROWSER, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_login },
 	{ "import", "CRED --kind refresh_token|client_secret|private_key|sfdx_auth_url|assertion [--fd N]",
 	  "give a secret, read from standard input, to the store\n\n"
 	  "A refresh token may be used in one place alone: stop using it elsewhere first.",
@@ -115,6 +120,8 @@ static const struct option options[] = {
 	{ "--kind",        OPT_KIND,         OPTION_TEXT,   OF(kind) },
 	{ "--fd",          OPT_FD,           OPTION_NUMBER, OF(fd) },
 	{ "--forget",      OPT_FORGET,       OPTION_FLAG,   OF(forget) },
+	{ "--flow",        OPT_FLOW,         OPTION_TEXT,   OF(flow) },
+	{ "--no-browser",  OPT_NO_BROWSER,   OPTION_FLAG,   OF(no_browser) },
 };
 /* clang-format on */
 

@@ -45,7 +45,7 @@ HOMES = {
     "json-c/*": ("daemon/mint/oauth.*", "client/cli/*"),
     "systemd/*": ("daemon/parent/sd.*", "daemon/mint/journal.*"),
     "seccomp.h": ("daemon/common/sandbox.*",),
-    "qrencode.h": (),
+    "qrencode.h": ("client/cli/qr.*",),
     "sanitizer/*": ("base/secret.*",),
 }
 

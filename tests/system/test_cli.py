@@ -81,13 +81,27 @@ def test_exec() -> None:
     Shared.daemon.cli("exec", "nobody", "--", "true", check=66)
 
 
+def test_exec_as_sf() -> None:
+    """exec --as sf: SF_TARGET_ORG beside the other variables; other names, --socket-only with it, and JWT-format tokens are refused, and no command runs"""
+    t = token()
+    variables = dict(line.split("=", 1) for line in cli("exec", "crm", "--as", "sf", "--env", "URL=instanceUrl", "--", "env").splitlines() if "=" in line)
+    same((variables["SF_TARGET_ORG"], variables["SF_ACCESS_TOKEN"], variables["SF_ORG_INSTANCE_URL"], variables["URL"], variables["SFTOKEN_CREDENTIAL"]),
+         (t["accessToken"], t["accessToken"], t["instanceUrl"], t["instanceUrl"], "crm"))
+    assert "SF_TARGET_ORG" not in cli("exec", "crm", "--", "env")
+    for credential, arguments, text in (("crm", ("--as", "sfdx"), "--as takes sf"), ("crm", ("--as", "sf", "--socket-only"), "contradict"),
+                                        ("jwtformat", ("--as", "sf"), "JWT-format")):
+        result = Shared.daemon.cli("exec", credential, *arguments, "--", "echo", "it ran", check=64)
+        assert text in result.stderr and not result.stdout, result
+    assert cli("exec", "jwtformat", "--", "printenv", "SF_ACCESS_TOKEN").count(".") == 2
+
+
 def test_list_and_show() -> None:
     """list and show: tab-separated in a pipe, JSON with the wire's names"""
     rows = [line.split("\t") for line in cli("list").splitlines()]
     same([(r[0], r[1], r[2]) for r in rows], [("bad", rows[0][1], "client_credentials"), ("crm", "valid", "client_credentials"),
-                                              ("prod", "valid", "jwt_bearer")])
+                                              ("jwtformat", "valid", "client_credentials"), ("prod", "valid", "jwt_bearer")])
     names = [c["name"] for c in json.loads(cli("list", "--json"))["credentials"]]
-    same(names, ["bad", "crm", "prod"])
+    same(names, ["bad", "crm", "jwtformat", "prod"])
     info = json.loads(cli("show", "production", "--json"))
     same((info["name"], info["aliases"], info["grantType"]), ("prod", ["production"], "jwt_bearer"))
     text = cli("show", "crm")
@@ -301,6 +315,7 @@ def run() -> int:
         Shared.salesforce, Shared.daemon = salesforce, daemon
         daemon.add_client_credentials("crm", extra="Required=yes")
         daemon.add_jwt("prod", extra="Alias=production\nRequired=yes")
+        daemon.add_client_credentials("jwtformat", app={"jwt_tokens": True}, extra="Required=yes")
         daemon.add_client_credentials("bad", app={"force_error": "inactive_user"}, extra="Required=yes")
         daemon.start()
         return run_tests()
