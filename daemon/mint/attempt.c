@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "daemon/mint/gate.h"
 #include "daemon/mint/salesforce.h"
+#include "daemon/mint/unique.h"
 
 enum { GUARD_MS = 250, KEY_MAX = 300 };
 
@@ -41,8 +42,10 @@ struct attempt {
 	struct flow_run run;
 	struct config_list hosts;
 	int64_t real_skew_ms;
-	struct secret *refresh_token;
-	char *base_url;
+	struct secret *refresh_token, *assertion, *subject_token;
+	char *base_url, *redirect_uri;
+	struct flow_login login;
+	void (*prompt)(const struct flow_prompt *p, void *arg);
 	bool leaving; /* the request of this step was let go, or asks nobody */
 	struct attempt_result result;
 	int (*about_to_spend)(void *arg, struct err *err);
@@ -50,6 +53,7 @@ struct attempt {
 	/* one request (ops NULL) */
 	struct http_request req;
 	char refusal[160];
+	bool refused; /* by the gate */
 	void (*answered)(const struct http_response *res, void *arg);
 };
 
@@ -70,6 +74,11 @@ static void attempt_free(struct attempt *t)
 	salesforce_hosts_fini(&t->hosts);
 	http_request_fini(&t->req);
 	secret_unref(t->refresh_token);
+	secret_unref(t->assertion);
+	secret_unref(t->subject_token);
+	secret_unref(t->login.code);
+	secret_unref(t->login.verifier);
+	free(t->redirect_uri);
 	free(t->base_url);
 	free(t);
 }
@@ -117,6 +126,7 @@ static void refuse(struct attempt *t, int64_t now_ms, int64_t retry_ms)
 		"the host did not answer several times in a row and is left alone for %lld s: check the network and LoginUrl=",
 		(long long)(retry_ms - now_ms + 999) / 1000);
 	end_unsent(t, PROBLEM_RETRY, retry_ms - now_ms, why);
+	t->refused = true;
 }
 
 /* --- one exchange --- */
@@ -130,17 +140,36 @@ static enum gate_outcome reached(const struct http_response *res)
 	return GATE_FAILED;
 }
 
+/* May free t: the last thing that is done with it. */
 static void go_on(struct attempt *t, enum verdict verdict)
 {
-	if (verdict == FLOW_NEXT)
-		t->step++;
-	if (verdict == FLOW_AGAIN || verdict == FLOW_NEXT) {
-		t->phase = PAUSED;
-		timer_set(t->timer, loop_now_ms(t->all->loop) +
-					    (verdict == FLOW_AGAIN ? t->run.delay_ms : 0));
+	if (verdict == FLOW_DONE || verdict == FLOW_FAILED) {
+		deliver(t);
 		return;
 	}
-	deliver(t);
+	if (verdict != FLOW_AGAIN)
+		t->step++;
+	t->phase = PAUSED;
+	timer_set(t->timer,
+		  loop_now_ms(t->all->loop) + (verdict == FLOW_NEXT ? 0 : t->run.delay_ms));
+	if (verdict == FLOW_NEED_USER && t->prompt)
+		t->prompt(&t->run.prompt, t->arg);
+}
+
+/* Nothing was sent. A patient flow hears of it as of an answer; for the others this is the end. */
+static void end_of_unsent(struct attempt *t)
+{
+	struct http_response res = {
+		.outcome = HTTP_REFUSED, .content_type = "", .location = "", .problem = t->refusal
+	};
+
+	if (!t->refused || !t->ops->patient) {
+		deliver(t);
+		return;
+	}
+	t->refused = false;
+	t->run.now_ms = clock_now_ms();
+	go_on(t, t->ops->steps[t->step].answer(&t->run, &res));
 }
 
 static void on_answer(const struct http_response *res, void *arg)
@@ -219,6 +248,17 @@ static enum problem_class class_of(enum err_code code)
 	return code == ERR_ADMIN || code == ERR_INPUT ? PROBLEM_ADMIN : PROBLEM_RETRY;
 }
 
+/* What the step may need to know of the world. */
+static int prepare(struct attempt *t, struct err *err)
+{
+	if (t->step >= t->ops->n_steps)
+		return err_set(err, ERR_LOGIN,
+			       "only a person can get this token: log in with sftoken login");
+	t->run.real_ms = clock_real_ms() + t->real_skew_ms;
+	t->run.now_ms = clock_now_ms();
+	return unique_fill(t->run.unique, err);
+}
+
 /* Asks the flow what to send, and sends it if it may go there. */
 static void run_step(struct attempt *t)
 {
@@ -226,8 +266,9 @@ static void run_step(struct attempt *t)
 	struct err err = { 0 };
 	int r;
 
-	t->run.real_ms = clock_real_ms() + t->real_skew_ms;
-	r = t->ops->steps[t->step].ask(&t->run, &req, &err);
+	r = prepare(t, &err);
+	if (r == 0)
+		r = t->ops->steps[t->step].ask(&t->run, &req, &err);
 	if (r == 0)
 		r = salesforce_check_url(req.url, &t->hosts, &err);
 	if (r == 0) {
@@ -270,7 +311,7 @@ static void on_timer(void *arg)
 		gate_wait(&t->gate);
 		pump(t->all, t->gate.host);
 	} else if (t->ops) {
-		deliver(t);
+		end_of_unsent(t);
 	} else {
 		deliver_refusal(t);
 	}
@@ -310,6 +351,20 @@ static void enter(struct attempt *t)
 	pump(t->all, t->gate.host);
 }
 
+static struct secret *counted(struct secret *s)
+{
+	return s ? secret_ref(s) : NULL;
+}
+
+static bool take_login(struct attempt *t, const struct flow_login *login)
+{
+	t->redirect_uri = login->redirect_uri ? strdup(login->redirect_uri) : NULL;
+	t->login = (struct flow_login){ .code = counted(login->code),
+					.verifier = counted(login->verifier),
+					.redirect_uri = t->redirect_uri };
+	return !login->redirect_uri || t->redirect_uri;
+}
+
 /* What the order names becomes the attempt's own. false: out of memory, or no flow for it. */
 static bool take_order(struct attempt *t, const struct attempt_order *order)
 {
@@ -318,17 +373,24 @@ static bool take_order(struct attempt *t, const struct attempt_order *order)
 	t->done = order->done;
 	t->about_to_spend = order->about_to_spend;
 	t->real_skew_ms = order->real_skew_ms;
-	t->ops = flow_find(c->grant_type);
-	if (order->refresh_token)
-		t->refresh_token = secret_ref(order->refresh_token);
+	t->prompt = order->prompt;
+	t->ops = order->flow ? order->flow : flow_find(c->grant_type);
+	t->refresh_token = counted(order->refresh_token);
+	t->assertion = counted(order->assertion);
+	t->subject_token = counted(order->subject_token);
 	if (order->base_url && !(t->base_url = strdup(order->base_url)))
+		return false;
+	if (order->login && !take_login(t, order->login))
 		return false;
 	if (!t->ops || salesforce_hosts(&t->hosts, &t->all->hosts, c->login_url, NULL) < 0)
 		return false;
 	t->run = (struct flow_run){ .credential = c,
 				    .allowed_hosts = &t->hosts,
 				    .refresh_token = t->refresh_token,
-				    .base_url = t->base_url };
+				    .base_url = t->base_url,
+				    .login = order->login ? &t->login : NULL,
+				    .assertion = t->assertion,
+				    .subject_token = t->subject_token };
 	return true;
 }
 

@@ -27,22 +27,27 @@ enum {
 	IDENTITY_MAX = 512,
 };
 
+void oauth_form_encode(struct buf *out, const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+
+		if (c == ' ')
+			buf_add_char(out, '+');
+		else if (isascii(c) && (isalnum(c) || strchr("-._~", c)) && c)
+			buf_add_char(out, (char)c);
+		else
+			buf_addf(out, "%%%02X", c);
+	}
+}
+
 void oauth_form_add(struct buf *form, const char *name, const char *value, size_t size)
 {
 	if (form->len)
 		buf_add_char(form, '&');
 	buf_add_text(form, name);
 	buf_add_char(form, '=');
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)value[i];
-
-		if (c == ' ')
-			buf_add_char(form, '+');
-		else if (isascii(c) && (isalnum(c) || strchr("-._~", c)) && c)
-			buf_add_char(form, (char)c);
-		else
-			buf_addf(form, "%%%02X", c);
-	}
+	oauth_form_encode(form, value, size);
 }
 
 void oauth_base64url(struct buf *out, const void *bytes, size_t size)
@@ -190,7 +195,8 @@ static void start_problem(struct problem *p, const struct http_response *res)
 
 bool oauth_spends(int grant_type)
 {
-	return grant_type == GRANT_REFRESH_TOKEN;
+	return grant_type == GRANT_REFRESH_TOKEN || grant_type == GRANT_WEB_SERVER ||
+	       grant_type == GRANT_DEVICE;
 }
 
 /*
@@ -228,6 +234,13 @@ static void set_situation(struct problem *p, int grant_type, const char *situati
 	else
 		put(text, sizeof text, "%s", detail ? detail : "");
 	set_problem(p, oauth_error_find(grant_type, situation, ""), text);
+}
+
+void oauth_situation(const struct http_response *res, int grant_type, const char *situation,
+		     const char *detail, struct problem *problem)
+{
+	start_problem(problem, res);
+	set_situation(problem, grant_type, situation, detail);
 }
 
 static void classify_unanswered(const struct http_response *res, int grant_type, struct problem *p)

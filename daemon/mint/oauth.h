@@ -13,6 +13,9 @@
 /* Appends name=value to a form body, percent-encoded (application/x-www-form-urlencoded, RFC 6749 appendix B). */
 void oauth_form_add(struct buf *form, const char *name, const char *value, size_t size);
 
+/* Appends bytes in that encoding. */
+void oauth_form_encode(struct buf *out, const char *bytes, size_t size);
+
 /* base64url without padding (RFC 4648 5). */
 void oauth_base64url(struct buf *out, const void *bytes, size_t size);
 
@@ -44,6 +47,22 @@ void oauth_read_introspection(const struct http_response *res, struct introspect
 
 /* Fills *problem from any answer that is not a token: the table of (grant, error, text) -> class. */
 void oauth_classify(const struct http_response *res, int grant_type, struct problem *problem);
+
+/* Fills *problem from a row of the table that is no OAuth error but a situation ("#json"); detail: in words, NULL: none. */
+void oauth_situation(const struct http_response *res, int grant_type, const char *situation,
+		     const char *detail, struct problem *problem);
+
+/* The answer that begins a device flow (RFC 8628 3.2). Codes and pages are printable ASCII, pages https (or loopback); what the server does not say is 5 s and 600 s. */
+struct oauth_device {
+	struct secret *device_code;
+	char *user_code, *verification_uri,
+		*verification_uri_complete; /* the last one may be NULL */
+	int64_t expires_in_ms, interval_ms;
+};
+/* false: *problem says what came instead, and there is nothing in *out. */
+bool oauth_read_device(const struct http_response *res, struct oauth_device *out,
+		       struct problem *problem);
+void oauth_device_fini(struct oauth_device *d);
 
 /* One row of the table, for tests and sftokend(8). description: lower case substring, NULL: any. */
 struct oauth_error_row {

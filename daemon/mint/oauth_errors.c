@@ -49,6 +49,17 @@ const struct oauth_error_row oauth_errors[] = {
 	  "with sftoken import" },
 	{ GRANT_REFRESH_TOKEN, "invalid_grant", "expired authorization code", RETRY, /* its words until September 2024 */
 	  "Salesforce is still busy with the request before: nothing to do, it is repeated" },
+	/* a code from the browser (the renewals of such a grant are refreshes) */
+	{ GRANT_WEB_SERVER, "invalid_grant", "expired authorization code", LOGIN,
+	  "the code from the browser was used already or is older than 15 minutes: log in again" },
+	{ GRANT_WEB_SERVER, "invalid_grant", "invalid code verifier", LOGIN,
+	  "Salesforce does not find the code to belong to this login: log in again, and open the newest link only" },
+	/* a device code */
+	{ GRANT_DEVICE, "authorization_pending", NULL, RETRY, "nobody has confirmed the code yet: nothing to do" },
+	{ GRANT_DEVICE, "slow_down", NULL, RETRY, "nobody has confirmed the code yet: nothing to do, it is asked less often" },
+	{ GRANT_DEVICE, "access_denied", NULL, LOGIN, "the login was refused on the page of the code: log in again" },
+	{ GRANT_DEVICE, "expired_token", NULL, LOGIN, "nobody confirmed the code in time: log in again" },
+	{ GRANT_DEVICE, "#late", NULL, LOGIN, "nobody confirmed the code in time: log in again" },
 	/* all grants */
 	{ ANY, "invalid_grant", "request not supported on this domain", ADMIN,
 	  "this host does not serve tokens: set LoginUrl=https://YOUR-DOMAIN.my.salesforce.com" },
@@ -110,6 +121,10 @@ const struct oauth_error_row oauth_errors[] = {
 	{ GRANT_REFRESH_TOKEN, "invalid_grant", NULL, LOGIN,
 	  "Salesforce refuses the refresh token: check that it was given to the app of ClientId=, or give a new one with "
 	  "sftoken import" },
+	{ GRANT_WEB_SERVER, "invalid_grant", NULL, LOGIN,
+	  "Salesforce refuses the code from the browser: log in again" },
+	{ GRANT_DEVICE, "invalid_grant", NULL, LOGIN,
+	  "the code is not good any more: it has expired, or was used already; log in again" },
 	{ ANY, "invalid_grant", NULL, ADMIN,
 	  "Salesforce refuses the grant: check the user, the app's policies and its login history in Salesforce" },
 	/* answers that are no OAuth error at all (8.3) */
