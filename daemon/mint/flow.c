@@ -10,8 +10,9 @@
 const struct flow_ops *flow_find(int grant_type)
 {
 	static const struct flow_ops *const flows[] = {
-		&flow_client_credentials, &flow_jwt_bearer, &flow_refresh_token,
-		&flow_web_server,         &flow_device,     &flow_user_agent,
+		&flow_client_credentials, &flow_device,      &flow_jwt_bearer,
+		&flow_refresh_token,      &flow_saml_bearer, &flow_token_exchange,
+		&flow_user_agent,         &flow_web_server
 	};
 
 	for (size_t i = 0; i < sizeof flows / sizeof flows[0]; i++) {

@@ -78,7 +78,7 @@ struct flow_ops {
  */
 const struct flow_ops *flow_find(int grant_type);
 extern const struct flow_ops flow_client_credentials, flow_jwt_bearer, flow_refresh_token,
-	flow_web_server, flow_device, flow_user_agent;
+	flow_saml_bearer, flow_token_exchange, flow_web_server, flow_device, flow_user_agent;
 
 /*
  * How a person gets the first token of a credential: steps that need run.login (web_server) or show run.prompt (device). Their grant_type is that of the login, not of the credential; what

@@ -2,7 +2,6 @@
 #include "daemon/mint/oauth_parts.h"
 
 #include <ctype.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,49 +25,6 @@ enum {
 	SCOPE_MAX = 4096,
 	IDENTITY_MAX = 512,
 };
-
-void oauth_form_encode(struct buf *out, const char *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)bytes[i];
-
-		if (c == ' ')
-			buf_add_char(out, '+');
-		else if (isascii(c) && (isalnum(c) || strchr("-._~", c)) && c)
-			buf_add_char(out, (char)c);
-		else
-			buf_addf(out, "%%%02X", c);
-	}
-}
-
-void oauth_form_add(struct buf *form, const char *name, const char *value, size_t size)
-{
-	if (form->len)
-		buf_add_char(form, '&');
-	buf_add_text(form, name);
-	buf_add_char(form, '=');
-	oauth_form_encode(form, value, size);
-}
-
-void oauth_base64url(struct buf *out, const void *bytes, size_t size)
-{
-	enum { PIECE = 48 };
-	const unsigned char *at = bytes;
-	unsigned char text[PIECE / 3 * 4 + 1];
-
-	while (size) {
-		int piece = size < PIECE ? (int)size : PIECE;
-		int n = EVP_EncodeBlock(text, at, piece);
-
-		for (int i = 0; i < n && text[i] != '='; i++)
-			buf_add_char(out, text[i] == '+'   ? '-'
-					  : text[i] == '/' ? '_'
-							   : (char)text[i]);
-		at += piece;
-		size -= (size_t)piece;
-	}
-	explicit_bzero(text, sizeof text);
-}
 
 /* --- reading --- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * RFC 6749, 7523, 7662 as far as they are not Salesforce's own: forms, the strict reading of answers, and the one table of errors. Home of json-c (after proto/json has
- * checked the bytes) and of SHA-256 and base64url from OpenSSL. No I/O.
+ * checked the bytes), and oauth_encode.c that of SHA-256 and base64url from OpenSSL. No I/O.
  */
 #ifndef MINT_OAUTH_H
 #define MINT_OAUTH_H
@@ -16,8 +16,16 @@ void oauth_form_add(struct buf *form, const char *name, const char *value, size_
 /* Appends bytes in that encoding. */
 void oauth_form_encode(struct buf *out, const char *bytes, size_t size);
 
-/* base64url without padding (RFC 4648 5). */
+/* base64url without padding (RFC 4648 5), and base64 with it (4). They append. */
 void oauth_base64url(struct buf *out, const void *bytes, size_t size);
+void oauth_base64(struct buf *out, const void *bytes, size_t size);
+
+/* Appends the bytes that base64url text without padding stands for. 0, or -1: it is no such text, or there is no room. */
+int oauth_base64url_decode(const char *text, size_t size, struct buf *out);
+
+/* 0, or -1: OpenSSL is out of memory. */
+enum { OAUTH_SHA256_SIZE = 32 };
+int oauth_sha256(const void *bytes, size_t size, unsigned char digest[OAUTH_SHA256_SIZE]);
 
 /*
  * The answer of the token endpoint (facts: reliability.md 1.2.12): 200 with one strict JSON object, access_token of 1..16 KiB printable ASCII without spaces,

@@ -15,6 +15,11 @@ char *salesforce_url(const char *base, const char *what);
 /* The audience of a JWT (facts: salesforce-oauth.md 5.3): the configured one, else test.salesforce.com or login.salesforce.com by host of LoginUrl, else LoginUrl itself for other hosts. Caller frees. */
 char *salesforce_audience(const struct credential *c);
 
+/*
+ * The recipient of a SAML assertion (facts: 5.7) for that audience: the token endpoint of the audience if that is a URL, else of LoginUrl=. Caller frees; NULL: out of memory.
+ */
+char *salesforce_recipient(const struct credential *c, const char *audience);
+
 /* The URL by common/url's rules, at most 1 KiB, https or loopback. Nothing is contacted that has not passed this. 0 or -ERR_INPUT with what is wrong. */
 int salesforce_parse_url(const char *url, struct url *out, struct err *err);
 
