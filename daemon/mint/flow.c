@@ -7,6 +7,8 @@
 #include "daemon/mint/oauth.h"
 #include "daemon/mint/salesforce.h"
 
+enum { ORIGIN_MAX = 300 };
+
 const struct flow_ops *flow_find(int grant_type)
 {
 	static const struct flow_ops *const flows[] = {
@@ -39,11 +41,40 @@ static void salvage(struct flow_run *run, const struct http_response *res)
 		run->problem.class = PROBLEM_RETRY;
 }
 
+/* Salesforce always says where its token is good; for other servers it is configured, or the issuer's own host. The caller's; NULL with *required: it must be said, else out of memory. */
+static char *instance_otherwise(const struct credential *c, bool *required)
+{
+	CLEANUP(buf_finip) struct buf origin;
+	struct url parts;
+
+	*required = !c->issuer;
+	if (*required)
+		return NULL;
+	if (c->instance_url && c->instance_url[0])
+		return strdup(c->instance_url);
+	buf_init(&origin, ORIGIN_MAX);
+	if (salesforce_parse_url(c->login_url, &parts, NULL) == 0)
+		url_add_origin(&origin, &parts);
+	return buf_failed(&origin) ? NULL : TAKE(origin.data);
+}
+
+static void read_token(struct flow_run *run, const struct http_response *res, int grant_type)
+{
+	bool required;
+	CLEANUP(cleanup_free) char *otherwise = instance_otherwise(run->credential, &required);
+
+	grant_unref(TAKE(run->grant));
+	if (otherwise || required)
+		run->grant = oauth_read_token(res, grant_type, run->allowed_hosts, otherwise,
+					      &run->problem);
+	else
+		oauth_situation(res, grant_type, "#refused", "out of memory", &run->problem);
+}
+
 enum verdict flow_take_token_as(struct flow_run *run, const struct http_response *res,
 				int grant_type)
 {
-	grant_unref(run->grant);
-	run->grant = oauth_read_token(res, grant_type, run->allowed_hosts, &run->problem);
+	read_token(run, res, grant_type);
 	if (!run->grant)
 		salvage(run, res);
 	return run->grant ? FLOW_DONE : FLOW_FAILED;
@@ -56,8 +87,7 @@ enum verdict flow_take_token(struct flow_run *run, const struct http_response *r
 
 enum verdict flow_take_login(struct flow_run *run, const struct http_response *res, int grant_type)
 {
-	grant_unref(run->grant);
-	run->grant = oauth_read_token(res, grant_type, run->allowed_hosts, &run->problem);
+	read_token(run, res, grant_type);
 	run->problem.spend_unknown = false;
 	return run->grant ? FLOW_DONE : FLOW_FAILED;
 }

@@ -259,6 +259,8 @@ static void classify_other(const struct http_response *res, int grant_type, cons
 		set_situation(p, grant_type, "#server", NULL);
 	else if (is_page(res))
 		set_situation(p, grant_type, "#page", NULL);
+	else if (res->status == 401 && !res->size)
+		set_situation(p, grant_type, "#unauthorized", NULL);
 	else if (!is_json_type(res->content_type))
 		set_situation(p, grant_type, "#type", NULL);
 	else if (why)
@@ -361,9 +363,10 @@ static bool keeps_token(json_object *o)
 }
 
 static bool read_instance(struct grant *g, json_object *o, int grant_type,
-			  const struct config_list *allowed_hosts, struct problem *p)
+			  const struct config_list *allowed_hosts, const char *otherwise,
+			  struct problem *p)
 {
-	const char *url = text_of(o, "instance_url");
+	const char *said = text_of(o, "instance_url"), *url = said ? said : otherwise;
 	struct err err = { 0 };
 
 	if (!url)
@@ -397,7 +400,8 @@ static bool read_rest(struct grant *g, json_object *o, int grant_type, struct pr
 }
 
 struct grant *oauth_read_token(const struct http_response *res, int grant_type,
-			       const struct config_list *allowed_hosts, struct problem *problem)
+			       const struct config_list *allowed_hosts, const char *instance_url,
+			       struct problem *problem)
 {
 	CLEANUP(answer_free) json_object *o = NULL;
 	CLEANUP(grant_unrefp) struct grant *g = NULL;
@@ -419,7 +423,7 @@ struct grant *oauth_read_token(const struct http_response *res, int grant_type,
 	g->sent_ms = res->sent_ms;
 	if (!read_access_token(g, o, grant_type, problem) ||
 	    !read_refresh_token(g, o, grant_type, problem) ||
-	    !read_instance(g, o, grant_type, allowed_hosts, problem) ||
+	    !read_instance(g, o, grant_type, allowed_hosts, instance_url, problem) ||
 	    !read_rest(g, o, grant_type, problem))
 		return NULL;
 	problem->spend_unknown = false;

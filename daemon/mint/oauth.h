@@ -29,10 +29,12 @@ int oauth_sha256(const void *bytes, size_t size, unsigned char digest[OAUTH_SHA2
 
 /*
  * The answer of the token endpoint (facts: reliability.md 1.2.12): 200 with one strict JSON object, access_token of 1..16 KiB printable ASCII without spaces,
- * token_type Bearer, of grants that spend one an optional refresh_token (same rules as access_token), instance_url https (or loopback literal) inside allowed hosts, expires_in 1..86400 else absent. Returns a new grant, or NULL and fills *problem.
+ * token_type Bearer in any case, of grants that spend one an optional refresh_token (same rules as access_token), instance_url https (or loopback literal) inside allowed hosts, expires_in 1..86400 else absent.
+ * instance_url: what it is where the server does not say; NULL: it must. Returns a new grant, or NULL and fills *problem.
  */
 struct grant *oauth_read_token(const struct http_response *res, int grant_type,
-			       const struct config_list *allowed_hosts, struct problem *problem);
+			       const struct config_list *allowed_hosts, const char *instance_url,
+			       struct problem *problem);
 
 /* Whether each request of this grant spends the token that it carries. */
 bool oauth_spends(int grant_type);
@@ -52,6 +54,9 @@ struct introspection {
 };
 void oauth_read_introspection(const struct http_response *res, struct introspection *out,
 			      struct problem *problem);
+
+/* Copies words of a server for people: without control bytes, bytes beyond ASCII, and words that look like tokens; cut to fit. */
+void oauth_clean(char *to, size_t room, const char *from);
 
 /* Fills *problem from any answer that is not a token: the table of (grant, error, text) -> class. */
 void oauth_classify(const struct http_response *res, int grant_type, struct problem *problem);

@@ -198,4 +198,140 @@ TEST(a_prompt_may_cancel)
 	stop();
 }
 
+/* --- servers that are not Salesforce --- */
+
+#define ISSUER "https://op.example"
+#define PLACES "{\"issuer\":\"" ISSUER "\",\"token_endpoint\":\"https://op.example/token\"}"
+#define TOKEN "{\"access_token\":\"a\",\"token_type\":\"bearer\"}"
+
+static struct {
+	unsigned n;
+	char token[80];
+	enum problem_class class;
+} found;
+
+static void on_found(const struct endpoints *e, const struct problem *p, void *arg)
+{
+	(void)arg;
+	found.n++;
+	snprintf(found.token, sizeof found.token, "%s", e ? e->token : "");
+	found.class = p ? p->class : PROBLEM_NONE;
+}
+
+static void other_server(void)
+{
+	static char issuer[] = ISSUER;
+
+	start();
+	memset(&found, 0, sizeof found);
+	credential.issuer = credential.login_url = issuer;
+}
+
+static void answered(const char *url, long status, const char *body)
+{
+	wait_for_call();
+	CHECK_STR(fake_http_calls->req.url, url);
+	fake_http_answer(HTTP_ANSWERED, status, body);
+}
+
+TEST(a_server_is_asked_first_where_its_endpoints_are)
+{
+	struct endpoints *e;
+
+	other_server();
+	CHECK(attempts_endpoints(attempts, &credential) == NULL);
+	REQUIRE(scheduled() != NULL);
+	CHECK(!fake_http_calls->req.post);
+	answered(ISSUER "/.well-known/openid-configuration", 404, "");
+	answered(ISSUER "/.well-known/oauth-authorization-server", 200, PLACES);
+	answered("https://op.example/token", 200, TOKEN);
+	CHECK_INT(seen.grants, 1);
+	e = attempts_endpoints(attempts, &credential);
+	REQUIRE(e != NULL);
+	CHECK_STR(e->token, "https://op.example/token");
+	endpoints_unref(e);
+	/* not again */
+	scheduled();
+	answered("https://op.example/token", 200, TOKEN);
+	CHECK_INT(seen.grants, 2);
+	stop();
+}
+
+TEST(endpoints_that_have_moved_are_forgotten)
+{
+	static const long statuses[] = { 404, 405, 308 };
+
+	other_server();
+	for (unsigned i = 0; i < 3; i++) {
+		scheduled();
+		answered(ISSUER "/.well-known/openid-configuration", 200, PLACES);
+		answered("https://op.example/token", statuses[i], "");
+		CHECK_INT(seen.done, i + 1);
+		CHECK(attempts_endpoints(attempts, &credential) == NULL);
+	}
+	scheduled();
+	answered(ISSUER "/.well-known/openid-configuration", 200, PLACES);
+	answered("https://op.example/token", 400, "{\"error\":\"invalid_client\"}");
+	CHECK(endpoints_unref(attempts_endpoints(attempts, &credential)) == NULL &&
+	      seen.class == PROBLEM_ADMIN);
+	scheduled();
+	answered("https://op.example/token", 200, TOKEN);
+	stop();
+}
+
+TEST(a_server_without_a_document_is_a_reason_to_fail)
+{
+	other_server();
+	scheduled();
+	answered(ISSUER "/.well-known/openid-configuration", 200, "{\"issuer\":\"x\"}");
+	CHECK_INT(seen.done, 1);
+	CHECK_INT(seen.class, PROBLEM_ADMIN);
+	CHECK(strstr(seen.message, "Issuer="));
+	scheduled();
+	answered(ISSUER "/.well-known/openid-configuration", 503, "");
+	CHECK_INT(seen.class, PROBLEM_RETRY);
+	stop();
+}
+
+TEST(the_refresh_token_waits_for_the_endpoints)
+{
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("R", 1);
+	struct attempt_order order = { .credential = &credential,
+				       .refresh_token = token,
+				       .done = on_done };
+
+	other_server();
+	credential.grant_type = GRANT_REFRESH_TOKEN;
+	REQUIRE(attempt_start(attempts, &order) != NULL);
+	CHECK(!fake_http_calls->req.fresh && !fake_http_calls->req.about_to_send &&
+	      !fake_http_calls->req.body);
+	answered(ISSUER "/.well-known/openid-configuration", 200, PLACES);
+	wait_for_call();
+	CHECK(fake_http_calls->req.fresh && fake_http_calls->req.about_to_send);
+	answered("https://op.example/token", 200, TOKEN);
+	CHECK_INT(seen.grants, 1);
+	stop();
+}
+
+TEST(endpoints_alone)
+{
+	struct attempt *t;
+
+	other_server();
+	REQUIRE(attempt_discover(attempts, &credential, on_found, NULL) != NULL);
+	answered(ISSUER "/.well-known/openid-configuration", 200, PLACES);
+	CHECK_INT(found.n, 1);
+	CHECK_STR(found.token, "https://op.example/token");
+	attempt_discover(attempts, &credential, on_found, NULL);
+	fake_http_answer(HTTP_UNSENT, 0, NULL);
+	CHECK_INT(found.n, 2);
+	CHECK_INT(found.class, PROBLEM_RETRY);
+	t = attempt_discover(attempts, &credential, on_found, NULL);
+	attempt_cancel(t);
+	CHECK_INT(found.n, 2);
+	credential.issuer = NULL;
+	CHECK(attempt_discover(attempts, &credential, on_found, NULL) == NULL);
+	stop();
+}
+
 CHECK_MAIN()
