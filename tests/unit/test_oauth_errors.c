@@ -209,7 +209,8 @@ TEST(class_state_error_and_exit_status_agree)
 		check_row(r->sentence);
 		REQUIRE(r->class > PROBLEM_NONE && r->class <= PROBLEM_BUG);
 		/* a person can log in for the grants that begin with a person alone */
-		CHECK(r->class != PROBLEM_LOGIN || r->grant_type == REFRESH || r->grant_type == WEB || r->grant_type == AGENT || r->grant_type == DEVICE);
+		CHECK(r->class != PROBLEM_LOGIN || r->grant_type == REFRESH ||
+		      r->grant_type == WEB || r->grant_type == AGENT || r->grant_type == DEVICE);
 		CHECK_INT(r->state, want[r->class].state);
 		CHECK_INT(r->broker_error, here ? (int)BROKER_NOT_SERVED : want[r->class].error);
 		CHECK_INT(r->exit_status, want[r->class].exit);
