@@ -123,6 +123,20 @@ enum verdict flow_take_token_as(struct flow_run *run, const struct http_response
 				int grant_type);
 /* The same for a login, which sends no refresh token but may bring one: nothing is spent, whatever comes. */
 enum verdict flow_take_login(struct flow_run *run, const struct http_response *res, int grant_type);
+
+/*
+ * Requests about a token: at Salesforce below its instance, at the server of Issuer= where run->endpoints say. run: credential, endpoints, real_ms and unique are used. Negative with err, and
+ * nothing in *req: -ERR_ADMIN when the server has no such endpoint or the client nothing to prove itself with; -ERR_RETRY when its endpoints are not known (attempt_discover()).
+ */
+int flow_ask_userinfo(const struct flow_run *run, const struct grant *g, struct http_request *req,
+		      struct err *err);
+int flow_ask_introspection(const struct flow_run *run, const struct grant *g,
+			   struct http_request *req, struct err *err);
+/* base_url: of Salesforce, where the token was made. refresh: what the token is. Others than Salesforce want the client's proof (RFC 7009 2.1). */
+int flow_ask_revocation(const struct flow_run *run, const char *base_url,
+			const struct secret *token, bool refresh, struct http_request *req,
+			struct err *err);
+
 void flow_run_fini(struct flow_run *run, const struct flow_ops *ops);
 
 #endif

@@ -185,29 +185,6 @@ enum liveness salesforce_userinfo_answer(const struct http_response *res)
 	return TOKEN_UNSURE;
 }
 
-int salesforce_introspect_request(const struct credential *c, const struct grant *g,
-				  struct http_request *req, struct err *err)
-{
-	CLEANUP(buf_finip) struct buf form;
-
-	buf_init(&form, HTTP_BODY_MAX);
-	*req = (struct http_request){ 0 };
-	if (!c->client_secret)
-		return err_set(err, ERR_ADMIN, "introspection needs ClientSecret=");
-	oauth_form_add(&form, "token", secret_bytes(g->access_token), secret_size(g->access_token));
-	oauth_form_add(&form, "token_type_hint", "access_token", strlen("access_token"));
-	oauth_form_add(&form, "client_id", c->client_id, strlen(c->client_id));
-	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret),
-		       secret_size(c->client_secret));
-	*req = (struct http_request){ .post = true,
-				      .url = salesforce_url(g->instance_url, "introspect") };
-	req->body = buf_failed(&form) ? NULL : secret_new(form.data, form.len);
-	if (req->url && req->body)
-		return 0;
-	http_request_fini(req);
-	return err_oom(err);
-}
-
 int salesforce_revoke_request(const char *base_url, const struct secret *token,
 			      struct http_request *req, struct err *err)
 {

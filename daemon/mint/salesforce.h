@@ -74,8 +74,4 @@ struct sfdx_auth_url {
 int salesforce_parse_sfdx(const struct secret *text, struct sfdx_auth_url *out, struct err *err);
 void sfdx_auth_url_fini(struct sfdx_auth_url *u);
 
-/* POST introspect at instance_url; needs the client secret. -ERR_ADMIN when there is none. */
-int salesforce_introspect_request(const struct credential *c, const struct grant *g,
-				  struct http_request *req, struct err *err);
-
 #endif

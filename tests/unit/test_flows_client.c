@@ -270,4 +270,100 @@ TEST(a_token_is_exchanged)
 	CHECK(strstr(sent(&run), "&subject_token_type=urn%3Ax%3Ay&"));
 }
 
+/* --- requests about a token --- */
+
+static const char *asked(int status, struct http_request *req, const struct err *err)
+{
+	static char text[2000];
+
+	snprintf(text, sizeof text, "%s", err->text);
+	if (status == 0)
+		snprintf(text, sizeof text, "%s %s%s%s", req->url,
+			 req->body ? secret_bytes(req->body) : "-", req->bearer ? " Bearer " : "",
+			 req->bearer ? secret_bytes(req->bearer) : "");
+	http_request_fini(req);
+	return text;
+}
+
+TEST(questions_about_a_token_go_where_its_server_wants_them)
+{
+	static char instance[] = "https://inst.my.salesforce.com",
+		    op_token[] = "https://op.example/t", me[] = "https://op.example/me",
+		    in[] = "https://op.example/in", out[] = "https://op.example/out";
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("T!", 2);
+	CLEANUP(secret_unrefp) struct secret *secret = secret_new("s", 1);
+	struct endpoints e = { .issuer = issuer,
+			       .token = op_token,
+			       .userinfo = me,
+			       .introspection = in,
+			       .revocation = out };
+	struct endpoints none = { .issuer = issuer, .token = op_token };
+	struct credential c = credential(GRANT_REFRESH_TOKEN, CLIENT_SECRET_POST);
+	struct grant g = { .access_token = token, .instance_url = instance };
+	struct flow_run run = run_of(&c);
+	struct http_request req;
+	struct err err = { 0 };
+
+	CHECK_STR(asked(flow_ask_userinfo(&run, &g, &req, &err), &req, &err),
+		  "https://inst.my.salesforce.com/services/oauth2/userinfo - Bearer T!");
+	CHECK(strstr(asked(flow_ask_introspection(&run, &g, &req, &err), &req, &err),
+		     "needs ClientSecret="));
+	c.client_secret = secret;
+	CHECK_STR(
+		asked(flow_ask_introspection(&run, &g, &req, &err), &req, &err),
+		"https://inst.my.salesforce.com/services/oauth2/introspect token=T%21&token_type_hint=access_token&client_id=C%3AK&client_secret=s");
+	CHECK_STR(asked(flow_ask_revocation(&run, login_url, token, true, &req, &err), &req, &err),
+		  "https://acme.my.salesforce.com/services/oauth2/revoke token=T%21");
+	c.issuer = issuer;
+	CHECK(strstr(asked(flow_ask_userinfo(&run, &g, &req, &err), &req, &err), "not known yet"));
+	CHECK_INT(err.code, ERR_RETRY);
+	run.endpoints = &none;
+	CHECK(strstr(asked(flow_ask_introspection(&run, &g, &req, &err), &req, &err),
+		     "has no introspection_endpoint"));
+	CHECK(strstr(asked(flow_ask_revocation(&run, login_url, token, true, &req, &err), &req,
+			   &err),
+		     "has no revocation_endpoint"));
+	run.endpoints = &e;
+	CHECK_STR(asked(flow_ask_userinfo(&run, &g, &req, &err), &req, &err),
+		  "https://op.example/me - Bearer T!");
+	CHECK_STR(
+		asked(flow_ask_introspection(&run, &g, &req, &err), &req, &err),
+		"https://op.example/in token=T%21&token_type_hint=access_token&client_id=C%3AK&client_secret=s");
+	CHECK_STR(
+		asked(flow_ask_revocation(&run, login_url, token, true, &req, &err), &req, &err),
+		"https://op.example/out token=T%21&token_type_hint=refresh_token&client_id=C%3AK&client_secret=s");
+}
+
+TEST(other_servers_need_not_say_an_instance)
+{
+	static char realm[] = "https://acme.my.salesforce.com/realms/a",
+		    configured[] = "https://api.my.salesforce.com:443",
+		    elsewhere[] = "https://api.example";
+	static const char answer_text[] =
+		"{\"access_token\":\"a\",\"token_type\":\"bearer\",\"id_token\":\"x\",\"expires_in\":86401}";
+	static const struct {
+		char *issuer, *instance_url;
+		const char *want;
+	} rows[] = { { NULL, configured, NULL },
+		     { realm, NULL, "https://acme.my.salesforce.com" },
+		     { realm, configured, "https://api.my.salesforce.com" },
+		     { realm, elsewhere, NULL } };
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct credential c = credential(GRANT_CLIENT_CREDENTIALS, CLIENT_SECRET_POST);
+		struct flow_run run = run_of(&c);
+		struct http_response res = answer_json(200, answer_text);
+
+		c.issuer = rows[i].issuer;
+		c.login_url = rows[i].issuer ? rows[i].issuer : login_url;
+		c.instance_url = rows[i].instance_url;
+		CHECK_INT(flow_client_credentials.steps[0].answer(&run, &res),
+			  rows[i].want ? FLOW_DONE : FLOW_FAILED);
+		CHECK_STR(run.grant ? run.grant->instance_url : NULL, rows[i].want);
+		CHECK(!run.grant || (run.grant->expires_in_ms == 0 && !run.grant->identity_url));
+		answer_free(&res);
+		flow_run_fini(&run, &flow_client_credentials);
+	}
+}
+
 CHECK_MAIN()
