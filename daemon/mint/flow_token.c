@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests about a token that is there: is it alive, until when, and end it. At Salesforce below its instance, elsewhere where discovery says. */
+#include <string.h>
+
+#include "daemon/mint/flow.h"
+#include "daemon/mint/oauth.h"
+#include "daemon/mint/salesforce.h"
+
+static void add_token(struct buf *form, const struct secret *token, const char *type)
+{
+	oauth_form_add(form, "token", secret_bytes(token), secret_size(token));
+	oauth_form_add(form, "token_type_hint", type, strlen(type));
+}
+
+/* 0, or negative with err: this server has none, or nobody has asked it yet. */
+static int need(const struct flow_run *run, const char *endpoint, const char *name, struct err *err)
+{
+	if (endpoint)
+		return 0;
+	if (run->endpoints)
+		return err_set(err, ERR_ADMIN, "the server of Issuer= has no %s", name);
+	return err_set(err, ERR_RETRY, "it is not known yet where the server has its %s", name);
+}
+
+int flow_ask_userinfo(const struct flow_run *run, const struct grant *g, struct http_request *req,
+		      struct err *err)
+{
+	const struct endpoints *e = run->endpoints;
+	int r;
+
+	*req = (struct http_request){ 0 };
+	if (!run->credential->issuer)
+		return salesforce_userinfo_request(g, req, err);
+	r = need(run, e ? e->userinfo : NULL, "userinfo_endpoint", err);
+	if (r < 0)
+		return r;
+	*req = (struct http_request){ .url = strdup(e->userinfo),
+				      .bearer = secret_ref(g->access_token) };
+	if (req->url)
+		return 0;
+	http_request_fini(req);
+	return err_oom(err);
+}
+
+int flow_ask_introspection(const struct flow_run *run, const struct grant *g,
+			   struct http_request *req, struct err *err)
+{
+	const struct endpoints *e = run->endpoints;
+	CLEANUP(cleanup_free) char *url = NULL;
+	CLEANUP(buf_finip) struct buf form;
+	int r;
+
+	*req = (struct http_request){ 0 };
+	buf_init(&form, HTTP_BODY_MAX);
+	if (!flow_client_proves(run->credential))
+		return err_set(err, ERR_ADMIN,
+			       "introspection needs ClientSecret=, or ClientAuth=private_key_jwt");
+	r = run->credential->issuer
+		    ? need(run, e ? e->introspection : NULL, "introspection_endpoint", err)
+		    : 0;
+	if (r < 0)
+		return r;
+	url = run->credential->issuer ? strdup(e->introspection)
+				      : salesforce_url(g->instance_url, "introspect");
+	if (!url)
+		return err_oom(err);
+	add_token(&form, g->access_token, "access_token");
+	return flow_ask(run, url, &form, FLOW_AUTHENTICATED, req, err);
+}
+
+int flow_ask_revocation(const struct flow_run *run, const char *base_url,
+			const struct secret *token, bool refresh, struct http_request *req,
+			struct err *err)
+{
+	const struct endpoints *e = run->endpoints;
+	CLEANUP(buf_finip) struct buf form;
+	int r;
+
+	*req = (struct http_request){ 0 };
+	if (!run->credential->issuer)
+		return salesforce_revoke_request(base_url, token, req, err);
+	buf_init(&form, HTTP_BODY_MAX);
+	r = need(run, e ? e->revocation : NULL, "revocation_endpoint", err);
+	if (r < 0)
+		return r;
+	add_token(&form, token, refresh ? "refresh_token" : "access_token");
+	return flow_ask(run, e->revocation, &form, FLOW_AUTHENTICATED, req, err);
+}
