@@ -34,8 +34,13 @@ struct credential *credential_unref(struct credential *c)
 	free(c->missing);
 	secret_unref(c->client_secret);
 	secret_unref(c->private_key);
+	secret_unref(c->passphrase);
+	secret_unref(c->assertion);
+	secret_unref(c->subject_token);
 	free(c->uids);
 	free(c->gids);
+	free(c->login_uids);
+	free(c->login_gids);
 	config_origin_free(c->origin);
 	config_files_fini(&c->files);
 	free(c);
@@ -123,8 +128,13 @@ bool credential_equal(const struct credential *a, const struct credential *b)
 	return !strcmp(a->name, b->name) && text_equal(a->missing, b->missing) &&
 	       secret_equal(a->client_secret, b->client_secret) &&
 	       secret_equal(a->private_key, b->private_key) &&
+	       secret_equal(a->passphrase, b->passphrase) &&
+	       secret_equal(a->assertion, b->assertion) &&
+	       secret_equal(a->subject_token, b->subject_token) &&
 	       numbers_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
-	       numbers_equal(a->gids, a->n_gids, b->gids, b->n_gids);
+	       numbers_equal(a->gids, a->n_gids, b->gids, b->n_gids) &&
+	       numbers_equal(a->login_uids, a->n_login_uids, b->login_uids, b->n_login_uids) &&
+	       numbers_equal(a->login_gids, a->n_login_gids, b->login_gids, b->n_login_gids);
 }
 
 struct credential_set *credential_set_ref(struct credential_set *s)

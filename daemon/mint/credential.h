@@ -35,8 +35,8 @@ struct credential {
 	char *login_url; /* https://host[:port][/site], no trailing slash */
 	char *client_id;
 	int client_auth; /* enum client_auth, resolved */
-	char *issuer; /* not Salesforce: endpoints come from its discovery, login_url is it; NULL */
-	char *instance_url; /* what instanceUrl is where the server does not say; NULL */
+	char *issuer; /* not Salesforce: endpoints come from its discovery, login_url is it (without a slash at the end); as written; NULL */
+	char *instance_url; /* what instanceUrl is where the server does not say; NULL without issuer */
 	char *scopes;       /* separated by spaces; NULL: none asked for */
 	char *redirect_uri; /* of logins; NULL where the grant has none */
 	int dialect;        /* enum dialect */
@@ -53,7 +53,7 @@ struct credential {
 	struct secret *assertion;  /* made by an identity provider, as it was at the load; NULL */
 	struct secret *subject_token;             /* as it was at the load; NULL */
 	char *recipient;                          /* of a SAML assertion; NULL: derived */
-	char *subject_token_type, *token_handler; /* RFC 8693; NULL */
+	char *subject_token_type, *token_handler; /* RFC 8693, the type as URN; NULL */
 	char *missing;              /* what credential_missing() says; NULL: nothing */
 	int64_t session_timeout_ms; /* 2 h */
 	int64_t renew_at_percent;   /* 0: the default of the grant */

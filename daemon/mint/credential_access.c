@@ -94,16 +94,16 @@ static void note(const struct credential *c, const char *key, const struct crede
 	CREDENTIAL_NOTE(c, check->notes, "Access", key, "%s=%.100s: %s", key, word, text);
 }
 
-/* One word of AllowUser= or AllowGroup= into *id. 1; 0: a mistake was noted; -ERR_INTERNAL. */
-static int resolve(const struct credential *c, const char *key, const char *word,
+/* One word of a list into *id. 1; 0: a mistake was noted; -ERR_INTERNAL. */
+static int resolve(const struct credential *c, const char *key, const char *word, bool user,
 		   const struct credential_check *check, int64_t *id, struct err *err)
 {
-	bool user = !strcmp(key, "AllowUser");
+	const char *name = !strcmp(key, "AllowLogin") && !user ? word + 1 : word;
 	int r = 1;
 
-	*id = number(word);
+	*id = number(name);
 	if (*id < 0)
-		r = find_once(check->names, word, user, id);
+		r = find_once(check->names, name, user, id);
 	if (r == -ENOMEM)
 		return err_oom(err);
 	if (r < 0)
@@ -145,9 +145,19 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Which words of a list are meant: users and groups may stand in one. */
+enum kind { USERS, GROUPS, USERS_OF_BOTH, GROUPS_OF_BOTH };
+
+static bool is_meant(const char *word, enum kind kind)
+{
+	if (kind == USERS || kind == GROUPS)
+		return true;
+	return (word[0] == '@') == (kind == GROUPS_OF_BOTH);
+}
+
 /* spare: how many the caller will add. */
 static int resolve_list(const struct credential *c, const char *key,
-			const struct config_list *words, size_t spare,
+			const struct config_list *words, enum kind kind, size_t spare,
 			const struct credential_check *check, int64_t **ids, size_t *n,
 			struct err *err)
 {
@@ -157,8 +167,12 @@ static int resolve_list(const struct credential *c, const char *key,
 		return err_oom(err);
 	for (size_t i = 0; i < words->n; i++) {
 		int64_t id;
-		int r = resolve(c, key, words->items[i], check, &id, err);
+		int r;
 
+		if (!is_meant(words->items[i], kind))
+			continue;
+		r = resolve(c, key, words->items[i], kind == USERS || kind == USERS_OF_BOTH, check,
+			    &id, err);
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -167,19 +181,38 @@ static int resolve_list(const struct credential *c, const char *key,
 	return 0;
 }
 
+static void sort(int64_t *ids, size_t n)
+{
+	if (n)
+		qsort(ids, n, sizeof(*ids), compare);
+}
+
+/* Administrators may log in anyway, so that nobody is added here. */
+static int resolve_logins(struct credential *c, const struct credential_check *check,
+			  struct err *err)
+{
+	if (resolve_list(c, "AllowLogin", &c->allow_login, USERS_OF_BOTH, 1, check, &c->login_uids,
+			 &c->n_login_uids, err) < 0 ||
+	    resolve_list(c, "AllowLogin", &c->allow_login, GROUPS_OF_BOTH, 1, check, &c->login_gids,
+			 &c->n_login_gids, err) < 0)
+		return -ERR_INTERNAL;
+	sort(c->login_uids, c->n_login_uids);
+	sort(c->login_gids, c->n_login_gids);
+	return 0;
+}
+
 int credential_resolve_access(struct credential *c, const struct credential_check *check,
 			      struct err *err)
 {
-	if (resolve_list(c, "AllowUser", &c->allow_users, 2, check, &c->uids, &c->n_uids, err) <
-		    0 ||
-	    resolve_list(c, "AllowGroup", &c->allow_groups, 1, check, &c->gids, &c->n_gids, err) <
-		    0)
+	if (resolve_list(c, "AllowUser", &c->allow_users, USERS, 2, check, &c->uids, &c->n_uids,
+			 err) < 0 ||
+	    resolve_list(c, "AllowGroup", &c->allow_groups, GROUPS, 1, check, &c->gids, &c->n_gids,
+			 err) < 0)
 		return -ERR_INTERNAL;
 	if (c->root)
 		add(c->uids, &c->n_uids, 0);
 	add(c->uids, &c->n_uids, (int64_t)check->service_uid);
-	qsort(c->uids, c->n_uids, sizeof(*c->uids), compare);
-	if (c->n_gids)
-		qsort(c->gids, c->n_gids, sizeof(*c->gids), compare);
-	return 0;
+	sort(c->uids, c->n_uids);
+	sort(c->gids, c->n_gids);
+	return resolve_logins(c, check, err);
 }

@@ -51,6 +51,29 @@ struct credential *credential_new(const char *name);
 /* Judges [Credential] and reads the secrets. 0 or -ERR_INTERNAL. */
 int credential_check(struct credential *c, const struct credential_check *check, struct err *err);
 
+/* --- what fits (credential_fit.c) --- */
+
+/* True if it is there; else says once that it is missing (a wrong value has been said already). */
+bool credential_need(const struct credential *c, const struct credential_check *check,
+		     const void *value, const char *key, const char *what);
+/* A person gets its first token by a login; its tokens come from a refresh token; it has a key to sign with. */
+bool credential_logs_in(const struct credential *c);
+bool credential_refreshes(const struct credential *c);
+bool credential_signs(const struct credential *c);
+/* The default of ClientAuth=, and what it needs. */
+void credential_resolve_client_auth(struct credential *c, const struct credential_check *check);
+/* Whether each key fits the grant, which is known, and what it needs is there. */
+void credential_check_fit(struct credential *c, const struct credential_check *check);
+
+/* --- the topics of credential_check(): each notes its mistakes; 0 or -ERR_INTERNAL --- */
+
+/* Scopes=, RedirectUri=, Dialect= (credential_login.c). */
+int credential_check_login(struct credential *c, const struct credential_check *check,
+			   struct err *err);
+/* The secrets (credential_values.c). */
+int credential_read_values(struct credential *c, const struct credential_check *check,
+			   struct err *err);
+
 /* Visible ASCII alone. */
 bool credential_printable(const char *text, size_t size);
 

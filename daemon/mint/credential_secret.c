@@ -276,14 +276,10 @@ struct secret *credential_secret(const char *reference, uid_t service_uid, bool 
 		return from_credential(reference + 11, trim, err);
 	if (!strncmp(reference, "stored:", 7))
 		err_set(err, ERR_ADMIN, "stored: does not fit here — use file: or credential:");
-	else if (!strncmp(reference, "pkcs11:", 7))
+	else if (!strncmp(reference, "pkcs11:", 7) || !strncmp(reference, "handle:", 7))
 		err_set(err, ERR_ADMIN,
-			"pkcs11: is not available in this version — use file:, credential: or "
-			"stored:");
-	else if (!strncmp(reference, "handle:", 7))
-		err_set(err, ERR_ADMIN,
-			"handle: is not available in this version — use file:, credential: or "
-			"stored:");
+			"%.7s names a private key and does not fit here — use file: or credential:",
+			reference);
 	else /* it may be the secret itself: it is not repeated */
 		err_set(err, ERR_ADMIN,
 			"this is not a reference — secrets are never in this file: write file:PATH, "

@@ -145,6 +145,32 @@ static void check_listener(const struct credential_set *set, const struct settin
 				title, l->credentials.items[i]);
 }
 
+/* Connecting takes leave to write. Without Mode= and Group= it is for administrators, who may do all anyway. */
+static bool others_reach(const struct listener_settings *l)
+{
+	if (l->disabled || l->interface != LISTENER_MANAGER)
+		return false;
+	return (l->mode >= 0 && (l->mode & 0002)) || (l->group && (l->mode < 0 || l->mode & 0020));
+}
+
+/* interfaces.md 1: AllowLogin= is no use to people who cannot connect. */
+static void check_logins(const struct credential_set *set, const struct settings *s,
+			 struct config_notes *warnings)
+{
+	for (const struct listener_settings *l = s->listeners; l; l = l->next)
+		if (others_reach(l))
+			return;
+	for (size_t i = 0; i < set->n; i++) {
+		if (!set->items[i]->allow_login.n)
+			continue;
+		CREDENTIAL_NOTE(
+			set->items[i], warnings, "Access", "AllowLogin",
+			"AllowLogin= names people who reach no socket to log in at — add [Listener "
+			"logins] with Interface=manager, Path= and Group= to sftokend.conf");
+		return; /* once is enough */
+	}
+}
+
 /* What the settings say about credentials. */
 static void check_settings(const struct credential_set *set, const struct settings *s,
 			   struct config_notes *notes, struct config_notes *warnings)
@@ -161,6 +187,7 @@ static void check_settings(const struct credential_set *set, const struct settin
 	/* with mistakes the set is not whole */
 	for (const struct listener_settings *l = notes->n ? NULL : s->listeners; l; l = l->next)
 		check_listener(set, s, l, warnings);
+	check_logins(set, s, warnings);
 }
 
 /* Drop-ins of a credential that is not there do nothing: probably a typing error. */

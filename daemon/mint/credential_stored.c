@@ -7,7 +7,7 @@
 
 #include "daemon/mint/credential_parts.h"
 
-/* The two that a credential of this version may refer to. */
+/* What a credential may refer to. */
 static const struct stored_key {
 	enum stored_secret kind;
 	const char *key, *import; /* of the file; --kind of "sftoken import" */
@@ -18,6 +18,8 @@ static const struct stored_key {
 	{ STORED_CLIENT_SECRET, "ClientSecret", "client_secret",
 	  offsetof(struct credential, client_secret_ref),
 	  offsetof(struct credential, client_secret) },
+	{ STORED_ASSERTION, "Assertion", "assertion", offsetof(struct credential, assertion_ref),
+	  offsetof(struct credential, assertion) },
 };
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
 
@@ -50,6 +52,8 @@ static int judge(const struct credential *c, const struct stored_key *k, const s
 		return err_set(err, ERR_ADMIN, "the secret is empty");
 	if (k->kind == STORED_PRIVATE_KEY)
 		return check_key ? check_key(value, c->passphrase, err) : 0;
+	if (k->kind == STORED_ASSERTION)
+		return 0;
 	if (!credential_printable(secret_bytes(value), secret_size(value)))
 		return err_set(err, ERR_ADMIN,
 			       "the secret holds a blank or a byte that is not ASCII");
@@ -101,7 +105,8 @@ int credential_look_up(struct credential *c, const struct credential_check *chec
 {
 	for (size_t i = 0; i < KEYS; i++) {
 		/* where it does not fit the grant, that is a mistake, and nothing to give */
-		if (keys[i].kind == STORED_PRIVATE_KEY && c->grant_type != GRANT_JWT_BEARER)
+		if ((keys[i].kind == STORED_PRIVATE_KEY && !credential_signs(c)) ||
+		    (keys[i].kind == STORED_ASSERTION && c->grant_type != GRANT_SAML_BEARER))
 			continue;
 		if (refers(c, &keys[i]) && look_up(c, &keys[i], check, err) < 0)
 			return -ERR_INTERNAL;
@@ -135,11 +140,18 @@ static struct credential *copy(const struct credential *from)
 			return NULL;
 	c->client_secret = from->client_secret ? secret_ref(from->client_secret) : NULL;
 	c->private_key = from->private_key ? secret_ref(from->private_key) : NULL;
+	c->passphrase = from->passphrase ? secret_ref(from->passphrase) : NULL;
+	c->assertion = from->assertion ? secret_ref(from->assertion) : NULL;
+	c->subject_token = from->subject_token ? secret_ref(from->subject_token) : NULL;
 	c->origin = config_origin_copy(from->origin);
 	if (!c->origin || config_files_copy(&c->files, &from->files) < 0 ||
 	    copy_numbers(&c->uids, from->uids, from->n_uids) < 0 ||
-	    copy_numbers(&c->gids, from->gids, from->n_gids) < 0)
+	    copy_numbers(&c->gids, from->gids, from->n_gids) < 0 ||
+	    copy_numbers(&c->login_uids, from->login_uids, from->n_login_uids) < 0 ||
+	    copy_numbers(&c->login_gids, from->login_gids, from->n_login_gids) < 0)
 		return NULL;
+	c->n_login_uids = from->n_login_uids;
+	c->n_login_gids = from->n_login_gids;
 	c->n_uids = from->n_uids;
 	c->n_gids = from->n_gids;
 	return TAKE(c);

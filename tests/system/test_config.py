@@ -96,13 +96,8 @@ def test_two_keys() -> None:
 
 def test_later_keys() -> None:
     """Keys and values of later versions are mistakes that say so: credential files"""
-    rows = [("Scopes=api", "Scopes="), ("RedirectUri=http://localhost:1717/OauthRedirect", "RedirectUri="),
-            ("AllowUserAgent=yes", "AllowUserAgent="), ("ClientSecret=pkcs11:x", "pkcs11:"),
-            ("ClientSecret=handle:0x81000001", "handle:"), ("[Access]\nAllowLogin=root", "AllowLogin="),
-            ("[Access]\nLoadCredentialUnit=a.service", "LoadCredentialUnit="), ("[Access]\nAllowUnit=a.service", "AllowUnit="),
-            ("[Access]\nAllowExecutable=/bin/true", "AllowExecutable=")]
-    for grant in ("web_server", "user_agent", "device", "saml_bearer", "token_exchange"):
-        rows.append((f"GrantType={grant}", f"GrantType={grant}"))
+    rows = [("OnEvent=/bin/true", "OnEvent="), ("[Access]\nLoadCredentialUnit=a.service", "LoadCredentialUnit="),
+            ("[Access]\nAllowUnit=a.service", "AllowUnit="), ("[Access]\nAllowExecutable=/bin/true", "AllowExecutable=")]
     with Daemon(Shared.salesforce) as daemon:
         for text, words in rows:
             path = one_credential(daemon, text + "\n")
@@ -111,8 +106,22 @@ def test_later_keys() -> None:
             number = 6 + text.count("\n")
             line = next((x for x in result.stderr.splitlines() if x.startswith(f"{path}:{number}: ")), "")
             assert words in line and "not available in this version" in line, f"{text}: {result.stderr}"
+
+
+def test_keys_that_do_not_fit() -> None:
+    """What does not fit the grant is a mistake at its line, whatever the grant; the deprecated flow must be asked for"""
+    rows = [("GrantType=user_agent", 6, "AllowUserAgent=yes"), ("Scopes=api", 6, "Scopes="), ("ClientSecret=pkcs11:x", 6, "pkcs11:"),
+            ("RedirectUri=http://localhost:1717/OauthRedirect", 6, "does not fit"), ("AllowUserAgent=yes", 6, "does not fit"),
+            ("[Access]\nAllowLogin=root", 7, "does not fit"), ("GrantType=device\nRedirectUri=http://app.example/", 7, "http:")]
+    with Daemon(Shared.salesforce) as daemon:
+        for text, number, words in rows:
+            path = one_credential(daemon, text + "\n")
+            result = sftokend(daemon, "--check")
+            same(result.returncode, 78, text)
+            line = next((x for x in result.stderr.splitlines() if x.startswith(f"{path}:{number}: ")), "")
+            assert words in line, f"{text}: {result.stderr}"
         one_credential(daemon, "AllowUserAgent=no\n")
-        same(sftokend(daemon, "--check").returncode, 0, "a key of a later version with its default")
+        same(sftokend(daemon, "--check").returncode, 0, "AllowUserAgent=no")
 
 
 def test_later_settings() -> None:
