@@ -136,6 +136,9 @@ int flow_ask_introspection(const struct flow_run *run, const struct grant *g,
 int flow_ask_revocation(const struct flow_run *run, const char *base_url,
 			const struct secret *token, bool refresh, struct http_request *req,
 			struct err *err);
+/* 0: revoked, or not known there any more; else -ERR_RETRY or -ERR_ADMIN with err. */
+int flow_read_revocation(const struct credential *c, const struct http_response *res,
+			 struct err *err);
 
 void flow_run_fini(struct flow_run *run, const struct flow_ops *ops);
 

@@ -86,3 +86,25 @@ int flow_ask_revocation(const struct flow_run *run, const char *base_url,
 	add_token(&form, token, refresh ? "refresh_token" : "access_token");
 	return flow_ask(run, e->revocation, &form, FLOW_AUTHENTICATED, req, err);
 }
+
+/* Whoever is not Salesforce says 200 of what it does not know, too (RFC 7009 2.2): an error is one. */
+int flow_read_revocation(const struct credential *c, const struct http_response *res,
+			 struct err *err)
+{
+	struct problem p;
+	bool passes;
+
+	if (!c->issuer)
+		return salesforce_revoke_answer(res, err);
+	if (res->outcome == HTTP_ANSWERED && res->status == 200)
+		return 0;
+	oauth_classify(res, -1, &p);
+	if (strcmp(p.error, "invalid_token") == 0)
+		return 0;
+	passes = p.class == PROBLEM_RETRY || p.class == PROBLEM_RATE;
+	err_set(err, passes ? ERR_RETRY : ERR_ADMIN, "the server does not revoke it: %s",
+		p.message);
+	if (err)
+		err->retry_after_ms = p.retry_after_ms;
+	return passes ? -ERR_RETRY : -ERR_ADMIN;
+}

@@ -137,8 +137,8 @@ static void revoked(const struct http_response *res, void *arg)
 	struct keeper_revocation *r = arg;
 
 	r->call = NULL;
-	r->status = salesforce_revoke_answer(res, &r->err);
-	if (r->status == 0 && r->keeper)
+	r->status = flow_read_revocation(r->keeper->credential, res, &r->err);
+	if (r->status == 0)
 		r->status = forget(r->keeper, r->forget, &r->err);
 	finish(r);
 }

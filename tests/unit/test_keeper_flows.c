@@ -292,6 +292,11 @@ TEST(endpoints_that_are_not_known_yet_are_asked_for_before_a_revocation)
 	CHECK(keeper_stored(k)->refresh.token);
 	CHECK(keeper_revoke(k, true, on_revoked, NULL, &err));
 	answered("openid-configuration", 200, PLACES);
+	answered("token=R1&token_type_hint=refresh_token", 400,
+		 "{\"error\":\"unsupported_token_type\"}");
+	CHECK_INT(revoked_status, -ERR_ADMIN);
+	CHECK(keeper_stored(k)->refresh.token);
+	CHECK(keeper_revoke(k, true, on_revoked, NULL, &err));
 	answered("token=R1&token_type_hint=refresh_token", 200, "");
 	CHECK_INT(revoked_status, 0);
 	CHECK(!keeper_stored(k)->refresh.token);
