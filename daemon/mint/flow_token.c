@@ -12,11 +12,16 @@ static void add_token(struct buf *form, const struct secret *token, const char *
 	oauth_form_add(form, "token_type_hint", type, strlen(type));
 }
 
-/* 0, or negative with err: this server has none, or nobody has asked it yet. */
-static int need(const struct flow_run *run, const char *endpoint, const char *name, struct err *err)
+static const struct endpoints nowhere;
+
+static const struct endpoints *endpoints_of(const struct flow_run *run)
 {
-	if (endpoint)
-		return 0;
+	return run->endpoints ? run->endpoints : &nowhere;
+}
+
+/* This server has none, or nobody has asked it yet. */
+static int without(const struct flow_run *run, const char *name, struct err *err)
+{
 	if (run->endpoints)
 		return err_set(err, ERR_ADMIN, "the server of Issuer= has no %s", name);
 	return err_set(err, ERR_RETRY, "it is not known yet where the server has its %s", name);
@@ -25,17 +30,14 @@ static int need(const struct flow_run *run, const char *endpoint, const char *na
 int flow_ask_userinfo(const struct flow_run *run, const struct grant *g, struct http_request *req,
 		      struct err *err)
 {
-	const struct endpoints *e = run->endpoints;
-	int r;
+	const char *url = endpoints_of(run)->userinfo;
 
 	*req = (struct http_request){ 0 };
 	if (!run->credential->issuer)
 		return salesforce_userinfo_request(g, req, err);
-	r = need(run, e ? e->userinfo : NULL, "userinfo_endpoint", err);
-	if (r < 0)
-		return r;
-	*req = (struct http_request){ .url = strdup(e->userinfo),
-				      .bearer = secret_ref(g->access_token) };
+	if (!url)
+		return without(run, "userinfo_endpoint", err);
+	*req = (struct http_request){ .url = strdup(url), .bearer = secret_ref(g->access_token) };
 	if (req->url)
 		return 0;
 	http_request_fini(req);
@@ -45,23 +47,21 @@ int flow_ask_userinfo(const struct flow_run *run, const struct grant *g, struct 
 int flow_ask_introspection(const struct flow_run *run, const struct grant *g,
 			   struct http_request *req, struct err *err)
 {
-	const struct endpoints *e = run->endpoints;
-	CLEANUP(cleanup_free) char *url = NULL;
+	const char *url = endpoints_of(run)->introspection;
+	CLEANUP(cleanup_free) char *salesforce = NULL;
 	CLEANUP(buf_finip) struct buf form;
-	int r;
 
 	*req = (struct http_request){ 0 };
 	buf_init(&form, HTTP_BODY_MAX);
 	if (!flow_client_proves(run->credential))
 		return err_set(err, ERR_ADMIN,
 			       "introspection needs ClientSecret=, or ClientAuth=private_key_jwt");
-	r = run->credential->issuer
-		    ? need(run, e ? e->introspection : NULL, "introspection_endpoint", err)
-		    : 0;
-	if (r < 0)
-		return r;
-	url = run->credential->issuer ? strdup(e->introspection)
-				      : salesforce_url(g->instance_url, "introspect");
+	if (run->credential->issuer && !url)
+		return without(run, "introspection_endpoint", err);
+	if (!run->credential->issuer) {
+		salesforce = salesforce_url(g->instance_url, "introspect");
+		url = salesforce;
+	}
 	if (!url)
 		return err_oom(err);
 	add_token(&form, g->access_token, "access_token");
@@ -72,19 +72,17 @@ int flow_ask_revocation(const struct flow_run *run, const char *base_url,
 			const struct secret *token, bool refresh, struct http_request *req,
 			struct err *err)
 {
-	const struct endpoints *e = run->endpoints;
+	const char *url = endpoints_of(run)->revocation;
 	CLEANUP(buf_finip) struct buf form;
-	int r;
 
 	*req = (struct http_request){ 0 };
 	if (!run->credential->issuer)
 		return salesforce_revoke_request(base_url, token, req, err);
 	buf_init(&form, HTTP_BODY_MAX);
-	r = need(run, e ? e->revocation : NULL, "revocation_endpoint", err);
-	if (r < 0)
-		return r;
+	if (!url)
+		return without(run, "revocation_endpoint", err);
 	add_token(&form, token, refresh ? "refresh_token" : "access_token");
-	return flow_ask(run, e->revocation, &form, FLOW_AUTHENTICATED, req, err);
+	return flow_ask(run, url, &form, FLOW_AUTHENTICATED, req, err);
 }
 
 /* Whoever is not Salesforce says 200 of what it does not know, too (RFC 7009 2.2): an error is one. */
