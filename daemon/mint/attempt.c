@@ -1,57 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/mint/attempt.h"
+#include "daemon/mint/attempt_parts.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/mint/gate.h"
 #include "daemon/mint/salesforce.h"
+#include "daemon/mint/unique.h"
 
-enum { GUARD_MS = 250, KEY_MAX = 300 };
-
-struct attempts {
-	struct loop *loop;
-	struct http *http;
-	struct gate *gate;
-	struct config_list hosts; /* AllowedHosts= */
-	int64_t timeout_ms;
-};
-
-enum phase {
-	WAITING, /* at the gate */
-	RUNNING, /* a request is under way; the timer is the deadline */
-	PAUSED,  /* the flow wants a delay */
-	ENDING,  /* decided without a request; the timer delivers it */
-	ENDED,
-};
-
-struct attempt {
-	struct gate_waiter gate;
-	struct attempts *all;
-	struct timer *timer;
-	enum phase phase;
-	struct http_call *call;
-	int64_t end_ms;
-	void *arg;
-	/* a flow */
-	const struct flow_ops *ops;
-	size_t step;
-	struct flow_run run;
-	struct config_list hosts;
-	int64_t real_skew_ms;
-	struct secret *refresh_token;
-	char *base_url;
-	bool leaving; /* the request of this step was let go, or asks nobody */
-	struct attempt_result result;
-	int (*about_to_spend)(void *arg, struct err *err);
-	void (*done)(const struct attempt_result *r, void *arg);
-	/* one request (ops NULL) */
-	struct http_request req;
-	char refusal[160];
-	void (*answered)(const struct http_response *res, void *arg);
-};
+enum { GUARD_MS = 250 };
 
 static struct attempt *attempt_of(struct gate_waiter *w)
 {
@@ -62,21 +20,32 @@ static void pump(struct attempts *a, struct gate_host *host);
 
 /* --- ends --- */
 
-static void attempt_free(struct attempt *t)
+void attempt_free(struct attempt *t)
 {
 	timer_free(t->timer);
 	gate_quit(t->all->gate, &t->gate);
 	flow_run_fini(&t->run, t->ops);
 	salesforce_hosts_fini(&t->hosts);
 	http_request_fini(&t->req);
+	endpoints_unref(t->endpoints);
 	secret_unref(t->refresh_token);
+	secret_unref(t->assertion);
+	secret_unref(t->subject_token);
+	secret_unref(t->login.code);
+	secret_unref(t->login.verifier);
+	free(t->redirect_uri);
 	free(t->base_url);
 	free(t);
 }
 
-static void deliver(struct attempt *t)
+void attempt_deliver(struct attempt *t)
 {
 	t->phase = ENDED;
+	if (t->discovered) {
+		t->discovered(t->endpoints, t->endpoints ? NULL : &t->run.problem, t->arg);
+		attempt_free(t);
+		return;
+	}
 	t->result.grant = t->run.grant;
 	t->result.problem = t->run.grant ? NULL : &t->run.problem;
 	t->result.salvaged = t->run.grant ? NULL : t->run.salvaged;
@@ -117,6 +86,7 @@ static void refuse(struct attempt *t, int64_t now_ms, int64_t retry_ms)
 		"the host did not answer several times in a row and is left alone for %lld s: check the network and LoginUrl=",
 		(long long)(retry_ms - now_ms + 999) / 1000);
 	end_unsent(t, PROBLEM_RETRY, retry_ms - now_ms, why);
+	t->refused = true;
 }
 
 /* --- one exchange --- */
@@ -130,17 +100,36 @@ static enum gate_outcome reached(const struct http_response *res)
 	return GATE_FAILED;
 }
 
+/* May free t: the last thing that is done with it. */
 static void go_on(struct attempt *t, enum verdict verdict)
 {
-	if (verdict == FLOW_NEXT)
-		t->step++;
-	if (verdict == FLOW_AGAIN || verdict == FLOW_NEXT) {
-		t->phase = PAUSED;
-		timer_set(t->timer, loop_now_ms(t->all->loop) +
-					    (verdict == FLOW_AGAIN ? t->run.delay_ms : 0));
+	if (verdict == FLOW_DONE || verdict == FLOW_FAILED) {
+		attempt_deliver(t);
 		return;
 	}
-	deliver(t);
+	if (verdict != FLOW_AGAIN)
+		t->step++;
+	t->phase = PAUSED;
+	timer_set(t->timer,
+		  loop_now_ms(t->all->loop) + (verdict == FLOW_NEXT ? 0 : t->run.delay_ms));
+	if (verdict == FLOW_NEED_USER && t->prompt)
+		t->prompt(&t->run.prompt, t->arg);
+}
+
+/* Nothing was sent. A patient flow hears of it as of an answer; for the others this is the end. */
+static void end_of_unsent(struct attempt *t)
+{
+	struct http_response res = {
+		.outcome = HTTP_REFUSED, .content_type = "", .location = "", .problem = t->refusal
+	};
+
+	if (!t->refused || t->discovering || !t->ops->patient) {
+		attempt_deliver(t);
+		return;
+	}
+	t->refused = false;
+	t->run.now_ms = clock_now_ms();
+	go_on(t, t->ops->steps[t->step].answer(&t->run, &res));
 }
 
 static void on_answer(const struct http_response *res, void *arg)
@@ -153,12 +142,17 @@ static void on_answer(const struct http_response *res, void *arg)
 	timer_clear(t->timer);
 	gate_leave(a->gate, &t->gate, reached(res), res->retry_after_ms, now_ms);
 	pump(a, t->gate.host);
-	if (!t->ops) {
+	if (t->answered) {
 		t->phase = ENDED;
 		t->answered(res, t->arg);
 		attempt_free(t);
 		return;
 	}
+	if (t->discovering) {
+		attempt_take_discovery(t, res);
+		return;
+	}
+	attempt_judge_endpoints(t, res);
 	t->result.sent_ms = res->sent_ms;
 	t->result.took_ms = now_ms - res->sent_ms;
 	t->result.date_real_ms = res->date_real_ms;
@@ -204,8 +198,10 @@ static int on_about_to_send(void *arg, struct err *err)
 /* A spent token goes out once, on a connection of its own, and not before the spender says that it may. */
 static void guard_spend(struct attempt *t, struct http_request *req)
 {
-	t->leaving = !t->ops->spends;
-	if (!t->ops->spends)
+	bool spends = !t->discovering && t->ops->spends;
+
+	t->leaving = !spends;
+	if (!spends)
 		return;
 	req->fresh = true;
 	req->about_to_send = on_about_to_send;
@@ -219,15 +215,32 @@ static enum problem_class class_of(enum err_code code)
 	return code == ERR_ADMIN || code == ERR_INPUT ? PROBLEM_ADMIN : PROBLEM_RETRY;
 }
 
-/* Asks the flow what to send, and sends it if it may go there. */
+/* What the step may need to know of the world. */
+static int prepare(struct attempt *t, struct err *err)
+{
+	if (t->step >= t->ops->n_steps)
+		return err_set(err, ERR_LOGIN,
+			       "only a person can get this token: log in with sftoken login");
+	t->run.real_ms = clock_real_ms() + t->real_skew_ms;
+	t->run.now_ms = clock_now_ms();
+	return unique_fill(t->run.unique, err);
+}
+
+static int ask_flow(struct attempt *t, struct http_request *req, struct err *err)
+{
+	int r = prepare(t, err);
+
+	return r < 0 ? r : t->ops->steps[t->step].ask(&t->run, req, err);
+}
+
+/* Asks what to send, and sends it if it may go there. */
 static void run_step(struct attempt *t)
 {
 	struct http_request req = { 0 };
 	struct err err = { 0 };
 	int r;
 
-	t->run.real_ms = clock_real_ms() + t->real_skew_ms;
-	r = t->ops->steps[t->step].ask(&t->run, &req, &err);
+	r = t->discovering ? attempt_ask_discovery(t, &req, &err) : ask_flow(t, &req, &err);
 	if (r == 0)
 		r = salesforce_check_url(req.url, &t->hosts, &err);
 	if (r == 0) {
@@ -248,10 +261,10 @@ static void pump(struct attempts *a, struct gate_host *host)
 	while ((w = gate_next(a->gate, host, now_ms))) {
 		struct attempt *t = attempt_of(w);
 
-		if (t->ops)
-			run_step(t);
-		else
+		if (t->answered)
 			send_request(t, &t->req);
+		else
+			run_step(t);
 		if (t->phase == ENDING)
 			gate_leave(a->gate, w, GATE_UNDECIDED, 0, now_ms);
 	}
@@ -266,48 +279,78 @@ static void on_timer(void *arg)
 	if (t->phase == RUNNING) {
 		on_deadline(t);
 	} else if (t->phase == PAUSED) {
-		t->phase = WAITING;
-		gate_wait(&t->gate);
-		pump(t->all, t->gate.host);
-	} else if (t->ops) {
-		deliver(t);
-	} else {
+		attempt_enter(t);
+	} else if (t->answered) {
 		deliver_refusal(t);
+	} else {
+		end_of_unsent(t);
 	}
 }
 
 /* --- the interface --- */
 
-/* With a timer and its place at the gate of the URL's host. NULL: out of memory, or no such URL (then err says what is wrong). */
-static struct attempt *attempt_new(struct attempts *a, const char *url, enum attempt_kind kind,
-				   void *arg)
+static bool join(struct attempt *t, const char *url, enum attempt_kind kind)
 {
-	struct attempt *t = calloc(1, sizeof *t);
 	CLEANUP(buf_finip) struct buf key;
 	struct url parts;
 
-	buf_init(&key, KEY_MAX);
-	if (!t)
-		return NULL;
-	t->all = a;
-	t->arg = arg;
-	t->timer = timer_new(a->loop, on_timer, t);
+	buf_init(&key, ATTEMPT_KEY_MAX);
 	/* A URL that is none fails when it is to be sent; until then it waits with its like. */
 	if (salesforce_parse_url(url, &parts, NULL) == 0)
 		salesforce_host_key(&parts, &key);
 	else
 		buf_add_text(&key, "-");
-	if (t->timer && !buf_failed(&key) && gate_join(a->gate, &t->gate, key.data, kind) == 0)
+	return !buf_failed(&key) && gate_join(t->all->gate, &t->gate, key.data, kind) == 0;
+}
+
+bool attempt_move(struct attempt *t, const char *url)
+{
+	enum attempt_kind kind = t->gate.kind;
+
+	gate_quit(t->all->gate, &t->gate);
+	return join(t, url, kind);
+}
+
+void attempt_resume(struct attempt *t)
+{
+	t->phase = PAUSED;
+	timer_set(t->timer, loop_now_ms(t->all->loop));
+}
+
+struct attempt *attempt_new(struct attempts *a, const char *url, enum attempt_kind kind, void *arg)
+{
+	struct attempt *t = calloc(1, sizeof *t);
+
+	if (!t)
+		return NULL;
+	t->all = a;
+	t->arg = arg;
+	t->timer = timer_new(a->loop, on_timer, t);
+	if (t->timer && join(t, url, kind))
 		return t;
 	attempt_free(t);
 	return NULL;
 }
 
-static void enter(struct attempt *t)
+void attempt_enter(struct attempt *t)
 {
 	t->phase = WAITING;
 	gate_wait(&t->gate);
 	pump(t->all, t->gate.host);
+}
+
+static struct secret *counted(struct secret *s)
+{
+	return s ? secret_ref(s) : NULL;
+}
+
+static bool take_login(struct attempt *t, const struct flow_login *login)
+{
+	t->redirect_uri = login->redirect_uri ? strdup(login->redirect_uri) : NULL;
+	t->login = (struct flow_login){ .code = counted(login->code),
+					.verifier = counted(login->verifier),
+					.redirect_uri = t->redirect_uri };
+	return !login->redirect_uri || t->redirect_uri;
 }
 
 /* What the order names becomes the attempt's own. false: out of memory, or no flow for it. */
@@ -318,17 +361,24 @@ static bool take_order(struct attempt *t, const struct attempt_order *order)
 	t->done = order->done;
 	t->about_to_spend = order->about_to_spend;
 	t->real_skew_ms = order->real_skew_ms;
-	t->ops = flow_find(c->grant_type);
-	if (order->refresh_token)
-		t->refresh_token = secret_ref(order->refresh_token);
+	t->prompt = order->prompt;
+	t->ops = order->flow ? order->flow : flow_find(c->grant_type);
+	t->refresh_token = counted(order->refresh_token);
+	t->assertion = counted(order->assertion);
+	t->subject_token = counted(order->subject_token);
 	if (order->base_url && !(t->base_url = strdup(order->base_url)))
+		return false;
+	if (order->login && !take_login(t, order->login))
 		return false;
 	if (!t->ops || salesforce_hosts(&t->hosts, &t->all->hosts, c->login_url, NULL) < 0)
 		return false;
 	t->run = (struct flow_run){ .credential = c,
 				    .allowed_hosts = &t->hosts,
 				    .refresh_token = t->refresh_token,
-				    .base_url = t->base_url };
+				    .base_url = t->base_url,
+				    .login = order->login ? &t->login : NULL,
+				    .assertion = t->assertion,
+				    .subject_token = t->subject_token };
 	return true;
 }
 
@@ -343,7 +393,12 @@ struct attempt *attempt_start(struct attempts *a, const struct attempt_order *or
 		attempt_free(t);
 		return NULL;
 	}
-	enter(t);
+	attempt_begin_discovery(t, order->credential);
+	if (t->endpoints && !attempt_move(t, t->endpoints->token)) {
+		attempt_free(t);
+		return NULL;
+	}
+	attempt_enter(t);
 	return t;
 }
 
@@ -367,7 +422,7 @@ struct attempt *attempt_request(struct attempts *a, struct http_request *req,
 	t->leaving = true;
 	t->req = *req;
 	*req = (struct http_request){ 0 };
-	enter(t);
+	attempt_enter(t);
 	return t;
 }
 
@@ -434,6 +489,7 @@ void attempts_free(struct attempts *a)
 	if (!a)
 		return;
 	gate_free(a->gate);
+	attempts_forget_endpoints(a);
 	salesforce_hosts_fini(&a->hosts);
 	free(a);
 }
@@ -443,7 +499,7 @@ int64_t attempts_host_open_ms(const struct attempts *a, const char *url)
 	struct url parts;
 	CLEANUP(buf_finip) struct buf key;
 
-	buf_init(&key, KEY_MAX);
+	buf_init(&key, ATTEMPT_KEY_MAX);
 	if (salesforce_parse_url(url, &parts, NULL) < 0)
 		return 0;
 	salesforce_host_key(&parts, &key);

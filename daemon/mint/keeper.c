@@ -26,7 +26,7 @@ static struct schedule_rules rules_of(const struct keeper *k)
 	return (struct schedule_rules){
 		.limits = &k->context->settings->limits,
 		.renewal = flow ? flow->renewal : RENEW_PERSON,
-		.introspect = c->introspect != INTROSPECT_NO && c->client_secret,
+		.introspect = c->introspect != INTROSPECT_NO && flow_client_proves(c),
 		.renew_when_idle = c->renew_when_idle,
 		.idle_stop_ms = c->idle_stop_ms,
 		.session_timeout_ms = c->session_timeout_ms,
@@ -148,6 +148,9 @@ static void attempt_done(const struct attempt_result *r, void *arg)
 
 static void start_attempt(struct keeper *k)
 {
+	CLEANUP(secret_unrefp) struct secret *assertion = NULL;
+	CLEANUP(secret_unrefp) struct secret *subject_token = NULL;
+	struct err err = { 0 };
 	struct problem p = { .class = PROBLEM_RETRY,
 			     .outcome = HTTP_REFUSED,
 			     .message = "out of memory" };
@@ -166,8 +169,15 @@ static void start_attempt(struct keeper *k)
 		keeper_refused(k, &p);
 		return;
 	}
+	if (keeper_read_files(k, &assertion, &subject_token, &err) < 0) {
+		keeper_problem_of(&p, &err);
+		keeper_refused(k, &p);
+		return;
+	}
 	k->running = credential_ref(k->credential);
 	order.credential = k->running;
+	order.assertion = assertion;
+	order.subject_token = subject_token;
 	if (keeper_spends(k)) {
 		order.refresh_token = k->stored->refresh.token;
 		order.base_url = k->stored->refresh.base_url;

@@ -81,6 +81,8 @@ int keeper_give_refresh(struct keeper *k, struct secret *token, const char *base
 
 /* A secret that an attempt lacked is there now: tries again at once if there was any trouble. */
 void keeper_supplied(struct keeper *k);
+/* Assertion= or SubjectToken= may have been written anew: then what had failed for it is tried again at once. Called from time to time. */
+void keeper_look_at_files(struct keeper *k);
 /* The store can be written again, or was adopted: who was held back by that alone tries again. */
 void keeper_store_mended(struct keeper *k);
 

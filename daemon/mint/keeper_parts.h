@@ -16,6 +16,12 @@ struct keeper_entry {
 	char *message;
 };
 
+/* A file as it was at the last attempt (keeper_files.c). */
+struct keeper_file {
+	uint64_t inode;
+	int64_t size, time_s, time_ns;
+};
+
 struct keeper {
 	TAILQ_ENTRY(keeper) dirty_link;
 	struct keeper_context *context;
@@ -36,6 +42,7 @@ struct keeper {
 	int64_t withdrawn; /* generation of another client or user: nobody may have it any more */
 	bool begun, dirty;
 	struct stored *stored; /* belongs to the store, which outlives all keepers */
+	struct keeper_file file;
 	bool by_clock; /* the wall clock was set: what this step changes is not the server's word */
 	bool spending; /* attempt has spent the refresh token: it is not cancelled */
 	bool result; /* the spend has succeeded: keeper_save() writes RESULT with next_refresh (NULL: the server keeps the old one) */
@@ -63,6 +70,8 @@ int keeper_check_host(const struct keeper *k, const char *url, struct err *err);
 
 /* keeper_spend.c: what is sure before an attempt begins, when it spends, and after it. */
 bool keeper_may_start(struct keeper *k, struct problem *p);
+/* What kept an attempt from being made. */
+void keeper_problem_of(struct problem *p, const struct err *err);
 int keeper_about_to_spend(void *keeper, struct err *err);
 /* The answer is in: the journal first. *p is the problem as it is to be told (r->problem, in other words where more is known). */
 void keeper_settle_spend(struct keeper *k, const struct attempt_result *r, struct problem *p);
@@ -84,7 +93,22 @@ void keeper_history_move(struct keeper *to, struct keeper *from);
 void keeper_revocation_settled(struct keeper *k);
 void keeper_revocation_drop(struct keeper *k);
 
+/* keeper_files.c: what the attempt needs anew, counted; NULL: nothing. 0, or negative with what is wrong with the file. */
+int keeper_read_files(struct keeper *k, struct secret **assertion, struct secret **subject_token,
+		      struct err *err);
+
 /* keeper_check.c */
+/*
+ * Where the server of Issuer= has its endpoints is to be asked for first: the request for it, which ends with done(). NULL: it is known, or needs not be (or there is no memory, and then what
+ * is asked fails for the lack of it).
+ */
+struct attempt *keeper_discover(struct keeper *k,
+				void (*done)(const struct endpoints *e, const struct problem *p,
+					     void *arg),
+				void *arg);
+/* Fills *run for the requests of flow_token.c; its endpoints are the caller's reference. 0 or -ERR_INTERNAL. */
+int keeper_run(const struct keeper *k, struct flow_run *run, struct endpoints **endpoints,
+	       struct err *err);
 void keeper_ask_userinfo(struct keeper *k);
 void keeper_ask_introspection(struct keeper *k);
 void keeper_drop_checks(struct keeper *k);

@@ -137,41 +137,73 @@ static void revoked(const struct http_response *res, void *arg)
 	struct keeper_revocation *r = arg;
 
 	r->call = NULL;
-	r->status = salesforce_revoke_answer(res, &r->err);
-	if (r->status == 0 && r->keeper)
+	r->status = flow_read_revocation(r->keeper->credential, res, &r->err);
+	if (r->status == 0)
 		r->status = forget(r->keeper, r->forget, &r->err);
 	finish(r);
 }
 
-static void ask(struct keeper_revocation *r)
+static int fill(struct keeper_revocation *r, const char *base, const struct secret *token,
+		bool refresh, struct http_request *req)
 {
 	struct keeper *k = r->keeper;
-	const struct stored_refresh *refresh = &k->stored->refresh;
-	struct http_request req = { 0 };
+	CLEANUP(endpoints_unrefp) struct endpoints *e = NULL;
+	struct flow_run run;
+	int status = keeper_run(k, &run, &e, &r->err);
+
+	if (status == 0)
+		status = flow_ask_revocation(&run, base, token, refresh, req, &r->err);
+	/* AllowedHosts= may have another mind than when the token was given */
+	return status < 0 ? status : check_base_url(k, req->url, &r->err);
+}
+
+static void ask_to_revoke(struct keeper_revocation *r)
+{
+	struct keeper *k = r->keeper;
+	const struct stored_refresh *stored = &k->stored->refresh;
+	bool refresh = r->forget && stored->token;
+	const struct secret *token = refresh    ? stored->token
+				     : k->token ? k->token->access_token
+						: NULL;
 	const char *base = k->credential->login_url;
-	const struct secret *token = k->token ? k->token->access_token : NULL;
+	struct http_request req = { 0 };
 	int status;
 
-	if (r->forget && refresh->token) {
-		token = refresh->token;
-		base = refresh->base_url ? refresh->base_url : base;
-	} else if (k->token) {
-		base = k->token->instance_url;
-	}
 	if (!token) { /* it has ended meanwhile */
 		end(r, r->forget ? forget(k, true, &r->err) : 0);
 		return;
 	}
-	r->phase = REVOCATION_ASKS;
-	/* AllowedHosts= may have another mind than when the token was given */
-	status = check_base_url(k, base, &r->err);
-	if (status == 0)
-		status = salesforce_revoke_request(base, token, &req, &r->err);
+	if (refresh && stored->base_url)
+		base = stored->base_url;
+	else if (!refresh)
+		base = k->token->instance_url;
+	status = fill(r, base, token, refresh, &req);
 	if (status == 0)
 		r->call = attempt_request(k->context->attempts, &req, revoked, r);
 	http_request_fini(&req);
 	if (!r->call)
 		end(r, status < 0 ? status : err_oom(&r->err));
+}
+
+static void endpoints_found(const struct endpoints *e, const struct problem *p, void *arg)
+{
+	struct keeper_revocation *r = arg;
+
+	r->call = NULL;
+	if (e) {
+		ask_to_revoke(r);
+		return;
+	}
+	end(r,
+	    err_set(&r->err, p->class == PROBLEM_ADMIN ? ERR_ADMIN : ERR_RETRY, "%s", p->message));
+}
+
+static void ask(struct keeper_revocation *r)
+{
+	r->phase = REVOCATION_ASKS;
+	r->call = keeper_discover(r->keeper, endpoints_found, r);
+	if (!r->call)
+		ask_to_revoke(r);
 }
 
 void keeper_revocation_settled(struct keeper *k)

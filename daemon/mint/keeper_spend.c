@@ -30,7 +30,7 @@ const struct stored *keeper_stored(const struct keeper *k)
 
 /* --- before --- */
 
-static bool problem_of(struct problem *p, const struct err *err)
+void keeper_problem_of(struct problem *p, const struct err *err)
 {
 	*p = (struct problem){
 		.class = err->code == ERR_LOGIN   ? PROBLEM_LOGIN
@@ -39,7 +39,6 @@ static bool problem_of(struct problem *p, const struct err *err)
 		.outcome = HTTP_REFUSED,
 	};
 	snprintf(p->message, sizeof p->message, "%.*s", ERR_TEXT_MAX - 1, err->text);
-	return false;
 }
 
 /* The stored token belongs to another org, client or user since the configuration was changed. */
@@ -70,7 +69,8 @@ bool keeper_may_start(struct keeper *k, struct problem *p)
 	else if (!keeper_spends(k) || (check_origin(k, &err) == 0 &&
 				       store_may_spend(k->context->store, k->stored, &err) == 0))
 		return true;
-	return problem_of(p, &err);
+	keeper_problem_of(p, &err);
+	return false;
 }
 
 /* The connection is up, and the next thing that leaves is the token. */

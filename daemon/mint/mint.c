@@ -199,6 +199,8 @@ static void on_tick(void *arg)
 	if (moved > STEP_MS || moved < -STEP_MS)
 		on_clock_set(m);
 	arm_store(m);
+	for (size_t i = 0; i < registry_count(m->registry); i++)
+		keeper_look_at_files(registry_at(m->registry, i));
 	timer_set(m->tick, loop_now_ms(m->loop) + TICK_MS);
 }
 

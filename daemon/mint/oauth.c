@@ -2,7 +2,6 @@
 #include "daemon/mint/oauth_parts.h"
 
 #include <ctype.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,44 +25,6 @@ enum {
 	SCOPE_MAX = 4096,
 	IDENTITY_MAX = 512,
 };
-
-void oauth_form_add(struct buf *form, const char *name, const char *value, size_t size)
-{
-	if (form->len)
-		buf_add_char(form, '&');
-	buf_add_text(form, name);
-	buf_add_char(form, '=');
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)value[i];
-
-		if (c == ' ')
-			buf_add_char(form, '+');
-		else if (isascii(c) && (isalnum(c) || strchr("-._~", c)) && c)
-			buf_add_char(form, (char)c);
-		else
-			buf_addf(form, "%%%02X", c);
-	}
-}
-
-void oauth_base64url(struct buf *out, const void *bytes, size_t size)
-{
-	enum { PIECE = 48 };
-	const unsigned char *at = bytes;
-	unsigned char text[PIECE / 3 * 4 + 1];
-
-	while (size) {
-		int piece = size < PIECE ? (int)size : PIECE;
-		int n = EVP_EncodeBlock(text, at, piece);
-
-		for (int i = 0; i < n && text[i] != '='; i++)
-			buf_add_char(out, text[i] == '+'   ? '-'
-					  : text[i] == '/' ? '_'
-							   : (char)text[i]);
-		at += piece;
-		size -= (size_t)piece;
-	}
-	explicit_bzero(text, sizeof text);
-}
 
 /* --- reading --- */
 
@@ -190,7 +151,8 @@ static void start_problem(struct problem *p, const struct http_response *res)
 
 bool oauth_spends(int grant_type)
 {
-	return grant_type == GRANT_REFRESH_TOKEN;
+	return grant_type == GRANT_REFRESH_TOKEN || grant_type == GRANT_WEB_SERVER ||
+	       grant_type == GRANT_DEVICE;
 }
 
 /*
@@ -228,6 +190,13 @@ static void set_situation(struct problem *p, int grant_type, const char *situati
 	else
 		put(text, sizeof text, "%s", detail ? detail : "");
 	set_problem(p, oauth_error_find(grant_type, situation, ""), text);
+}
+
+void oauth_situation(const struct http_response *res, int grant_type, const char *situation,
+		     const char *detail, struct problem *problem)
+{
+	start_problem(problem, res);
+	set_situation(problem, grant_type, situation, detail);
 }
 
 static void classify_unanswered(const struct http_response *res, int grant_type, struct problem *p)
@@ -290,6 +259,8 @@ static void classify_other(const struct http_response *res, int grant_type, cons
 		set_situation(p, grant_type, "#server", NULL);
 	else if (is_page(res))
 		set_situation(p, grant_type, "#page", NULL);
+	else if (res->status == 401 && !res->size)
+		set_situation(p, grant_type, "#unauthorized", NULL);
 	else if (!is_json_type(res->content_type))
 		set_situation(p, grant_type, "#type", NULL);
 	else if (why)
@@ -392,9 +363,10 @@ static bool keeps_token(json_object *o)
 }
 
 static bool read_instance(struct grant *g, json_object *o, int grant_type,
-			  const struct config_list *allowed_hosts, struct problem *p)
+			  const struct config_list *allowed_hosts, const char *otherwise,
+			  struct problem *p)
 {
-	const char *url = text_of(o, "instance_url");
+	const char *said = text_of(o, "instance_url"), *url = said ? said : otherwise;
 	struct err err = { 0 };
 
 	if (!url)
@@ -428,7 +400,8 @@ static bool read_rest(struct grant *g, json_object *o, int grant_type, struct pr
 }
 
 struct grant *oauth_read_token(const struct http_response *res, int grant_type,
-			       const struct config_list *allowed_hosts, struct problem *problem)
+			       const struct config_list *allowed_hosts, const char *instance_url,
+			       struct problem *problem)
 {
 	CLEANUP(answer_free) json_object *o = NULL;
 	CLEANUP(grant_unrefp) struct grant *g = NULL;
@@ -450,7 +423,7 @@ struct grant *oauth_read_token(const struct http_response *res, int grant_type,
 	g->sent_ms = res->sent_ms;
 	if (!read_access_token(g, o, grant_type, problem) ||
 	    !read_refresh_token(g, o, grant_type, problem) ||
-	    !read_instance(g, o, grant_type, allowed_hosts, problem) ||
+	    !read_instance(g, o, grant_type, allowed_hosts, instance_url, problem) ||
 	    !read_rest(g, o, grant_type, problem))
 		return NULL;
 	problem->spend_unknown = false;

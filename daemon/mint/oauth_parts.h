@@ -7,9 +7,6 @@
 
 enum { OAUTH_TOKEN_MAX = 16 * 1024 };
 
-/* Copies text without control bytes, bytes beyond ASCII, and words that look like tokens; cut to fit. */
-void oauth_clean(char *to, size_t room, const char *from);
-
 /* An error code is a short word; anything else is none. So no server can name a row that begins with '#'. */
 void oauth_clean_error(char *to, size_t room, const char *from);
 

@@ -62,6 +62,18 @@ char *salesforce_audience(const struct credential *c)
 	return copy;
 }
 
+char *salesforce_recipient(const struct credential *c, const char *audience)
+{
+	struct url parts;
+
+	/* Salesforce's own sample has the token endpoint for an audience */
+	if (ends_with(audience, "/services/oauth2/token"))
+		return strdup(audience);
+	return salesforce_url(salesforce_parse_url(audience, &parts, NULL) == 0 ? audience
+										: c->login_url,
+			      "token");
+}
+
 static bool id_ok(const char *text, size_t size)
 {
 	if (size != 15 && size != 18)
@@ -97,37 +109,6 @@ int salesforce_identity(const char *identity_url, char **organization_id, char *
 	return 0;
 }
 
-static int base64url_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-static bool base64url_decode(const char *text, size_t size, struct buf *out)
-{
-	unsigned bits = 0, n = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		int value = base64url_value(text[i]);
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (unsigned)value;
-		n += 6;
-		if (n >= 8) {
-			n -= 8;
-			buf_add_char(out, (char)(bits >> n));
-			bits &= (1u << n) - 1;
-		}
-	}
-	return n < 6 && !buf_failed(out);
-}
-
 /* A NumericDate (RFC 7519 2) between 2001 and 2100; other values are not believed. */
 static int64_t numeric_date(struct json_value v)
 {
@@ -150,8 +131,8 @@ bool salesforce_jwt_life(const char *token, size_t size, int64_t *exp_s, int64_t
 	second = first ? memchr(first + 1, '.', (size_t)(end - first - 1)) : NULL;
 	if (!second || memchr(second + 1, '.', (size_t)(end - second - 1)))
 		return false;
-	if (!base64url_decode(first + 1, (size_t)(second - first - 1), &payload) || !payload.len ||
-	    json_check(payload.data, payload.len, JSON_DEPTH_MAX, NULL) < 0)
+	if (oauth_base64url_decode(first + 1, (size_t)(second - first - 1), &payload) < 0 ||
+	    !payload.len || json_check(payload.data, payload.len, JSON_DEPTH_MAX, NULL) < 0)
 		return false;
 	value = json_root(payload.data, payload.len);
 	if (json_type(value) != JSON_OBJECT)
@@ -202,29 +183,6 @@ enum liveness salesforce_userinfo_answer(const struct http_response *res)
 	if (res->status == 401 || (res->status == 403 && body_has(res, "Bad_OAuth_Token")))
 		return TOKEN_DEAD;
 	return TOKEN_UNSURE;
-}
-
-int salesforce_introspect_request(const struct credential *c, const struct grant *g,
-				  struct http_request *req, struct err *err)
-{
-	CLEANUP(buf_finip) struct buf form;
-
-	buf_init(&form, HTTP_BODY_MAX);
-	*req = (struct http_request){ 0 };
-	if (!c->client_secret)
-		return err_set(err, ERR_ADMIN, "introspection needs ClientSecret=");
-	oauth_form_add(&form, "token", secret_bytes(g->access_token), secret_size(g->access_token));
-	oauth_form_add(&form, "token_type_hint", "access_token", strlen("access_token"));
-	oauth_form_add(&form, "client_id", c->client_id, strlen(c->client_id));
-	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret),
-		       secret_size(c->client_secret));
-	*req = (struct http_request){ .post = true,
-				      .url = salesforce_url(g->instance_url, "introspect") };
-	req->body = buf_failed(&form) ? NULL : secret_new(form.data, form.len);
-	if (req->url && req->body)
-		return 0;
-	http_request_fini(req);
-	return err_oom(err);
 }
 
 int salesforce_revoke_request(const char *base_url, const struct secret *token,

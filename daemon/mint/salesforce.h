@@ -15,6 +15,11 @@ char *salesforce_url(const char *base, const char *what);
 /* The audience of a JWT (facts: salesforce-oauth.md 5.3): the configured one, else test.salesforce.com or login.salesforce.com by host of LoginUrl, else LoginUrl itself for other hosts. Caller frees. */
 char *salesforce_audience(const struct credential *c);
 
+/*
+ * The recipient of a SAML assertion (facts: 5.7) for that audience: the token endpoint of the audience if that is a URL, else of LoginUrl=. Caller frees; NULL: out of memory.
+ */
+char *salesforce_recipient(const struct credential *c, const char *audience);
+
 /* The URL by common/url's rules, at most 1 KiB, https or loopback. Nothing is contacted that has not passed this. 0 or -ERR_INPUT with what is wrong. */
 int salesforce_parse_url(const char *url, struct url *out, struct err *err);
 
@@ -68,9 +73,5 @@ struct sfdx_auth_url {
 };
 int salesforce_parse_sfdx(const struct secret *text, struct sfdx_auth_url *out, struct err *err);
 void sfdx_auth_url_fini(struct sfdx_auth_url *u);
-
-/* POST introspect at instance_url; needs the client secret. -ERR_ADMIN when there is none. */
-int salesforce_introspect_request(const struct credential *c, const struct grant *g,
-				  struct http_request *req, struct err *err);
 
 #endif

@@ -69,7 +69,7 @@ static void read_salvage(const struct http_response *res, const struct grant *g)
 static void read_token(const struct http_response *res, int grant_type)
 {
 	struct problem p;
-	struct grant *g = oauth_read_token(res, grant_type, &hosts, &p);
+	struct grant *g = oauth_read_token(res, grant_type, &hosts, NULL, &p);
 
 	if (g) {
 		MUST(res->status == 200 && p.class == PROBLEM_NONE);

@@ -104,7 +104,8 @@ bool world_define(struct world *w, char **words, size_t n)
 		if (!equals)
 			return false;
 		*equals = '\0';
-		if (!set_word(c, words[i], equals + 1))
+		if (!world_flow_word(&c->flow, words[i], equals + 1) &&
+		    !set_word(c, words[i], equals + 1))
 			return false;
 	}
 	return true;
@@ -150,6 +151,9 @@ static struct credential *build_credential(const struct world_credential *from)
 	c->renew_when_idle = from->idle;
 	c->idle_stop_ms = from->idle_stop_ms;
 	c->required = from->required;
+	world_flow_shape(&from->flow, c);
+	if (c->grant_type == GRANT_SAML_BEARER && !c->private_key)
+		c->private_key = private_key();
 	c->uids = calloc(1, sizeof *c->uids);
 	c->uids[0] = strtoll(from->uid, NULL, 10);
 	c->n_uids = 1;

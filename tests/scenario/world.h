@@ -15,8 +15,18 @@
 
 enum { WORLD_CREDENTIALS_MAX = 64, WORLD_CALLER_UID = 1000, WORLD_OTHER_UID = 1001 };
 
+/* Of grants that carry something of others, and of servers that are not Salesforce (world_flows.c); NULL and 0: not said. */
+struct world_flow {
+	int grant_type;
+	const char *assertion, *subject, *issuer;
+};
+/* false: the word is none of these. */
+bool world_flow_word(struct world_flow *f, const char *key, const char *value);
+void world_flow_shape(const struct world_flow *f, struct credential *c);
+
 /* What a line "credential NAME key=value ..." says; the words live as long as the scenario. */
 struct world_credential {
+	struct world_flow flow;
 	const char *name;
 	bool jwt, refresh, secret, required, idle, removed;
 	int64_t idle_stop_ms;

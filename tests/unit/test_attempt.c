@@ -204,11 +204,24 @@ TEST(hosts_that_are_not_allowed_get_nothing)
 	stop();
 }
 
-TEST(grants_of_later_versions_do_not_start)
+TEST(unknown_grants_do_not_start)
 {
 	start();
-	credential.grant_type = GRANT_WEB_SERVER;
+	credential.grant_type = -1;
 	CHECK(scheduled(NULL) == NULL);
+	stop();
+}
+
+TEST(what_only_a_person_can_get_is_refused_in_words)
+{
+	start();
+	credential.grant_type = GRANT_USER_AGENT;
+	REQUIRE(scheduled(NULL) != NULL);
+	CHECK_INT(fake_http_submitted, 0);
+	turn();
+	CHECK_INT(seen.done, 1);
+	CHECK_INT(seen.class, PROBLEM_LOGIN);
+	CHECK(strstr(seen.message, "sftoken login"));
 	stop();
 }
 

@@ -34,7 +34,6 @@ TEST(the_flows_of_this_version_are_found)
 {
 	CHECK(flow_find(GRANT_CLIENT_CREDENTIALS) == &flow_client_credentials);
 	CHECK(flow_find(GRANT_JWT_BEARER) == &flow_jwt_bearer);
-	CHECK(flow_find(GRANT_WEB_SERVER) == NULL);
 	CHECK(flow_find(GRANT_REFRESH_TOKEN) == &flow_refresh_token);
 	CHECK(flow_find(-1) == NULL);
 	CHECK(flow_client_credentials.renewal == RENEW_ITSELF &&

@@ -6,7 +6,16 @@
 #include "tests/unit/answer.h"
 #include "tests/unit/check.h"
 
-enum { JWT = GRANT_JWT_BEARER, CC = GRANT_CLIENT_CREDENTIALS, REFRESH = GRANT_REFRESH_TOKEN };
+enum {
+	JWT = GRANT_JWT_BEARER,
+	CC = GRANT_CLIENT_CREDENTIALS,
+	REFRESH = GRANT_REFRESH_TOKEN,
+	WEB = GRANT_WEB_SERVER,
+	AGENT = GRANT_USER_AGENT,
+	DEVICE = GRANT_DEVICE,
+	SAML = GRANT_SAML_BEARER,
+	EXCHANGE = GRANT_TOKEN_EXCHANGE
+};
 
 /* What the server says, what it means, and a word that the sentence for a person must have. */
 static const struct row {
@@ -79,6 +88,61 @@ static const struct row {
 	{ REFRESH, "invalid_grant", "never seen before", PROBLEM_LOGIN, "sftoken import" },
 	{ REFRESH, "invalid_grant", "", PROBLEM_LOGIN, "sftoken import" },
 	{ REFRESH, "never_seen_before", "", PROBLEM_ADMIN, "not known" },
+	/* a code */
+	{ WEB, "invalid_grant", "expired authorization code", PROBLEM_LOGIN, "15 minutes" },
+	{ WEB, "invalid_grant", "invalid code verifier", PROBLEM_LOGIN, "newest link" },
+	{ WEB, "invalid_grant", "token request is already being processed", PROBLEM_RETRY, "busy" },
+	{ WEB, "invalid_grant", "ip restricted", PROBLEM_ADMIN, "IP" },
+	{ WEB, "invalid_grant", "", PROBLEM_LOGIN, "log in again" },
+	{ WEB, "invalid_client", "invalid client credentials", PROBLEM_ADMIN, "ClientAuth=" },
+	{ WEB, "invalid_client_id", "client identifier invalid", PROBLEM_ADMIN, "ClientId=" },
+	{ WEB, "redirect_uri_mismatch", "redirect_uri must match configuration", PROBLEM_ADMIN, "Callback URLs" },
+	{ WEB, "app_not_found", "External client app is not installed in this org", PROBLEM_ADMIN, "install it" },
+	{ WEB, "invalid_request", "HTTPS required", PROBLEM_ADMIN, "https" },
+	{ WEB, "invalid_request", "must use HTTP POST", PROBLEM_BUG, "RedirectUri=" },
+	/* the page of the login */
+	{ WEB, "access_denied", "end-user denied authorization", PROBLEM_LOGIN, "Allow" },
+	{ WEB, "access-denied", "", PROBLEM_LOGIN, "Allow" },
+	{ AGENT, "access_denied", "end-user denied authorization", PROBLEM_LOGIN, "Allow" },
+	{ AGENT, "access-denied", "", PROBLEM_LOGIN, "Allow" },
+	{ WEB, "immediate_unsuccessful", "", PROBLEM_LOGIN, "confirm" },
+	{ AGENT, "immediate_unsuccessful", "", PROBLEM_LOGIN, "confirm" },
+	{ WEB, "unsupported_response_type", "", PROBLEM_ADMIN, "enable the flow" },
+	{ AGENT, "unsupported_response_type", "", PROBLEM_ADMIN, "web_server" },
+	{ WEB, "OAUTH_APP_BLOCKED", "this app is blocked by admin", PROBLEM_ADMIN, "unblock" },
+	{ WEB, "OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occured during authentication. Please try again.", PROBLEM_ADMIN, "policies" },
+	{ AGENT, "OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", PROBLEM_ADMIN, "install it" },
+	{ WEB, "redirect_uri_missing", "redirect_uri not provided", PROBLEM_BUG, "RedirectUri=" },
+	{ WEB, "invalid_request", "missing required code challenge", PROBLEM_BUG, "link" },
+	{ AGENT, "invalid_request", "missing required code challenge", PROBLEM_ADMIN, "Require Proof Key" },
+	{ CC, "invalid_request", "missing required code challenge", PROBLEM_ADMIN, "Require Proof Key" },
+	{ WEB, "invalid_scope", "the requested scope is not allowed", PROBLEM_ADMIN, "Scopes=" },
+	{ WEB, "server_error", "", PROBLEM_RETRY, "repeated" },
+	/* a device code */
+	{ DEVICE, "authorization_pending", "", PROBLEM_RETRY, "nobody" },
+	{ DEVICE, "slow_down", "", PROBLEM_RETRY, "less often" },
+	{ DEVICE, "access_denied", "", PROBLEM_LOGIN, "refused" },
+	{ DEVICE, "expired_token", "", PROBLEM_LOGIN, "in time" },
+	{ DEVICE, "invalid_grant", "", PROBLEM_LOGIN, "expired, or was used" },
+	{ DEVICE, "invalid_request", "", PROBLEM_BUG, "invalid" },
+	{ DEVICE, "server_error", "", PROBLEM_RETRY, "repeated" },
+	{ DEVICE, "unsupported_grant_type", "", PROBLEM_ADMIN, "Enable for Device Flow" },
+	{ DEVICE, "unauthorized_client", "", PROBLEM_ADMIN, "Enable for Device Flow" },
+	/* SAML bearer */
+	{ SAML, "invalid_grant", "expired authorization code", PROBLEM_CLOCK, "Assertion=" },
+	{ SAML, "invalid_grant", "user hasn't approved this consumer", PROBLEM_ADMIN, "pre-authorized" },
+	{ SAML, "invalid_grant", "invalid assertion", PROBLEM_ADMIN, "certificate" },
+	{ SAML, "invalid_grant", "Audience validation failed", PROBLEM_ADMIN, "Audience=" },
+	{ SAML, "invalid_grant", "recipient is invalid", PROBLEM_ADMIN, "Recipient=" },
+	{ SAML, "invalid_client", "invalid client credentials", PROBLEM_ADMIN, "certificate" },
+	{ SAML, "invalid_app_access", "user is not admin approved to access this app", PROBLEM_ADMIN, "permission set" },
+	{ SAML, "invalid_grant", "", PROBLEM_ADMIN, "login history" },
+	/* token exchange */
+	{ EXCHANGE, "invalid_grant", "user hasn't approved this consumer", PROBLEM_ADMIN, "pre-authorized" },
+	{ EXCHANGE, "invalid_grant", "", PROBLEM_ADMIN, "TokenHandler=" },
+	{ EXCHANGE, "invalid_request", "", PROBLEM_ADMIN, "SubjectTokenType=" },
+	{ EXCHANGE, "invalid_target", "", PROBLEM_ADMIN, "target" },
+	{ EXCHANGE, "unsupported_grant_type", "grant type not supported", PROBLEM_ADMIN, "GrantType=" },
 	{ CC, "invalid_grant", "expired access/refresh token", PROBLEM_ADMIN, "login history" },
 	/* catch-alls; words of other grants do not count for these */
 	{ CC, "invalid_grant", "expired authorization code", PROBLEM_ADMIN, "login history" },
@@ -145,7 +209,8 @@ TEST(class_state_error_and_exit_status_agree)
 		check_row(r->sentence);
 		REQUIRE(r->class > PROBLEM_NONE && r->class <= PROBLEM_BUG);
 		/* a person can log in for the grants that begin with a person alone */
-		CHECK(r->class != PROBLEM_LOGIN || r->grant_type == REFRESH);
+		CHECK(r->class != PROBLEM_LOGIN || r->grant_type == REFRESH ||
+		      r->grant_type == WEB || r->grant_type == AGENT || r->grant_type == DEVICE);
 		CHECK_INT(r->state, want[r->class].state);
 		CHECK_INT(r->broker_error, here ? (int)BROKER_NOT_SERVED : want[r->class].error);
 		CHECK_INT(r->exit_status, want[r->class].exit);
@@ -203,6 +268,8 @@ TEST(answers_that_are_no_oauth_errors)
 		{ 503, "application/json", "{\"error\":\"rate_limit_exceeded\"}", PROBLEM_RATE, "hour" },
 		{ 502, "", "", PROBLEM_RETRY, "502" },
 		{ 504, "", "", PROBLEM_RETRY, "504" },
+		{ 401, "", "", PROBLEM_ADMIN, "ClientAuth=" },
+		{ 401, "application/json", "{\"error\":\"invalid_client\"}", PROBLEM_ADMIN, "ClientAuth=" },
 		{ 401, "application/json", "[{\"errorCode\":\"INVALID_SESSION_ID\"}]", PROBLEM_RETRY, "JSON object" },
 		{ 400, "application/json", "{\"error\":7}", PROBLEM_RETRY, "LoginUrl=" },
 		{ 400, "application/json", "{\"error\":\"invalid_grant\"", PROBLEM_RETRY, "damaged" },

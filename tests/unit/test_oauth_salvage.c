@@ -272,9 +272,9 @@ TEST(the_rule_of_unknown_spends)
 		check_row(answers[i].body);
 		res.outcome = answers[i].outcome;
 		res.problem = "x";
-		CHECK(oauth_read_token(&res, GRANT_REFRESH_TOKEN, &answer_hosts, &p) == NULL);
+		CHECK(oauth_read_token(&res, GRANT_REFRESH_TOKEN, &answer_hosts, NULL, &p) == NULL);
 		CHECK_INT(p.spend_unknown, answers[i].unknown);
-		grant_unref(oauth_read_token(&res, GRANT_JWT_BEARER, &answer_hosts, &p));
+		grant_unref(oauth_read_token(&res, GRANT_JWT_BEARER, &answer_hosts, NULL, &p));
 		CHECK(!p.spend_unknown); /* nothing is spent */
 		answer_free(&res);
 	}
@@ -284,7 +284,7 @@ static struct grant *read_refresh(const char *body, int grant_type)
 {
 	struct http_response res = answer_json(200, body);
 	struct problem p;
-	struct grant *g = oauth_read_token(&res, grant_type, &answer_hosts, &p);
+	struct grant *g = oauth_read_token(&res, grant_type, &answer_hosts, NULL, &p);
 
 	CHECK(!g || (!p.spend_unknown && p.class == PROBLEM_NONE));
 	answer_free(&res);

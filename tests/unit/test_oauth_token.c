@@ -18,7 +18,7 @@
 
 static struct grant *read_answer(struct http_response res, struct problem *p)
 {
-	struct grant *g = oauth_read_token(&res, GRANT_JWT_BEARER, &answer_hosts, p);
+	struct grant *g = oauth_read_token(&res, GRANT_JWT_BEARER, &answer_hosts, NULL, p);
 
 	answer_free(&res);
 	return g;

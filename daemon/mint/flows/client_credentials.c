@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Client credentials (RFC 6749 4.4, salesforce-oauth.md 5.4): one request, the secret in the body. */
+/*
+ * Client credentials (RFC 6749 4.4, salesforce-oauth.md 5.4): one request, with the proof of the client. Salesforce gives the scopes of the app; other servers are asked for those
+ * that are configured.
+ */
 #include <string.h>
 
 #include "daemon/mint/flow.h"
@@ -11,13 +14,15 @@ static int ask(struct flow_run *run, struct http_request *req, struct err *err)
 	CLEANUP(buf_finip) struct buf form;
 
 	buf_init(&form, HTTP_BODY_MAX);
-	if (!c->client_id || !c->client_secret)
-		return err_set(err, ERR_ADMIN, "this grant needs ClientId= and ClientSecret=");
+	if (!c->client_id || !flow_client_proves(c))
+		return err_set(err, ERR_ADMIN,
+			       c->client_auth == PRIVATE_KEY_JWT
+				       ? "this grant needs ClientId= and PrivateKey="
+				       : "this grant needs ClientId= and ClientSecret=");
 	oauth_form_add(&form, "grant_type", "client_credentials", strlen("client_credentials"));
-	oauth_form_add(&form, "client_id", c->client_id, strlen(c->client_id));
-	oauth_form_add(&form, "client_secret", secret_bytes(c->client_secret),
-		       secret_size(c->client_secret));
-	return flow_ask_token(run, &form, req, err);
+	if (c->issuer)
+		flow_add_scopes(run, &form);
+	return flow_ask_token(run, &form, FLOW_AUTHENTICATED, req, err);
 }
 
 static const struct flow_step steps[] = {

@@ -8,79 +8,57 @@
 #include "daemon/mint/flow.h"
 #include "daemon/mint/oauth.h"
 #include "daemon/mint/salesforce.h"
-#include "daemon/mint/sign.h"
 #include "proto/json.h"
 
-enum { ASSERTION_LIFE_S = 180, CLAIMS_MAX = 4096, ASSERTION_MAX = 16 * 1024, SIGNATURE_MAX = 2048 };
+enum { ASSERTION_LIFE_S = 180, CLAIMS_MAX = 4096, ASSERTION_MAX = 16 * 1024 };
 
 static const char header[] = "{\"alg\":\"RS256\"}";
 static const char grant_urn[] = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-static int add_claims(const struct flow_run *run, struct buf *assertion, struct err *err)
+static int add_claims(const struct flow_run *run, struct buf *claims, struct err *err)
 {
 	CLEANUP(cleanup_free) char *audience = salesforce_audience(run->credential);
-	CLEANUP(buf_finip) struct buf claims;
 
-	buf_init(&claims, CLAIMS_MAX);
 	if (!audience)
 		return err_oom(err);
-	json_begin_object(&claims);
-	json_key(&claims, "iss");
-	json_add_text(&claims, run->credential->client_id);
-	json_key(&claims, "sub");
-	json_add_text(&claims, run->credential->username);
-	json_key(&claims, "aud");
-	json_add_text(&claims, audience);
-	json_key(&claims, "exp");
-	json_add_int(&claims, run->real_ms / 1000 + ASSERTION_LIFE_S);
-	json_end_object(&claims);
-	if (buf_failed(&claims))
+	json_begin_object(claims);
+	json_key(claims, "iss");
+	json_add_text(claims, run->credential->client_id);
+	json_key(claims, "sub");
+	json_add_text(claims, run->credential->username);
+	json_key(claims, "aud");
+	json_add_text(claims, audience);
+	json_key(claims, "exp");
+	json_add_int(claims, run->real_ms / 1000 + ASSERTION_LIFE_S);
+	json_end_object(claims);
+	if (buf_failed(claims))
 		return err_set(err, ERR_ADMIN,
 			       "ClientId=, Username= and Audience= are too long together");
-	oauth_base64url(assertion, claims.data, claims.len);
 	return 0;
-}
-
-static int make_assertion(const struct flow_run *run, struct buf *assertion, struct err *err)
-{
-	CLEANUP(buf_finip) struct buf signature;
-	int r;
-
-	buf_init(&signature, SIGNATURE_MAX);
-	oauth_base64url(assertion, header, strlen(header));
-	buf_add_char(assertion, '.');
-	r = add_claims(run, assertion, err);
-	if (r < 0)
-		return r;
-	if (buf_failed(assertion))
-		return err_oom(err);
-	r = sign_rs256(run->credential->private_key, run->credential->passphrase, assertion->data,
-		       assertion->len, &signature, err);
-	if (r < 0)
-		return r;
-	buf_add_char(assertion, '.');
-	oauth_base64url(assertion, signature.data, signature.len);
-	return buf_failed(assertion) ? err_oom(err) : 0;
 }
 
 static int ask(struct flow_run *run, struct http_request *req, struct err *err)
 {
 	const struct credential *c = run->credential;
+	CLEANUP(buf_finip) struct buf claims;
 	CLEANUP(buf_finip) struct buf assertion;
 	CLEANUP(buf_finip) struct buf form;
 	int r;
 
+	buf_init(&claims, CLAIMS_MAX);
 	buf_init(&assertion, ASSERTION_MAX);
 	buf_init(&form, HTTP_BODY_MAX);
 	if (!c->client_id || !c->username || !c->private_key)
 		return err_set(err, ERR_ADMIN,
 			       "this grant needs ClientId=, Username= and PrivateKey=");
-	r = make_assertion(run, &assertion, err);
+	r = add_claims(run, &claims, err);
+	if (r == 0)
+		r = flow_sign_jwt(c, header, &claims, &assertion, err);
 	if (r < 0)
 		return r;
 	oauth_form_add(&form, "grant_type", grant_urn, strlen(grant_urn));
 	oauth_form_add(&form, "assertion", assertion.data, assertion.len);
-	return flow_ask_token(run, &form, req, err);
+	return flow_ask_token(run, &form, flow_assertion_client(c), req, err);
 }
 
 static const struct flow_step steps[] = {
