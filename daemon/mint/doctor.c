@@ -105,6 +105,16 @@ static void look_at_token(struct doctor *d)
 	d->facts.left_s = left_ms > 0 ? left_ms / 1000 : 0;
 }
 
+static int userinfo_request(const struct doctor *d, struct http_request *req, struct err *err)
+{
+	CLEANUP(endpoints_unrefp)
+	struct endpoints *e = attempts_endpoints(registry_attempts(d->registry), d->credential);
+	const struct flow_run run = { .credential = d->credential, .endpoints = e };
+	int r = flow_ask_userinfo(&run, d->token, req, err);
+
+	return r == 0 ? check_url(d, req->url, err) : r;
+}
+
 static void ask_userinfo(struct doctor *d)
 {
 	struct doctor_userinfo *u = &d->facts.userinfo;
@@ -112,10 +122,7 @@ static void ask_userinfo(struct doctor *d)
 	struct err err = { 0 };
 
 	d->phase = LOOKING;
-	if (d->credential->issuer)
-		err_set(&err, ERR_INPUT, "a server that is not Salesforce is not asked");
-	else if (d->token && check_url(d, d->token->instance_url, &err) == 0 &&
-		 salesforce_userinfo_request(d->token, &req, &err) == 0)
+	if (d->token && userinfo_request(d, &req, &err) == 0)
 		d->request = attempt_request(registry_attempts(d->registry), &req, userinfo_done,
 					     d);
 	http_request_fini(&req);
@@ -319,13 +326,26 @@ static void probe(struct doctor *d)
 
 /* --- life --- */
 
+static void look_at_key(struct doctor_facts *f, const struct credential *c)
+{
+	CLEANUP(buf_finip) struct buf print;
+	struct err err = { 0 };
+
+	buf_init(&print, sizeof f->fingerprint);
+	if (!c->private_key)
+		return;
+	if (sign_check_key(c->private_key, c->passphrase, &err) < 0)
+		put(f->key_problem, sizeof f->key_problem, err.text);
+	else if (sign_fingerprint(c->private_key, c->passphrase, &print, NULL) == 0)
+		put(f->fingerprint, sizeof f->fingerprint, print.data);
+}
+
 static void look_at_configuration(struct doctor *d)
 {
 	struct doctor_facts *f = &d->facts;
 	const struct stored *e = keeper_stored(d->keeper);
 	const struct credential *c = d->credential;
 	const struct flow_ops *flow = flow_find(c->grant_type);
-	struct err err = { 0 };
 
 	f->credential = c;
 	f->renewal = flow ? flow->renewal : RENEW_PERSON;
@@ -337,8 +357,7 @@ static void look_at_configuration(struct doctor *d)
 	put(f->store_why, sizeof f->store_why, store_why(registry_store(d->registry)));
 	put(f->base_url, sizeof f->base_url,
 	    f->spends && e && e->refresh.base_url ? e->refresh.base_url : c->login_url);
-	if (c->private_key && sign_check_key(c->private_key, c->passphrase, &err) < 0)
-		put(f->key_problem, sizeof f->key_problem, err.text);
+	look_at_key(f, c);
 }
 
 static void on_timer(void *arg)
