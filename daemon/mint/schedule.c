@@ -8,16 +8,17 @@
 
 /* every state: to EMPTY when the token is revoked */
 static const unsigned legal[] = {
-	[STATE_EMPTY] = TO(STATE_MINTING) | TO(STATE_VALID) | TO(STATE_DISABLED),
+	[STATE_EMPTY] = TO(STATE_MINTING) | TO(STATE_VALID) | TO(STATE_LOGIN_REQUIRED) |
+			TO(STATE_DISABLED),
 	[STATE_MINTING] = TO(STATE_EMPTY) | TO(STATE_VALID) | TO(STATE_BACKOFF) |
 			  TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
 	[STATE_VALID] = TO(STATE_EMPTY) | TO(STATE_RENEWING) | TO(STATE_MINTING) |
-			TO(STATE_BACKOFF) | TO(STATE_DISABLED),
+			TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_DISABLED),
 	[STATE_RENEWING] = TO(STATE_EMPTY) | TO(STATE_VALID) | TO(STATE_MINTING) |
 			   TO(STATE_BACKOFF) | TO(STATE_LOGIN_REQUIRED) | TO(STATE_SUSPENDED) |
 			   TO(STATE_DISABLED),
 	[STATE_BACKOFF] = TO(STATE_EMPTY) | TO(STATE_MINTING) | TO(STATE_RENEWING) |
-			  TO(STATE_DISABLED),
+			  TO(STATE_VALID) | TO(STATE_DISABLED),
 	/* a probe leaves the state alone until it has a result */
 	[STATE_LOGIN_REQUIRED] = TO(STATE_EMPTY) | TO(STATE_VALID) | TO(STATE_BACKOFF) |
 				 TO(STATE_SUSPENDED) | TO(STATE_DISABLED),
@@ -63,7 +64,7 @@ void step_plan(struct step *x, int64_t at_ms)
 		at_ms = x->now.boot_ms;
 	if (at_ms < x->s->not_before_ms)
 		at_ms = x->s->not_before_ms;
-	x->s->next_attempt_ms = at_ms;
+	x->s->next_attempt_ms = step_by_person(x) ? 0 : at_ms;
 	x->s->brought_forward = false;
 	x->out->changed = true;
 }
@@ -104,7 +105,7 @@ bool step_start_attempt(struct step *x, bool demanded)
 	struct schedule *s = x->s;
 	int64_t at = schedule_budget_ms(x->rules, s, x->now.boot_ms);
 
-	if (wait_for_end(x))
+	if (step_by_person(x) || wait_for_end(x))
 		return false;
 	if (at < s->not_before_ms)
 		at = s->not_before_ms;
@@ -201,6 +202,10 @@ static void wanted(struct step *x)
 	step_use(x);
 	if (!is_miss(x))
 		return;
+	if (step_by_person(x)) {
+		step_login_needed(x);
+		return;
+	}
 	forward = may_bring_forward(x);
 	/* the front repeats a wish that is not met: only in a back-off does each count, or the repetitions would put it off for ever */
 	if (forward || s->state == STATE_BACKOFF)
@@ -441,7 +446,7 @@ typedef void cell(struct step *x);
 
 /* One row a state, one column an event. An answer that comes when no attempt runs was cancelled and is not heard. */
 #define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, REPORTED, \
-	    REFRESH, TAKEN_OVER, SUPPLIED, REVOKED, CLOCK, ENABLE, DISABLE) \
+	    REFRESH, TAKEN_OVER, SUPPLIED, REVOKED, CLOCK, ENABLE, DISABLE, LOGGED_IN) \
 	{ \
 		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, \
 		[SCHEDULE_FAILED] = FAILED, [SCHEDULE_INTROSPECTED] = INTROSPECTED, \
@@ -450,19 +455,20 @@ typedef void cell(struct step *x);
 		[SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH, \
 		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_SUPPLIED] = SUPPLIED, \
 		[SCHEDULE_REVOKED] = REVOKED, [SCHEDULE_CLOCK] = CLOCK, \
-		[SCHEDULE_ENABLE] = ENABLE, [SCHEDULE_DISABLE] = DISABLE \
+		[SCHEDULE_ENABLE] = ENABLE, [SCHEDULE_DISABLE] = DISABLE, \
+		[SCHEDULE_LOGGED_IN] = LOGGED_IN \
 	}
 
 /* clang-format off */
 static cell *const table[N_STATES][SCHEDULE_EVENTS] = {
-	[STATE_EMPTY] =          ROW(start,   look,    nothing,      nothing,     nothing,      nothing,      nothing,    wanted,   used,    report_in_vain, refresh, take_over, supplied, revoked, clock_was_set, nothing, disable),
-	[STATE_MINTING] =        ROW(nothing, look,    step_granted, step_failed, nothing,      nothing,      step_elder, wanted,   used,    report_in_vain, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
-	[STATE_VALID] =          ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
-	[STATE_RENEWING] =       ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
-	[STATE_BACKOFF] =        ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
-	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
-	[STATE_SUSPENDED] =      ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable),
-	[STATE_DISABLED] =       ROW(nothing, nothing, nothing,      nothing,     nothing,      nothing,      nothing,    say,      nothing, report_in_vain, say,     nothing,   say,      revoked, nothing,       enable,  nothing),
+	[STATE_EMPTY] =          ROW(start,   look,    nothing,      nothing,     nothing,      nothing,      nothing,    wanted,   used,    report_in_vain, refresh, take_over, supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_MINTING] =        ROW(nothing, look,    step_granted, step_failed, nothing,      nothing,      step_elder, wanted,   used,    report_in_vain, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_VALID] =          ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_RENEWING] =       ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_BACKOFF] =        ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_SUSPENDED] =      ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_DISABLED] =       ROW(nothing, nothing, nothing,      nothing,     nothing,      nothing,      nothing,    say,      nothing, report_in_vain, say,     nothing,   say,      revoked, nothing,       enable,  nothing, step_logged_in),
 };
 /* clang-format on */
 
@@ -506,6 +512,8 @@ static void do_what_is_due(struct step *x)
 		s->elder_asked = x->out->ask_elder = true;
 	if (claim_waits(s) && now >= s->next_check_ms)
 		step_begin_check(x);
+	if (step_by_person(x))
+		step_person_due(x);
 	if (s->in_flight || !s->next_attempt_ms || s->next_attempt_ms > now)
 		return;
 	if (!stay_idle(x))
@@ -517,14 +525,17 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a && (!b || a < b) ? a : b;
 }
 
-static int64_t next_wake(const struct schedule *s)
+static int64_t next_wake(const struct step *x)
 {
+	const struct schedule *s = x->s;
 	int64_t wake = s->in_flight ? 0 : s->next_attempt_ms;
 
 	if (claim_waits(s))
 		wake = earlier(wake, s->next_check_ms);
 	if (s->elder && !s->elder_asked)
 		wake = earlier(wake, s->elder_due_ms);
+	if (step_by_person(x))
+		wake = earlier(wake, step_person_wake_ms(s));
 	return wake;
 }
 
@@ -547,5 +558,5 @@ void schedule_step(const struct schedule_rules *rules, struct schedule *s,
 	if (!answer || s->in_flight)
 		table[s->state][e->type](&x);
 	do_what_is_due(&x);
-	out->wake_ms = next_wake(s);
+	out->wake_ms = next_wake(&x);
 }

@@ -40,6 +40,7 @@ enum schedule_trouble {
 	TROUBLE_SAME,    /* the server gives the very token that it refuses */
 	TROUBLE_BUDGET,  /* the credential has made too many requests */
 	TROUBLE_UNKNOWN, /* a refresh token was spent, and its answer is lost */
+	TROUBLE_LOGIN,   /* no attempt can bring a token: nobody has logged in, or what a login brought ends */
 };
 
 struct schedule {
@@ -68,6 +69,7 @@ struct schedule {
 	unsigned late_tries;  /* tries after the deadline that brought the same token */
 	unsigned suspensions; /* the same token after a confirmed death, in a row */
 	bool outlived;        /* counted in n_outlived */
+	bool ending;          /* RENEW_PERSON: its end has been announced */
 
 	/* refresh grants: when the server took the refresh token last (may lie before the boot: negative) */
 	bool spent;
@@ -112,6 +114,7 @@ enum schedule_event_type {
 	SCHEDULE_CLOCK,   /* the wall clock was set, and the deadline had been computed from it */
 	SCHEDULE_ENABLE,
 	SCHEDULE_DISABLE,
+	SCHEDULE_LOGGED_IN, /* a person has brought a token (granted); no spend is in flight */
 	SCHEDULE_EVENTS
 };
 
@@ -169,6 +172,7 @@ struct schedule_actions {
 	bool drop_elder;   /* forget it */
 	bool take_problem; /* SCHEDULE_FAILED: this problem is what callers shall hear */
 	bool confirmed_dead;
+	bool ending;     /* tell people that only a login brings the next token */
 	bool changed;    /* the front should hear of the state */
 	int64_t wake_ms; /* give SCHEDULE_TICK then; 0: never */
 };

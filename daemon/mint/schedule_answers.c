@@ -43,7 +43,7 @@ void step_elder(struct step *x)
 	step_drop_elder(x);
 }
 
-static void granted_new(struct step *x)
+static void take_new(struct step *x)
 {
 	struct schedule *s = x->s;
 
@@ -52,14 +52,19 @@ static void granted_new(struct step *x)
 	x->out->drop_checks = true; /* an introspection that is under way speaks of the old token */
 	forget_failures(s);
 	s->has_token = true;
-	s->dead = s->unchanged = s->outlived = false;
+	s->dead = s->unchanged = s->outlived = s->ending = false;
 	s->late_tries = 0;
 	s->generation = x->e->granted.generation;
 	s->vouched_ms = x->e->granted.sent_ms;
 	schedule_believe(x->rules, s, x->e, x->now);
 	schedule_renewal_point(x->rules, s, x->e->random);
+}
+
+static void granted_new(struct step *x)
+{
+	take_new(x);
 	step_set_state(x, STATE_VALID);
-	step_plan(x, s->normal_ms);
+	step_plan(x, x->s->normal_ms);
 	x->out->introspect = worth_introspecting(x);
 }
 
@@ -107,6 +112,32 @@ void step_granted(struct step *x)
 		granted_dead_again(x);
 	else
 		granted_same(x);
+}
+
+/*
+ * Whatever was wrong before, the grant is another one. A token that came again is believed anew when its end had come: the server has just logged a person in with it. While the
+ * credential is disabled it is taken, but not served.
+ */
+void step_logged_in(struct step *x)
+{
+	struct schedule *s = x->s;
+	bool goes_on = x->e->granted.same && step_held(s) && x->now.boot_ms < s->deadline_ms;
+
+	if (s->in_flight) { /* it would spend the old refresh token, and has not yet */
+		x->out->cancel = true;
+		schedule_budget_return(s);
+	}
+	s->in_flight = s->demanded = s->idle = false;
+	s->idle_from_ms = x->now.boot_ms;
+	x->out->changed = true;
+	s->spent = x->rules->renewal == RENEW_REFRESH;
+	s->spent_ms = s->spent ? x->e->granted.sent_ms : 0;
+	if (s->state == STATE_DISABLED)
+		take_new(x);
+	else if (goes_on)
+		granted_same(x);
+	else
+		granted_new(x);
 }
 
 /* What the server asked for holds for whoever asks us. */

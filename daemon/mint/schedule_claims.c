@@ -94,6 +94,10 @@ static void step_confirm_dead(struct step *x)
 	x->out->confirmed_dead = x->out->changed = true;
 	if (s->state == STATE_SUSPENDED || s->state == STATE_LOGIN_REQUIRED)
 		return;
+	if (step_by_person(x)) {
+		step_login_needed(x);
+		return;
+	}
 	if (s->in_flight) {
 		s->demanded = x->out->demand = true;
 		step_set_state(x, STATE_MINTING);

@@ -106,6 +106,11 @@ void schedule_renewal_point(const struct schedule_rules *rules, struct schedule 
 	int64_t jitter = (int64_t)((double)s->life_ms / 100 * (double)l->renew_jitter_percent *
 				   ((double)random / 4294967296.0));
 
+	/* nothing is due before its end */
+	if (rules->renewal == RENEW_PERSON) {
+		s->normal_ms = 0;
+		return;
+	}
 	if (percent <= 0)
 		percent = rules->renewal == RENEW_REFRESH ? l->renew_refresh_at_percent
 							  : l->renew_at_percent;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between schedule.c, schedule_answers.c and schedule_claims.c; nobody else includes this.
+ * Between the schedule*.c files; nobody else includes this.
  */
 #ifndef MINT_SCHEDULE_PARTS_H
 #define MINT_SCHEDULE_PARTS_H
@@ -26,6 +26,7 @@ bool step_start_attempt(struct step *x, bool demanded);
 void step_granted(struct step *x);
 void step_failed(struct step *x);
 void step_elder(struct step *x);
+void step_logged_in(struct step *x);
 
 /* schedule_claims.c */
 void step_settle_claim(struct step *x, bool alive);
@@ -36,5 +37,12 @@ void step_drop_elder(struct step *x);
 void step_report(struct step *x);
 void step_checked(struct step *x);
 void step_check_by_grant(struct step *x);
+
+/* schedule_login.c: what only a person can renew */
+bool step_by_person(const struct step *x);
+/* Somebody needs a token that no attempt can bring. */
+void step_login_needed(struct step *x);
+void step_person_due(struct step *x);
+int64_t step_person_wake_ms(const struct schedule *s);
 
 #endif

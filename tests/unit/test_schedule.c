@@ -59,7 +59,7 @@ TEST(changes_of_state_are_those_that_are_written_down)
 	CHECK(schedule_legal(STATE_RENEWING, STATE_MINTING));
 	CHECK(schedule_legal(STATE_SUSPENDED, STATE_VALID));
 	CHECK(!schedule_legal(STATE_EMPTY, STATE_RENEWING));
-	CHECK(!schedule_legal(STATE_BACKOFF, STATE_VALID));
+	CHECK(schedule_legal(STATE_BACKOFF, STATE_VALID)); /* a login */
 	CHECK(!schedule_legal(STATE_EMPTY, STATE_BACKOFF));
 	CHECK(!schedule_legal(STATE_SUSPENDED, STATE_MINTING));
 	CHECK(!schedule_legal(STATE_DISABLED, STATE_MINTING));
