@@ -144,6 +144,12 @@ int store_result(struct store *s, struct stored *e, struct secret *next, int64_t
 /* A person gave another one (import, login): synced, or nothing has changed. */
 int store_give_refresh(struct store *s, struct stored *e, struct secret *token, const char *origin,
 		       const char *base_url, int64_t now_ms, struct err *err);
+/*
+ * A person has logged in: refresh token and access token in one record, synced, or nothing has changed. refresh NULL: this login brings none, the one that is there stays.
+ * token is copied. -ERR_RETRY: a request with the old one is under way, or nothing can be written.
+ */
+int store_take_login(struct store *s, struct stored *e, struct secret *refresh, const char *origin,
+		     const struct stored_token *token, int64_t now_ms, struct err *err);
 /* Nobody may spend it any more (revoke --forget): erased, synced, and the file is written anew, so that no older record has it. */
 int store_forget_refresh(struct store *s, struct stored *e, struct err *err);
 /* The same for a secret of "import": value NULL forgets it. Synced, or nothing has changed. */

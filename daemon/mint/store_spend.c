@@ -2,7 +2,7 @@
 /*
  * The spend journal. The one table of what may follow what; every change is written before anybody acts on it.
  *
- *	            intend    unspent   answered         unknown   result   give, forget
+ *	            intend    unspent   answered         unknown   result   give, login, forget
  *	NONE        INTENT    -         -                -         -        NONE
  *	INTENT      -         as before as before, NONE  UNKNOWN   NONE     -
  *	UNKNOWN     INTENT    -         -                -         -        NONE
@@ -235,6 +235,61 @@ int store_give_refresh(struct store *s, struct stored *e, struct secret *token, 
 		return r;
 	}
 	return replace(s, e, &next, err);
+}
+
+/* The access token beside it, in memory; *before is what it replaced, to be given back or freed. */
+static int swap_token(struct stored *e, const struct stored_token *token,
+		      struct stored_token *before, struct err *err)
+{
+	char *origin = token->origin ? strdup(token->origin) : NULL;
+
+	if (token->origin && !origin)
+		return err_oom(err);
+	*before = e->token;
+	e->token = *token;
+	e->token.grant = grant_ref(token->grant);
+	e->token.origin = origin;
+	return 0;
+}
+
+static void free_token(struct stored_token *t)
+{
+	grant_unref(t->grant);
+	free(t->origin);
+}
+
+static int put_login(struct store *s, struct stored *e, struct secret *refresh, const char *origin,
+		     int64_t now_ms, struct err *err)
+{
+	if (refresh)
+		return store_give_refresh(s, e, refresh, origin, NULL, now_ms, err);
+	return put(s, e, false, err);
+}
+
+int store_take_login(struct store *s, struct stored *e, struct secret *refresh, const char *origin,
+		     const struct stored_token *token, int64_t now_ms, struct err *err)
+{
+	int64_t generation = e->generation;
+	struct stored_token before;
+	int r;
+
+	if (e->spend.state == SPEND_INTENT)
+		return under_way(e, err);
+	r = swap_token(e, token, &before, err);
+	if (r < 0)
+		return r;
+	if (token->generation > e->generation)
+		e->generation = token->generation;
+	r = put_login(s, e, refresh, origin, now_ms, err);
+	if (r == 0) {
+		free_token(&before);
+		return 0;
+	}
+	free_token(&e->token);
+	e->token = before;
+	e->generation = generation;
+	say_anew(s, &store_entry(e)->parts[STORE_KIND_CREDENTIAL]);
+	return r;
 }
 
 int store_forget_refresh(struct store *s, struct stored *e, struct err *err)
