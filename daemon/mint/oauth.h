@@ -36,6 +36,21 @@ struct grant *oauth_read_token(const struct http_response *res, int grant_type,
 			       const struct config_list *allowed_hosts, const char *instance_url,
 			       struct problem *problem);
 
+/*
+ * The same of the user-agent flow (RFC 6749 4.2.2): members of a fragment, decoded; NULL: not there. As strict as oauth_read_token(), and id must be there, because whose token it is
+ * gets compared with it.
+ */
+struct oauth_fragment {
+	const char *access_token, *token_type, *instance_url, *id, *scope, *expires_in, *issued_at;
+};
+struct grant *oauth_read_fragment(const struct oauth_fragment *f,
+				  const struct config_list *allowed_hosts, int64_t now_ms,
+				  struct problem *problem);
+
+/* Fills *problem from what the authorization endpoint said instead (RFC 6749 4.1.2.1): error, error_description (NULL: none). */
+void oauth_classify_redirect(int grant_type, const char *error, const char *description,
+			     struct problem *problem);
+
 /* Whether each request of this grant spends the token that it carries. */
 bool oauth_spends(int grant_type);
 
