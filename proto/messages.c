@@ -10,6 +10,8 @@
 #define SECONDS_MAX INT32_MAX
 #define WAIT_MAX 300
 #define DETAIL_MAX 128
+#define REDIRECT_URI_MAX 2048
+#define LOGIN_ID_MAX 64
 
 const char *const grant_type_names[] = { "web_server", "user_agent", "jwt_bearer", "client_credentials", "device",
 					 "refresh_token", "saml_bearer", "token_exchange", NULL };
@@ -18,6 +20,8 @@ const char *const state_names[] = { "empty", "minting", "valid", "renewing", "ba
 const char *const validity_names[] = { "fresh", "assumed", "reported", NULL };
 const char *const expiry_source_names[] = { "response", "token", "introspection", "learned", "configured", NULL };
 const char *const secret_kind_names[] = { "refresh_token", "client_secret", "private_key", "sfdx_auth_url", "assertion", NULL };
+const char *const login_flow_names[] = { "web_server", "user_agent", "device", NULL };
+const char *const login_state_names[] = { "pending", "succeeded", "failed", "expired", "cancelled", NULL };
 const char *const store_state_names[] = { "ok", "readonly", "suspect", NULL };
 
 const char *const check_outcome_names[] = { "ok", "warning", "failed", "skipped", NULL };
@@ -189,6 +193,57 @@ void broker_add_error(struct buf *out, enum broker_error error,
 }
 
 /* --- io.sftoken.Manager --- */
+
+static const struct field login_fields[] = {
+	{ "credential", FIELD_TEXT, 0, AT(struct login_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },
+	{ "flow", FIELD_ENUM, FIELD_OPTIONAL, AT(struct login_call, flow), 0, 0, login_flow_names },
+	{ "redirectUri", FIELD_TEXT, FIELD_OPTIONAL, AT(struct login_call, redirect_uri), 0, REDIRECT_URI_MAX, NULL },
+};
+const struct fields login_table = FIELDS(login_fields, struct login_call);
+
+static const struct field login_reply_fields[] = {
+	{ "loginId", FIELD_TEXT, 0, AT(struct login_reply, login_id), 0, 0, NULL },
+	{ "state", FIELD_ENUM, 0, AT(struct login_reply, state), 0, 0, login_state_names },
+	{ "authorizationUrl", FIELD_TEXT, NULLABLE, AT(struct login_reply, authorization_url), 0, 0, NULL },
+	{ "verificationUri", FIELD_TEXT, NULLABLE, AT(struct login_reply, verification_uri), 0, 0, NULL },
+	{ "verificationUriComplete", FIELD_TEXT, NULLABLE, AT(struct login_reply, verification_uri_complete), 0, 0, NULL },
+	{ "userCode", FIELD_TEXT, NULLABLE, AT(struct login_reply, user_code), 0, 0, NULL },
+	{ "expiresAt", FIELD_INT, NULLABLE, AT(struct login_reply, expires_at), 0, 0, NULL },
+	{ "intervalSeconds", FIELD_INT, NULLABLE, AT(struct login_reply, interval_s), 0, 0, NULL },
+	{ "message", FIELD_TEXT, NULLABLE, AT(struct login_reply, message), 0, 0, NULL },
+};
+const struct fields login_reply_table = FIELDS(login_reply_fields, struct login_reply);
+
+static const struct field complete_login_fields[] = {
+	{ "loginId", FIELD_TEXT, 0, AT(struct complete_login_call, login_id), 0, LOGIN_ID_MAX, NULL },
+	{ "redirectUrl", FIELD_TEXT, FIELD_SECRET, AT(struct complete_login_call, redirect_url), 0, 0, NULL },
+};
+const struct fields complete_login_table = FIELDS(complete_login_fields,
+						  struct complete_login_call);
+
+static const struct field complete_login_reply_fields[] = {
+	{ "state", FIELD_ENUM, 0, AT(struct complete_login_reply, state), 0, 0, login_state_names },
+	{ "message", FIELD_TEXT, NULLABLE, AT(struct complete_login_reply, message), 0, 0, NULL },
+};
+const struct fields complete_login_reply_table = FIELDS(complete_login_reply_fields,
+							struct complete_login_reply);
+
+static const struct field no_such_login_fields[] = {
+	{ "loginId", FIELD_TEXT, 0, AT(struct login_error, login_id), 0, 0, NULL },
+};
+const struct fields no_such_login_table = FIELDS(no_such_login_fields, struct login_error);
+
+static const struct field state_mismatch_fields[] = {
+	{ "loginId", FIELD_TEXT, 0, AT(struct login_error, login_id), 0, 0, NULL },
+};
+const struct fields state_mismatch_table = FIELDS(state_mismatch_fields, struct login_error);
+
+static const struct field flow_not_configured_fields[] = {
+	{ "credential", FIELD_TEXT, 0, AT(struct flow_not_configured_error, credential), 0, 0, NULL },
+	{ "flow", FIELD_ENUM, 0, AT(struct flow_not_configured_error, flow), 0, 0, login_flow_names },
+};
+const struct fields flow_not_configured_table = FIELDS(flow_not_configured_fields,
+						       struct flow_not_configured_error);
 
 static const struct field refresh_fields[] = {
 	{ "credential", FIELD_TEXT, 0, AT(struct refresh_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },

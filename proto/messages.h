@@ -27,6 +27,11 @@ extern const char *const grant_type_names[],
 enum secret_kind { SECRET_REFRESH_TOKEN, SECRET_CLIENT_SECRET, SECRET_PRIVATE_KEY, SECRET_SFDX_AUTH_URL, SECRET_ASSERTION };
 extern const char *const secret_kind_names[], *const store_state_names[];
 
+/* Manager.LoginFlow, Manager.LoginState */
+enum login_flow { LOGIN_WEB_SERVER, LOGIN_USER_AGENT, LOGIN_DEVICE };
+enum login_state { LOGIN_PENDING, LOGIN_SUCCEEDED, LOGIN_FAILED, LOGIN_EXPIRED, LOGIN_CANCELLED };
+extern const char *const login_flow_names[], *const login_state_names[];
+
 /* [A-Za-z0-9][A-Za-z0-9._@-]{0,127} */
 bool credential_name_ok(const char *name);
 
@@ -109,6 +114,46 @@ void broker_add_error(struct buf *out, enum broker_error error,
 		      const struct broker_error_fields *fields);
 
 /* --- io.sftoken.Manager, the methods that exist in this version --- */
+
+struct login_call {
+	const char *credential;
+	int flow; /* enum login_flow, -1: the credential's */
+	const char *redirect_uri;
+};
+extern const struct fields login_table;
+
+struct login_reply {
+	const char *login_id;
+	int state; /* enum login_state */
+	const char *authorization_url, *verification_uri, *verification_uri_complete, *user_code;
+	struct opt_int expires_at, interval_s;
+	const char *message;
+};
+extern const struct fields login_reply_table;
+
+/* redirect_url is secret: it is taken into a struct secret and erased in the message at once */
+struct complete_login_call {
+	const char *login_id, *redirect_url;
+};
+extern const struct fields complete_login_table;
+
+struct complete_login_reply {
+	int state; /* enum login_state */
+	const char *message;
+};
+extern const struct fields complete_login_reply_table;
+
+/* NoSuchLogin, StateMismatch */
+struct login_error {
+	const char *login_id;
+};
+extern const struct fields no_such_login_table, state_mismatch_table;
+
+struct flow_not_configured_error {
+	const char *credential;
+	int flow;
+};
+extern const struct fields flow_not_configured_table;
 
 struct refresh_call {
 	const char *credential;

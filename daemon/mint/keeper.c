@@ -18,7 +18,7 @@ static uint32_t next_random(struct keeper_context *c)
 	return (uint32_t)((x * 0x2545f4914f6cdd1du) >> 32);
 }
 
-static struct schedule_rules rules_of(const struct keeper *k)
+struct schedule_rules keeper_rules(const struct keeper *k)
 {
 	const struct credential *c = k->credential;
 	const struct flow_ops *flow = flow_find(c->grant_type);
@@ -54,7 +54,7 @@ static void log_state(const struct keeper *k, enum state from)
 
 /* --- the attempt --- */
 
-static int64_t next_generation(const struct keeper *k)
+int64_t keeper_next_generation(const struct keeper *k)
 {
 	int64_t now_s = clock_real_ms() / 1000;
 
@@ -62,7 +62,7 @@ static int64_t next_generation(const struct keeper *k)
 }
 
 /* The same token, to be used elsewhere: instance_url counts anew with every grant (salesforce-oauth.md 1.7). */
-static void move_instance(struct keeper *k, struct grant *g)
+void keeper_move_instance(struct keeper *k, struct grant *g)
 {
 	if (strcmp(k->token->instance_url, g->instance_url) == 0)
 		return;
@@ -78,7 +78,7 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 	struct schedule_event e = {
 		.type = SCHEDULE_GRANTED,
 		.granted = { .same = same && k->schedule.has_token,
-			     .generation = next_generation(k),
+			     .generation = keeper_next_generation(k),
 			     .sent_ms = r->sent_ms,
 			     .expires_in_ms = g->expires_in_ms,
 			     .jwt_exp_s = g->jwt_exp_s,
@@ -90,7 +90,7 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 		k->previous = TAKE(k->token);
 		k->token = grant_ref(g);
 	} else {
-		move_instance(k, g);
+		keeper_move_instance(k, g);
 	}
 	keeper_note_attempt(k, NULL, same);
 	keeper_step(k, &e);
@@ -116,9 +116,10 @@ void keeper_refused(struct keeper *k, const struct problem *p)
 }
 
 /* Whoever waits for an attempt is answered when none runs any more. */
-static void tell_settled(struct keeper *k)
+void keeper_tell_settled(struct keeper *k)
 {
 	keeper_revocation_settled(k);
+	keeper_logins_settled(k);
 	if (!k->schedule.in_flight)
 		k->context->settled(k, k->context->arg);
 }
@@ -143,7 +144,7 @@ static void attempt_done(const struct attempt_result *r, void *arg)
 		granted(k, r);
 	else if (heard)
 		keeper_refused(k, &problem);
-	tell_settled(k);
+	keeper_tell_settled(k);
 }
 
 static void start_attempt(struct keeper *k)
@@ -250,7 +251,7 @@ static void recall_spend(struct keeper *k)
 
 void keeper_step(struct keeper *k, struct schedule_event *e)
 {
-	struct schedule_rules rules = rules_of(k);
+	struct schedule_rules rules = keeper_rules(k);
 	struct schedule_now now = { loop_now_ms(k->context->loop), clock_real_ms() };
 	struct schedule_actions out;
 	enum state before = k->schedule.state;
@@ -267,6 +268,11 @@ void keeper_step(struct keeper *k, struct schedule_event *e)
 			  F_INT("generation", k->schedule.generation),
 			  F_INT("age_s", (now.boot_ms - k->schedule.issued_ms) / 1000));
 	log_state(k, before);
+	if (out.ending)
+		log_event(LOG_LEVEL_WARNING, "token.ending",
+			  F_STR("credential", k->credential->name),
+			  F_INT("generation", k->schedule.generation),
+			  F_STR("message", keeper_login_text(k)));
 	act(k, &out);
 }
 
@@ -288,6 +294,7 @@ struct keeper *keeper_new(struct keeper_context *context, struct credential *c, 
 		return NULL;
 	}
 	k->context = context;
+	TAILQ_INIT(&k->logins);
 	k->credential = credential_ref(c);
 	k->origin = credential_origin(c);
 	k->timer = timer_new(context->loop, timer_fired, k);
@@ -329,6 +336,7 @@ void keeper_free(struct keeper *k)
 	cancel(k);
 	keeper_set_dirty(k, false);
 	keeper_revocation_drop(k);
+	keeper_logins_drop(k);
 	if (k->attempt && !k->retired) {
 		retire(k);
 		return;
@@ -353,6 +361,7 @@ void keeper_free_retired(struct keeper_context *context)
 		k->spending = false;
 		keeper_free(k);
 	}
+	keeper_disposals_free(context);
 }
 
 void keeper_start(struct keeper *k)
@@ -427,5 +436,5 @@ void keeper_set_enabled(struct keeper *k, bool enabled)
 	keeper_step(k, &e);
 	k->stored->disabled = !enabled;
 	keeper_save(k, STORE_SYNC);
-	tell_settled(k);
+	keeper_tell_settled(k);
 }

@@ -26,10 +26,11 @@ struct keeper_context {
 	int64_t start_spread_ms;
 	uint64_t random; /* state of the jitter generator, seeded once */
 	bool stopping;   /* no attempt begins any more */
-	size_t spending; /* attempts that have spent a refresh token and wait for the answer; retired keepers' too */
+	size_t spending; /* attempts that have spent a refresh token and wait for the answer, retired keepers' too; and logins that have spent their code */
 	struct keeper_queue
 		dirty; /* keepers with news for the front, in the order in which they came */
-	struct keeper *retired; /* removed, but not before that answer is in the store */
+	struct keeper *retired;            /* removed, but not before that answer is in the store */
+	struct keeper_disposal *disposals; /* tokens that are being revoked in the background */
 	/* Something about k that the front should hear (may be called often; never deletes k). */
 	void (*changed)(struct keeper *k, void *arg);
 	/* An attempt of k ended (or cannot be made): whoever waits for it is to be answered. problem NULL: a token came. */
@@ -43,7 +44,8 @@ struct keeper_context {
 struct keeper *keeper_new(struct keeper_context *context, struct credential *c, struct err *err);
 /* Takes NULL; cancels what is in flight, but for the spend of a refresh token: its answer is stored first, then k is freed (context.retired). */
 void keeper_free(struct keeper *k);
-void keeper_free_retired(struct keeper_context *context); /* at the very end: drops those too */
+void keeper_free_retired(
+	struct keeper_context *context); /* at the very end: drops those too, and the disposals */
 
 /* The first attempt is planned (start-up spread; at once for Required=). A keeper that took a token over has begun already: nothing happens. */
 void keeper_start(struct keeper *k);
@@ -98,11 +100,32 @@ struct keeper_revocation *keeper_revoke(struct keeper *k, bool forget,
 /* Nobody wants to hear of it any more; it goes on. Takes NULL. */
 void keeper_revocation_forget(struct keeper_revocation *r);
 
+/* --- what a login brings (keeper_login.c) --- */
+
+/*
+ * The grant of a login becomes the token of k: refresh token and access token in the store first, in one record, then in use, with a new generation; what was held until then is served
+ * until then. While a spend or a revocation is in flight it waits for its end. Afterwards the refresh token that was replaced is revoked in the background, if it was another one.
+ * done() exactly once, never from within: 0, or negative with err, and nothing has changed (the new grant is then revoked in the background): -ERR_RETRY (the store, or the credential was
+ * changed meanwhile), -ERR_INTERNAL. NULL: out of memory.
+ */
+struct keeper_login;
+struct keeper_login *keeper_take_login(struct keeper *k, struct grant *g, int64_t date_real_ms,
+				       void (*done)(int status, const struct err *err, void *arg),
+				       void *arg);
+/* It is not wanted any more: dropped and revoked. done() is not called. false: it is in use already, and stays. Takes NULL. */
+bool keeper_login_cancel(struct keeper_login *l);
+/* A grant that nobody will use (a login that failed after all) is revoked in the background, unless its access token or refresh token is the one in use. */
+void keeper_discard(struct keeper *k, struct grant *g);
+/* A login that did not bring a token: for the history. */
+void keeper_login_failed(struct keeper *k, const struct problem *p);
+/* What a login needs of those around it: loop, attempts, settings. */
+const struct keeper_context *keeper_context(const struct keeper *k);
+
 /* The last attempts, newest first (Manager.History). Texts live until the next event. */
 enum { KEEPER_NOTES = 20 };
 struct keeper_note {
 	int64_t time_s;   /* seconds since 1970 */
-	const char *kind; /* "scheduled", "demanded", "replay"; "import", "revoke" */
+	const char *kind; /* "scheduled", "demanded", "replay"; "import", "revoke", "login" */
 	const char *
 		outcome; /* "new_token", "same_token", "transient", "rate_limited", "clock", "login_required", "admin", "bug", "not_sent", "unknown"; "done" */
 	long http_status;    /* 0: none */
@@ -137,6 +160,8 @@ struct keeper_problem {
 	int64_t http_status, retry_at_ms;
 };
 struct keeper_problem keeper_problem(const struct keeper *k);
+/* Why keeper_refresh() could not begin, where nothing is wrong. */
+struct keeper_problem keeper_no_refresh(const struct keeper *k);
 
 /*
  * Wall times for people, computed from the BOOTTIME ones when a token is published, and again only after the clock was set or the deadline moved: two replies for one

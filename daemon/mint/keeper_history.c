@@ -61,6 +61,11 @@ void keeper_note_attempt(struct keeper *k, const struct problem *p, bool same)
 		keeper_note(k, k->kind, same ? "same_token" : "new_token", 200, NULL);
 }
 
+void keeper_login_failed(struct keeper *k, const struct problem *p)
+{
+	keeper_note(k, "login", outcome_of(p), p->http_status, p->message);
+}
+
 size_t keeper_history(const struct keeper *k, struct keeper_note notes[KEEPER_NOTES])
 {
 	size_t n = 0;

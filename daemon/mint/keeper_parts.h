@@ -16,6 +16,7 @@ struct keeper_entry {
 	char *message;
 };
 
+TAILQ_HEAD(keeper_logins, keeper_login);
 /* A file as it was at the last attempt (keeper_files.c). */
 struct keeper_file {
 	uint64_t inode;
@@ -53,10 +54,20 @@ struct keeper {
 	struct keeper *next_retired;
 	struct keeper_revocation *revocation;
 	struct keeper_entry *notes[KEEPER_NOTES]; /* newest first */
-	char unknown[200];
+	struct keeper_logins logins; /* that wait for the spend or the revocation in flight */
+	char unknown[512];
+	char login[300]; /* what TROUBLE_LOGIN says */
 	struct keeper_wall wall;
 	struct keeper_sent sent;
 };
+
+/* keeper.c */
+struct schedule_rules keeper_rules(const struct keeper *k);
+int64_t keeper_next_generation(const struct keeper *k);
+/* The same token, to be used elsewhere. */
+void keeper_move_instance(struct keeper *k, struct grant *g);
+/* Whoever waits for an attempt is answered when none runs any more. */
+void keeper_tell_settled(struct keeper *k);
 
 /* The one way to the schedule. *e gets its random number here. */
 void keeper_step(struct keeper *k, struct schedule_event *e);
@@ -88,6 +99,17 @@ void keeper_note(struct keeper *k, const char *kind, const char *outcome, long h
 void keeper_note_attempt(struct keeper *k, const struct problem *p, bool same);
 void keeper_history_fini(struct keeper *k);
 void keeper_history_move(struct keeper *to, struct keeper *from);
+
+/* keeper_login.c */
+void keeper_logins_settled(struct keeper *k);
+void keeper_logins_drop(struct keeper *k);
+void keeper_disposals_free(struct keeper_context *context);
+/* Revokes a refresh or access token at base_url in the background; a failure is logged, and tried again a few times. */
+void keeper_dispose(struct keeper *k, const char *base_url, struct secret *token, bool refresh);
+/* What TROUBLE_LOGIN means now. */
+const char *keeper_login_text(struct keeper *k);
+/* How a person gives this credential another token, as a part of a sentence. */
+void keeper_login_hint(const struct keeper *k, char *to, size_t room);
 
 /* keeper_secret.c */
 void keeper_revocation_settled(struct keeper *k);

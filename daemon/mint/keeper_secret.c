@@ -95,9 +95,14 @@ static void revocation_free(struct keeper_revocation *r)
 
 static void finish(struct keeper_revocation *r)
 {
+	struct keeper *k;
+
 	if (r->done)
 		r->done(r->status, &r->err, r->arg);
+	k = r->keeper; /* NULL: done() has removed it */
 	revocation_free(r);
+	if (k)
+		keeper_logins_settled(k);
 }
 
 static void finish_by_timer(void *arg)

@@ -48,11 +48,25 @@ static int check_origin(const struct keeper *k, struct err *err)
 
 	if (!r->token || !r->origin || strcmp(r->origin, k->origin) == 0)
 		return 0;
-	return err_set(
-		err, ERR_LOGIN,
-		"the stored refresh token belongs to another LoginUrl=, ClientId= or Username=: give one that fits "
-		"(sftoken import %s --kind refresh_token)",
-		k->credential->name);
+	return err_set(err, ERR_LOGIN, "of another origin");
+}
+
+/* The store knows what is wrong; here it is known what a person can do about it. */
+static void say_how(const struct keeper *k, struct err *err)
+{
+	char hint[2 * CREDENTIAL_NAME_MAX + 80];
+	const struct stored_refresh *r = &k->stored->refresh;
+
+	keeper_login_hint(k, hint, sizeof hint);
+	if (err->code == ERR_LOGIN && !r->token)
+		err_set(err, ERR_LOGIN, "there is no refresh token yet: %s", hint);
+	else if (err->code == ERR_LOGIN && r->refused)
+		err_set(err, ERR_LOGIN, "Salesforce does not take the refresh token any more: %s",
+			hint);
+	else if (err->code == ERR_LOGIN)
+		err_set(err, ERR_LOGIN, "%s: %s",
+			"the stored refresh token belongs to another LoginUrl=, ClientId= or Username=",
+			hint);
 }
 
 bool keeper_may_start(struct keeper *k, struct problem *p)
@@ -69,6 +83,7 @@ bool keeper_may_start(struct keeper *k, struct problem *p)
 	else if (!keeper_spends(k) || (check_origin(k, &err) == 0 &&
 				       store_may_spend(k->context->store, k->stored, &err) == 0))
 		return true;
+	say_how(k, &err);
 	keeper_problem_of(p, &err);
 	return false;
 }
@@ -107,12 +122,14 @@ static void warn_not_stored(const struct keeper *k, const struct err *err)
 /* An old one that was sent again and refused: what was feared has happened, and the sentence says so. */
 static void explain_loss(const struct keeper *k, struct problem *p)
 {
+	char hint[2 * CREDENTIAL_NAME_MAX + 80];
+
+	keeper_login_hint(k, hint, sizeof hint);
 	if (k->replay)
 		snprintf(
 			p->message, sizeof p->message,
-			"the answer to an earlier renewal was lost, and Salesforce had replaced the refresh token in it: "
-			"give a new one (sftoken import %.100s --kind refresh_token)",
-			k->credential->name);
+			"the answer to an earlier renewal was lost, and Salesforce had replaced the refresh token in it: %.190s",
+			hint);
 }
 
 static int settle_failure(struct keeper *k, const struct attempt_result *r, struct problem *p,
@@ -374,23 +391,25 @@ const char *keeper_unknown(const struct keeper *k)
 	int64_t to_wall = clock_real_ms() - loop_now_ms(k->context->loop);
 	char *text = ((struct keeper *)(uintptr_t)k)
 			     ->unknown; /* the text is a cache of what is said */
-	char then[16], end[16];
+	char then[16], end[16], hint[CREDENTIAL_NAME_MAX + 40] = "sftoken import a new one";
 
 	if (!keeper_in_doubt(k))
 		return NULL;
+	if (k->credential->grant_type != GRANT_REFRESH_TOKEN)
+		keeper_login_hint(k, hint, sizeof hint);
 	time_text(spend->at_real_ms, then, sizeof then);
 	time_text(s->deadline_ms + to_wall, end, sizeof end);
 	if (keeper_usable(k))
 		snprintf(
 			text, sizeof k->unknown,
 			"the answer to the renewal of %s is lost; the token works until %s, then the old refresh token is "
-			"tried once; if it is refused, sftoken import a new one",
-			then, end);
+			"tried once; if it is refused, %s",
+			then, end, hint);
 	else
 		snprintf(
 			text, sizeof k->unknown,
 			"the answer to the renewal of %s is lost and the token has ended; the old refresh token is tried "
-			"again; if it is refused, sftoken import a new one",
-			then);
+			"again; if it is refused, %s",
+			then, hint);
 	return text;
 }

@@ -146,6 +146,9 @@ static struct keeper_problem of_problem(const struct problem *p)
 	};
 }
 
+static const char budget_text[] =
+	"too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
+
 struct keeper_problem keeper_problem(const struct keeper *k)
 {
 	const struct schedule *s = &k->schedule;
@@ -170,8 +173,12 @@ struct keeper_problem keeper_problem(const struct keeper *k)
 		break;
 	case TROUBLE_BUDGET:
 		p.error = BROKER_UNAVAILABLE;
-		p.message =
-			"too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
+		p.message = budget_text;
+		break;
+	case TROUBLE_LOGIN:
+		p.error = BROKER_LOGIN_REQUIRED;
+		p.message = keeper_login_text(
+			(struct keeper *)(uintptr_t)k); /* the text is a cache of what is said */
 		break;
 	case TROUBLE_UNKNOWN:
 		p.error = BROKER_UNAVAILABLE;
@@ -183,6 +190,19 @@ struct keeper_problem keeper_problem(const struct keeper *k)
 	p.permanent = s->permanent;
 	p.retry_at_ms = s->next_attempt_ms;
 	return p;
+}
+
+struct keeper_problem keeper_no_refresh(const struct keeper *k)
+{
+	if (keeper_rules(k).renewal == RENEW_PERSON)
+		return (struct keeper_problem){
+			.error = BROKER_LOGIN_REQUIRED,
+			.permanent = true,
+			.message = keeper_login_text((struct keeper *)(uintptr_t)k),
+		};
+	return (struct keeper_problem){ .error = BROKER_UNAVAILABLE,
+					.message = budget_text,
+					.retry_at_ms = k->schedule.next_attempt_ms };
 }
 
 /* --- tokens from elsewhere --- */

@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <string.h>
 
+#include "daemon/mint/login.h"
 #include "daemon/mint/logs.h"
 #include "daemon/mint/manager_parts.h"
 
@@ -13,8 +14,8 @@ enum { CLIENTS_MAX = 256 };
 #define NOT_BUILT(method) { .name = (method), .flags = METHOD_NOT_BUILT }
 
 static const struct varlink_method manager_methods[] = {
-	NOT_BUILT("Login"),
-	NOT_BUILT("CompleteLogin"),
+	{ "Login", &login_table, METHOD_MORE, manager_call_login },
+	{ "CompleteLogin", &complete_login_table, 0, manager_call_complete_login },
 	{ "ImportSecret", &import_secret_table, 0, manager_call_import },
 	{ "Refresh", &refresh_table, 0, manager_call_refresh },
 	{ "Revoke", &revoke_table, 0, manager_call_revoke },
@@ -104,7 +105,7 @@ void manager_no_such_credential(struct client *c, const char *name)
 
 /* --- who may --- */
 
-static bool is_admin(const struct manager *m, const struct peer *p)
+bool manager_is_admin(const struct manager *m, const struct peer *p)
 {
 	if (p->uid == PEER_OVERFLOW_UID)
 		return false;
@@ -122,6 +123,13 @@ static void find_admin_group(struct manager *m)
 	m->admin_gid = g ? g->gr_gid : 0;
 }
 
+/* The users of AllowLogin= may log in, and nothing else. */
+static bool may_call(const struct manager *m, const struct peer *p, const struct varlink_call *call)
+{
+	return manager_is_admin(m, p) ||
+	       (manager_is_login_call(call) && manager_may_login_anywhere(m, p));
+}
+
 /* --- connections --- */
 
 static void on_call(struct connection *connection, struct varlink_call *call, void *arg)
@@ -130,7 +138,7 @@ static void on_call(struct connection *connection, struct varlink_call *call, vo
 	struct client *c = connection_data(connection);
 	struct buf *out = connection_out(connection);
 
-	if (!is_admin(m, connection_peer(connection)))
+	if (!may_call(m, connection_peer(connection), call))
 		varlink_add_permission_denied(out);
 	else if (service_dispatch(&service, call, c, out))
 		return;
@@ -153,6 +161,7 @@ static void client_free(struct client *c)
 		*at = c->next;
 		c->manager->n_clients--;
 	}
+	manager_login_closed(c);
 	keeper_revocation_forget(c->revocation);
 	doctor_free(c->doctor);
 	timer_free(c->timer);
@@ -230,6 +239,11 @@ struct manager *manager_new(struct loop *l, struct registry *registry, struct pu
 		err_oom(err);
 		return NULL;
 	}
+	m->logins = manager_logins_new(m, err);
+	if (!m->logins) {
+		free(m);
+		return NULL;
+	}
 	m->loop = l;
 	m->registry = registry;
 	m->publish = publish;
@@ -251,6 +265,7 @@ void manager_free(struct manager *m)
 		listener_close(m->listeners[i]);
 	while (m->clients)
 		connection_close(m->clients->connection);
+	logins_free(m->logins);
 	manager_about_fini(m);
 	free(m);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/mint/login.h"
 #include "daemon/mint/logs.h"
 #include "daemon/mint/manager_parts.h"
 #include "daemon/mint/publish.h"
@@ -58,12 +59,8 @@ static void answer_not_now(struct client *c, struct keeper *k)
 {
 	struct keeper_problem p = keeper_problem(k);
 
-	if (p.error < 0) {
-		p.error = BROKER_UNAVAILABLE;
-		p.message =
-			"too many token requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5)";
-		p.retry_at_ms = keeper_schedule(k)->next_attempt_ms;
-	}
+	if (p.error < 0)
+		p = keeper_no_refresh(k);
 	answer_problem(c, k, &p);
 }
 
@@ -134,8 +131,11 @@ void manager_settled(struct manager *m, struct keeper *k)
 
 void manager_removed(struct manager *m, struct keeper *k)
 {
-	struct client *c = m->clients, *next;
+	struct client *c, *next;
 
+	logins_keeper_gone(m->logins, k, NULL,
+			   "the credential was removed from the configuration meanwhile");
+	c = m->clients;
 	for (; c; c = next) {
 		next = c->next;
 		if (c->waits != WAITS_REFRESH || c->keeper != k)
@@ -152,6 +152,9 @@ void manager_replaced(struct manager *m, struct keeper *old, struct keeper *new)
 {
 	bool waited = false;
 
+	logins_keeper_gone(
+		m->logins, old, new,
+		"the configuration of the credential was changed meanwhile: log in again");
 	for (struct client *c = m->clients; c; c = c->next) {
 		if (c->waits != WAITS_REFRESH || c->keeper != old)
 			continue;

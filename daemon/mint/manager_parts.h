@@ -13,7 +13,7 @@
 
 enum { MANAGER_LISTENERS_MAX = 16, MANAGER_WARNINGS_MAX = 50, MANAGER_FILES_MAX = 50, MANAGER_NAMES_MAX = 100 };
 
-enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_REVOKE, WAITS_STATUS, WAITS_EVENTS, WAITS_DOCTOR };
+enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_REVOKE, WAITS_STATUS, WAITS_EVENTS, WAITS_DOCTOR, WAITS_LOGIN, WAITS_COMPLETION };
 
 /* One administrator's connection and what its call waits for. */
 struct client {
@@ -23,6 +23,7 @@ struct client {
 	enum client_waits waits;
 	struct keeper *keeper;                /* WAITS_REFRESH */
 	struct keeper_revocation *revocation; /* WAITS_REVOKE */
+	struct login *login;                  /* WAITS_LOGIN: started by it; WAITS_COMPLETION */
 	struct doctor *doctor;                /* WAITS_DOCTOR */
 	struct timer *timer;                  /* its end */
 	int64_t wait_s;
@@ -44,6 +45,7 @@ struct manager {
 	struct listener *listeners[MANAGER_LISTENERS_MAX];
 	size_t n_listeners;
 	struct client *clients;
+	struct logins *logins;
 	size_t n_clients;
 	struct {
 		int64_t parent_pid, mint_pid, front_pid, started_wall;
@@ -61,6 +63,19 @@ void manager_error(struct client *c, const char *name, const struct fields *tabl
 void manager_broker_error(struct client *c, enum broker_error error,
 			  const struct broker_error_fields *fields);
 void manager_no_such_credential(struct client *c, const char *name);
+/* org.varlink.service.InvalidParameter, and beside its parameter a sentence that says what is wrong with it. */
+void manager_invalid(struct client *c, const char *parameter, const char *message);
+void manager_store_unavailable(struct client *c, const char *message);
+bool manager_is_admin(const struct manager *m, const struct peer *p);
+
+/* manager_login.c */
+struct logins *manager_logins_new(struct manager *m, struct err *err);
+/* Whether the peer is named in any AllowLogin=, and whether the call is one of those that this allows. */
+bool manager_may_login_anywhere(const struct manager *m, const struct peer *p);
+bool manager_is_login_call(const struct varlink_call *call);
+void manager_login_closed(struct client *c);
+void manager_call_login(void *client, const struct varlink_call *call, const void *params);
+void manager_call_complete_login(void *client, const struct varlink_call *call, const void *params);
 
 /* manager_calls.c */
 void manager_call_refresh(void *client, const struct varlink_call *call, const void *params);

@@ -13,7 +13,7 @@
 
 enum { LINE_MAX_BYTES = 16 * 1024, HISTORY_BYTES_MAX = 48 * 1024, REVOKE_AGAIN_MS = 5000 };
 
-static void store_unavailable(struct client *c, const char *message)
+void manager_store_unavailable(struct client *c, const char *message)
 {
 	struct store_unavailable_error params = { message };
 
@@ -23,7 +23,6 @@ static void store_unavailable(struct client *c, const char *message)
 
 /* --- ImportSecret --- */
 
-/* org.varlink.service.InvalidParameter, and beside its parameter a sentence that says what is wrong with it. */
 struct invalid_parameter {
 	const char *parameter, *message;
 };
@@ -33,6 +32,13 @@ static const struct field invalid_parameter_rows[] = {
 };
 static const struct fields invalid_parameter_table = FIELDS(invalid_parameter_rows,
 							    struct invalid_parameter);
+
+void manager_invalid(struct client *c, const char *parameter, const char *message)
+{
+	struct invalid_parameter params = { parameter, message };
+
+	manager_error(c, "org.varlink.service.InvalidParameter", &invalid_parameter_table, &params);
+}
 
 /* One value on its way into the store. */
 struct import {
@@ -190,15 +196,13 @@ static void audit_import(const struct import *i, const char *outcome, const char
 static void answer_import(const struct import *i, int status, const struct err *err)
 {
 	struct client *c = i->client;
-	struct invalid_parameter params = { i->bad, err->text };
 
 	if (status == 0)
 		manager_reply_empty(c);
 	else if (status == -ERR_INPUT || status == -ERR_ADMIN || status == -ERR_PROTOCOL)
-		manager_error(c, "org.varlink.service.InvalidParameter", &invalid_parameter_table,
-			      &params);
+		manager_invalid(c, i->bad, err->text);
 	else
-		store_unavailable(c, err->text);
+		manager_store_unavailable(c, err->text);
 }
 
 void manager_call_import(void *client, const struct varlink_call *call, const void *params)
@@ -254,11 +258,8 @@ static void revoked(int status, const struct err *err, void *arg)
 
 static void cannot_revoke(struct client *c, const struct err *err)
 {
-	struct invalid_parameter params = { "credential", err->text };
-
 	if (err->code == ERR_INPUT)
-		manager_error(c, "org.varlink.service.InvalidParameter", &invalid_parameter_table,
-			      &params);
+		manager_invalid(c, "credential", err->text);
 	else
 		revoke_refused(c, err);
 }
@@ -306,7 +307,7 @@ void manager_call_adopt(void *client, const struct varlink_call *call, const voi
 		  F_INT("uid", connection_peer(c->connection)->uid),
 		  F_INT("pid", connection_peer(c->connection)->pid));
 	if (status < 0) {
-		store_unavailable(c, err.text);
+		manager_store_unavailable(c, err.text);
 		return;
 	}
 	if (suspect) {

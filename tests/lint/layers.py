@@ -30,6 +30,7 @@ MINT_RANKS = {
     "flow": 2, "flows/": 2, "schedule": 2,
     "attempt": 3, "gate": 3, "http": 3, "store": 3,
     "keeper": 4,
+    "login": 5, "login_url": 1,
     "registry": 5, "load": 5, "doctor": 5,
     "manager": 6, "publish": 6,
     "check": 7, "mint": 7, "main": 7,

@@ -29,6 +29,13 @@ IMAGES = {
     "timed_out_fields": (BROKER, "!TimedOut"),
     "lifetime_too_short_fields": (BROKER, "!LifetimeTooShort"),
     "rate_limited_fields": (BROKER, "!RateLimited"),
+    "login_fields": (MANAGER, "<Login"),
+    "login_reply_fields": (MANAGER, ">Login"),
+    "complete_login_fields": (MANAGER, "<CompleteLogin"),
+    "complete_login_reply_fields": (MANAGER, ">CompleteLogin"),
+    "no_such_login_fields": (MANAGER, "!NoSuchLogin"),
+    "state_mismatch_fields": (MANAGER, "!StateMismatch"),
+    "flow_not_configured_fields": (MANAGER, "!FlowNotConfigured"),
     "refresh_fields": (MANAGER, "<Refresh"),
     "refresh_reply_fields": (MANAGER, ">Refresh"),
     "set_enabled_fields": (MANAGER, "<SetEnabled"),
@@ -49,6 +56,7 @@ IMAGES = {
 ENUM_NAMES = {
     "grant_type_names": "GrantType", "state_names": "State", "validity_names": "Validity", "expiry_source_names": "ExpirySource",
     "secret_kind_names": "SecretKind", "store_state_names": "StoreState",
+    "login_flow_names": "LoginFlow", "login_state_names": "LoginState",
     "check_outcome_names": "CheckOutcome", "check_actor_names": "CheckActor",
 }
 # methods beside Watch* that answer with several replies

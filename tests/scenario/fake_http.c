@@ -5,7 +5,7 @@
 #include "daemon/common/loop.h"
 #include "tests/scenario/fake.h"
 
-enum { ENDPOINTS = 3 };
+enum { ENDPOINTS = 4 };
 
 struct http {
 	int unused;
@@ -24,7 +24,7 @@ struct http_call {
 };
 
 static struct http_call *calls;
-static const char *const endpoint[ENDPOINTS] = { "token", "userinfo", "introspect" };
+static const char *const endpoint[ENDPOINTS] = { "token", "userinfo", "introspect", "revoke" };
 static unsigned counts[ENDPOINTS], cancelled;
 
 struct http *http_new(struct loop *l, const struct settings *settings, struct err *err)

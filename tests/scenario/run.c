@@ -14,6 +14,7 @@
 enum { LINE_MAX_BYTES = 2048, SOON_MS = 20, WINDOW_MS = 100 };
 
 static bool verbose;
+static char logged[64 * 1024]; /* names of the events since the scenario began, each in a line */
 
 void script_fail(struct script *s, const char *format, ...)
 {
@@ -168,6 +169,16 @@ static void expect_next(struct script *s, char **words, size_t n)
 			    next ? (double)(next - FAKE_START_MS) / 1000 : 0.0);
 }
 
+static unsigned times_logged(const char *event)
+{
+	size_t size = strlen(event);
+	unsigned n = 0;
+
+	for (const char *at = logged; at && *at; at = strchr(at, '\n'), at += at != NULL)
+		n += strncmp(at, event, size) == 0 && at[size] == '\n';
+	return n;
+}
+
 static void expect_count(struct script *s, const char *what, unsigned got, char **words, size_t n)
 {
 	if (n < 1 || !script_in_range(words[0], got))
@@ -245,6 +256,10 @@ static bool run_checks(struct script *s, char **words, size_t n)
 			     n - 1);
 	else if (strcmp(what, "introspections") == 0)
 		expect_count(s, "introspections", fake_requests_to("introspect"), words + 1, n - 1);
+	else if (strcmp(what, "revocations") == 0)
+		expect_count(s, "revocations", fake_requests_to("revoke"), words + 1, n - 1);
+	else if (strcmp(what, "logged") == 0 && n >= 2)
+		expect_count(s, words[1], times_logged(words[1]), words + 2, n - 2);
 	else if (strcmp(what, "cancelled") == 0)
 		expect_count(s, "requests were cancelled", fake_requests_cancelled(), words + 1,
 			     n - 1);
@@ -352,6 +367,7 @@ static size_t split(char *line, char **words)
 static void script_begin(struct script *s, const char *file)
 {
 	memset(s, 0, sizeof *s);
+	logged[0] = '\0';
 	s->file = file;
 	world_begin(&s->world);
 }
@@ -381,6 +397,8 @@ static void script_end(struct script *s)
 	}
 	if (s->world.fatal)
 		script_fail(s, "the front gave up");
+	if (times_logged("SECRET"))
+		script_fail(s, "the log has a secret");
 	timers = world_end(&s->world);
 	if (timers)
 		script_fail(s, "%zu timers were left behind", timers);
@@ -450,12 +468,30 @@ static bool run_file(const char *path, struct totals *t)
 	return true;
 }
 
+static void note_event(const char *event)
+{
+	size_t used = strlen(logged);
+
+	snprintf(logged + used, sizeof logged - used, "%s\n", event);
+}
+
+/* What a login knows must be in no line, whatever is logged: scenarios name their codes, states and refresh tokens so that they can be told. */
+static void look_for_secrets(const struct log_field *fields, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fields[i].text &&
+		    (strstr(fields[i].text, "SECRET") || strstr(fields[i].text, "state=")))
+			note_event("SECRET");
+}
+
 static void show_log(enum log_level level, const char *event, const struct log_field *fields,
 		     size_t n, void *arg)
 {
 	struct buf line;
 
 	(void)arg;
+	note_event(event);
+	look_for_secrets(fields, n);
 	if (!verbose)
 		return;
 	buf_init(&line, 8192);

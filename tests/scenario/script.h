@@ -13,6 +13,8 @@ struct script_caller {
 	char *name;
 	struct fake_caller fake;
 	char *asked; /* credential of the last call */
+	/* of the last login that it has seen */
+	char login_id[64], login_state[128], redirect_uri[256];
 };
 
 struct script_token {
@@ -48,5 +50,14 @@ bool script_in_range(const char *range, int64_t number);
 void script_answer(struct script *s, char **words, size_t n);
 /* script_calls.c: "NAME verb ..."; true if the verb is one of a caller. */
 bool script_call(struct script *s, const char *name, char **words, size_t n);
+bool script_member(const char *json, const char *key, char *value, size_t size);
+void script_send(struct script *s, struct script_caller *c, const char *method, struct buf *b,
+		 bool more, uid_t uid);
+uid_t script_uid(char **words, size_t n, uid_t fallback);
+/* script_login.c */
+void script_login(struct script *s, struct script_caller *c, char **words, size_t n);
+void script_complete(struct script *s, struct script_caller *c, char **words, size_t n);
+/* A reply that shows a login: its ID and state are remembered. */
+void script_saw_login(struct script_caller *c, const char *json);
 
 #endif

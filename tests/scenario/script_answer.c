@@ -76,6 +76,44 @@ static void active_body(struct buf *body, char **words, size_t n)
 	buf_add_text(body, "}");
 }
 
+/* Userinfo: who the token belongs to. */
+static void user_body(struct buf *body, char **words, size_t n)
+{
+	const char *id = script_option(words, n, "id");
+
+	buf_addf(body,
+		 "{\"sub\":\"" IDENTITY
+		 "\",\"user_id\":\"%s\",\"organization_id\":\"00D000000000001AAA\","
+		 "\"preferred_username\":\"%s\"}",
+		 id ? id : "005000000000001AAA", words[1]);
+}
+
+static void device_body(struct buf *body, char **words, size_t n)
+{
+	const char *expires_in = script_option(words, n, "expires_in");
+
+	buf_addf(body,
+		 "{\"device_code\":\"%s\",\"user_code\":\"ABCD1234\",\"verification_uri\":"
+		 "\"https://example.my.salesforce.com/setup/connect\",\"interval\":5",
+		 words[1]);
+	if (expires_in)
+		buf_addf(body, ",\"expires_in\":%s", expires_in);
+	buf_add_text(body, "}");
+}
+
+static bool login_body(struct buf *body, char **words, size_t n)
+{
+	if (n < 2)
+		return false;
+	if (strcmp(words[0], "user") == 0)
+		user_body(body, words, n);
+	else if (strcmp(words[0], "device") == 0)
+		device_body(body, words, n);
+	else
+		return false;
+	return true;
+}
+
 /* Without its closing brace: not JSON, but all members came. */
 static void drop_last(struct buf *b)
 {
@@ -122,6 +160,8 @@ static bool fill(struct script *s, struct http_response *res, struct buf *body, 
 		res->status = 400;
 		buf_addf(body, "{\"error\":\"%s\",\"error_description\":\"%s\"}", words[1],
 			 words[2]);
+	} else if (login_body(body, words, n)) {
+		return true;
 	} else if (strcmp(what, "active") == 0) {
 		active_body(body, words, n);
 	} else if (strcmp(what, "inactive") == 0) {

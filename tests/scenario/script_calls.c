@@ -13,7 +13,7 @@ enum { ADMIN_UID = 0 };
 /* --- looking at replies --- */
 
 /* The text behind "key": in JSON that our own writer made; strings without their quotes. */
-static bool find_member(const char *json, const char *key, char *value, size_t size)
+bool script_member(const char *json, const char *key, char *value, size_t size)
 {
 	char quoted[80];
 	const char *at;
@@ -29,11 +29,25 @@ static bool find_member(const char *json, const char *key, char *value, size_t s
 	return true;
 }
 
+/* "~some_words": a part of the text; words are separated by blanks, so that a low line stands for one. */
+static bool holds(const char *value, const char *part)
+{
+	for (; *value; value++) {
+		size_t i = 0;
+
+		while (part[i] && (part[i] == value[i] || (part[i] == '_' && value[i] == ' ')))
+			i++;
+		if (!part[i])
+			return true;
+	}
+	return false;
+}
+
 static int64_t number_of(const char *json, const char *key)
 {
 	char value[64];
 
-	return find_member(json, key, value, sizeof value) ? strtoll(value, NULL, 10) : -1;
+	return script_member(json, key, value, sizeof value) ? strtoll(value, NULL, 10) : -1;
 }
 
 static void check_members(struct script *s, const char *json, char **words, size_t n)
@@ -46,12 +60,12 @@ static void check_members(struct script *s, const char *json, char **words, size
 		const char *want = equals ? equals + 1 : "";
 
 		snprintf(key, sizeof key, "%.*s", equals ? (int)(equals - words[i]) : 0, words[i]);
-		if (!equals || !find_member(json, key, value, sizeof value))
+		if (!equals || !script_member(json, key, value, sizeof value))
 			script_fail(s, "no %s in %s", words[i], json);
 		else if (strcmp(value, want) != 0 &&
 			 !(strspn(want, "-0123456789.") == strlen(want) &&
 			   script_in_range(want, strtoll(value, NULL, 10))) &&
-			 !(want[0] == '~' && strstr(value, want + 1)))
+			 !(want[0] == '~' && holds(value, want + 1)))
 			script_fail(s, "%s is %s, not %s", key, value, want);
 	}
 }
@@ -73,7 +87,7 @@ static void see_token(struct script *s, struct script_caller *c, char **words, s
 
 	if (!json)
 		return;
-	if (!find_member(json, "accessToken", text, sizeof text)) {
+	if (!script_member(json, "accessToken", text, sizeof text)) {
 		script_fail(s, "%s got no token but %s", c->name, json);
 		return;
 	}
@@ -97,7 +111,7 @@ static void see_error(struct script *s, struct script_caller *c, char **words, s
 
 	if (!json)
 		return;
-	if (!find_member(json, "error", error, sizeof error)) {
+	if (!script_member(json, "error", error, sizeof error)) {
 		script_fail(s, "%s got no error but %s", c->name, json);
 		return;
 	}
@@ -118,6 +132,7 @@ static void see_reply(struct script *s, struct script_caller *c, char **words, s
 		script_fail(s, "%s got %s", c->name, json);
 	else
 		check_members(s, json, words, n);
+	script_saw_login(c, json);
 }
 
 static void see_nothing(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -162,8 +177,8 @@ static void add_generation(struct script *s, struct buf *b, const char *key, con
 		buf_addf(b, ",\"%s\":%lld", key, (long long)script_token(s, token)->generation);
 }
 
-static void send_call(struct script *s, struct script_caller *c, const char *method, struct buf *b,
-		      bool more, uid_t uid)
+void script_send(struct script *s, struct script_caller *c, const char *method, struct buf *b,
+		 bool more, uid_t uid)
 {
 	bool manager = strncmp(method, "io.sftoken.Manager", 18) == 0;
 
@@ -179,11 +194,11 @@ static void begin_parameters(struct buf *b, char **words, size_t n)
 	buf_addf(b, "{\"credential\":\"%s\"", n ? words[0] : "");
 }
 
-static uid_t uid_of(char **words, size_t n)
+uid_t script_uid(char **words, size_t n, uid_t fallback)
 {
 	const char *uid = script_option(words, n, "uid");
 
-	return uid ? (uid_t)strtoul(uid, NULL, 10) : WORLD_CALLER_UID;
+	return uid ? (uid_t)strtoul(uid, NULL, 10) : fallback;
 }
 
 static void do_get(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -195,7 +210,8 @@ static void do_get(struct script *s, struct script_caller *c, char **words, size
 	add_generation(s, &b, "rejectedGeneration", script_option(words, n, "rejected"));
 	add_number(&b, "waitSeconds", script_option(words, n, "wait"));
 	add_number(&b, "allowStale", script_option(words, n, "stale"));
-	send_call(s, c, "io.sftoken.Broker.GetToken", &b, false, uid_of(words, n));
+	script_send(s, c, "io.sftoken.Broker.GetToken", &b, false,
+		    script_uid(words, n, WORLD_CALLER_UID));
 }
 
 static void do_watch(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -203,7 +219,8 @@ static void do_watch(struct script *s, struct script_caller *c, char **words, si
 	struct buf b;
 
 	begin_parameters(&b, words, n);
-	send_call(s, c, "io.sftoken.Broker.WatchToken", &b, true, uid_of(words, n));
+	script_send(s, c, "io.sftoken.Broker.WatchToken", &b, true,
+		    script_uid(words, n, WORLD_CALLER_UID));
 }
 
 static void do_show(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -211,7 +228,8 @@ static void do_show(struct script *s, struct script_caller *c, char **words, siz
 	struct buf b;
 
 	begin_parameters(&b, words, n);
-	send_call(s, c, "io.sftoken.Broker.GetCredential", &b, false, uid_of(words, n));
+	script_send(s, c, "io.sftoken.Broker.GetCredential", &b, false,
+		    script_uid(words, n, WORLD_CALLER_UID));
 }
 
 static void do_report(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -220,7 +238,8 @@ static void do_report(struct script *s, struct script_caller *c, char **words, s
 
 	begin_parameters(&b, words, n);
 	add_generation(s, &b, "generation", n > 1 ? words[1] : "");
-	send_call(s, c, "io.sftoken.Broker.ReportRejected", &b, false, uid_of(words, n));
+	script_send(s, c, "io.sftoken.Broker.ReportRejected", &b, false,
+		    script_uid(words, n, WORLD_CALLER_UID));
 }
 
 static void do_refresh(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -229,7 +248,7 @@ static void do_refresh(struct script *s, struct script_caller *c, char **words, 
 
 	begin_parameters(&b, words, n);
 	add_number(&b, "waitSeconds", script_option(words, n, "wait"));
-	send_call(s, c, "io.sftoken.Manager.Refresh", &b, false, ADMIN_UID);
+	script_send(s, c, "io.sftoken.Manager.Refresh", &b, false, ADMIN_UID);
 }
 
 static void do_enable(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -238,7 +257,7 @@ static void do_enable(struct script *s, struct script_caller *c, char **words, s
 
 	begin_parameters(&b, words, n);
 	buf_add_text(&b, ",\"enabled\":true");
-	send_call(s, c, "io.sftoken.Manager.SetEnabled", &b, false, ADMIN_UID);
+	script_send(s, c, "io.sftoken.Manager.SetEnabled", &b, false, ADMIN_UID);
 }
 
 static void do_disable(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -247,7 +266,7 @@ static void do_disable(struct script *s, struct script_caller *c, char **words, 
 
 	begin_parameters(&b, words, n);
 	buf_add_text(&b, ",\"enabled\":false");
-	send_call(s, c, "io.sftoken.Manager.SetEnabled", &b, false, ADMIN_UID);
+	script_send(s, c, "io.sftoken.Manager.SetEnabled", &b, false, ADMIN_UID);
 }
 
 static void do_import(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -256,7 +275,7 @@ static void do_import(struct script *s, struct script_caller *c, char **words, s
 
 	begin_parameters(&b, words, n);
 	buf_addf(&b, ",\"kind\":\"refresh_token\",\"value\":\"%s\"", n > 1 ? words[1] : "");
-	send_call(s, c, "io.sftoken.Manager.ImportSecret", &b, false, ADMIN_UID);
+	script_send(s, c, "io.sftoken.Manager.ImportSecret", &b, false, ADMIN_UID);
 }
 
 static void do_revoke(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -265,7 +284,7 @@ static void do_revoke(struct script *s, struct script_caller *c, char **words, s
 
 	begin_parameters(&b, words, n);
 	buf_addf(&b, ",\"forgetSecrets\":%s", script_option(words, n, "forget") ? "true" : "false");
-	send_call(s, c, "io.sftoken.Manager.Revoke", &b, false, ADMIN_UID);
+	script_send(s, c, "io.sftoken.Manager.Revoke", &b, false, ADMIN_UID);
 }
 
 static void do_history(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -273,7 +292,7 @@ static void do_history(struct script *s, struct script_caller *c, char **words, 
 	struct buf b;
 
 	begin_parameters(&b, words, n);
-	send_call(s, c, "io.sftoken.Manager.History", &b, false, ADMIN_UID);
+	script_send(s, c, "io.sftoken.Manager.History", &b, false, ADMIN_UID);
 }
 
 static void do_adopt(struct script *s, struct script_caller *c, char **words, size_t n)
@@ -319,6 +338,7 @@ bool script_call(struct script *s, const char *name, char **words, size_t n)
 		{ "import", do_import },   { "revoke", do_revoke },   { "history", do_history }, { "adopt", do_adopt },
 		{ "status", do_status },   { "leaves", do_hang_up },  { "token", see_token },    { "error", see_error },
 		{ "sees", see_reply },     { "waits", see_nothing },  { "ends", see_end },
+		{ "login", script_login }, { "complete", script_complete },
 	};
 
 	for (size_t i = 0; n > 0 && i < sizeof verbs / sizeof verbs[0]; i++) {

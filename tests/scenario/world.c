@@ -52,11 +52,36 @@ struct world_credential *world_find(struct world *w, const char *name)
 	return NULL;
 }
 
+static bool set_name(struct world_credential *c, const char *key, const char *value)
+{
+	if (strcmp(key, "client") == 0)
+		c->client = value;
+	else if (strcmp(key, "alias") == 0)
+		c->alias = value;
+	else if (strcmp(key, "uid") == 0)
+		c->uid = value;
+	else if (strcmp(key, "user") == 0)
+		c->user = value;
+	else if (strcmp(key, "redirect") == 0)
+		c->redirect = value;
+	else if (strcmp(key, "scopes") == 0)
+		c->scopes = value;
+	else if (strcmp(key, "login") == 0)
+		c->login_uid = value;
+	else
+		return world_flow_word(&c->flow, key, value);
+	return true;
+}
+
 static bool set_word(struct world_credential *c, const char *key, const char *value)
 {
 	if (strcmp(key, "grant") == 0) {
-		c->jwt = strcmp(value, "jwt_bearer") == 0;
-		c->refresh = strcmp(value, "refresh_token") == 0;
+		c->flow.grant_type = 0;
+		world_flow_word(&c->flow, key, value);
+		for (c->grant = 0; grant_type_names[c->grant]; c->grant++)
+			if (strcmp(value, grant_type_names[c->grant]) == 0)
+				return true;
+		return false;
 	} else if (strcmp(key, "idle_stop") == 0)
 		c->idle_stop_ms = config_duration(value);
 	else if (strcmp(key, "secret") == 0)
@@ -73,14 +98,8 @@ static bool set_word(struct world_credential *c, const char *key, const char *va
 		c->session_ms = config_duration(value);
 	else if (strcmp(key, "renew_at") == 0)
 		c->renew_at = strtoll(value, NULL, 10);
-	else if (strcmp(key, "client") == 0)
-		c->client = value;
-	else if (strcmp(key, "alias") == 0)
-		c->alias = value;
-	else if (strcmp(key, "uid") == 0)
-		c->uid = value;
 	else
-		return false;
+		return set_name(c, key, value);
 	return true;
 }
 
@@ -92,6 +111,7 @@ bool world_define(struct world *w, char **words, size_t n)
 		must(w->n_credentials < WORLD_CREDENTIALS_MAX, "hold so many credentials");
 		c = &w->credentials[w->n_credentials++];
 		*c = (struct world_credential){ .name = words[0],
+						.grant = GRANT_CLIENT_CREDENTIALS,
 						.idle = true,
 						.session_ms = 7200000,
 						.client = "3MVG9.app",
@@ -132,18 +152,24 @@ static char *copy(const char *text)
 static struct credential *build_credential(const struct world_credential *from)
 {
 	struct credential *c = calloc(1, sizeof *c);
+	bool jwt = from->grant == GRANT_JWT_BEARER;
 
 	must(c != NULL, "allocate");
 	c->refs = 1;
 	c->name = copy(from->name);
-	c->grant_type = from->jwt       ? GRANT_JWT_BEARER
-			: from->refresh ? GRANT_REFRESH_TOKEN
-					: GRANT_CLIENT_CREDENTIALS;
+	c->grant_type = from->grant;
 	c->login_url = copy("https://example.my.salesforce.com");
 	c->client_id = copy(from->client);
-	c->username = from->jwt ? copy("etl@example.com") : NULL;
-	c->client_secret = !from->jwt || from->secret ? secret_new("s3cret", 6) : NULL;
-	c->private_key = from->jwt ? private_key() : NULL;
+	c->username = jwt ? copy("etl@example.com") : from->user ? copy(from->user) : NULL;
+	c->redirect_uri = from->redirect ? copy(from->redirect) : NULL;
+	c->scopes = from->scopes ? copy(from->scopes) : NULL;
+	c->client_secret = !jwt || from->secret ? secret_new("s3cret", 6) : NULL;
+	c->private_key = jwt ? private_key() : NULL;
+	if (from->login_uid) {
+		c->login_uids = calloc(1, sizeof *c->login_uids);
+		c->login_uids[0] = strtoll(from->login_uid, NULL, 10);
+		c->n_login_uids = 1;
+	}
 	c->session_timeout_ms = from->session_ms;
 	c->renew_at_percent = from->renew_at;
 	/* client credentials always have a secret: "secret=no" there means that introspection is not to be used */

@@ -28,11 +28,13 @@ void world_flow_shape(const struct world_flow *f, struct credential *c);
 struct world_credential {
 	struct world_flow flow;
 	const char *name;
-	bool jwt, refresh, secret, required, idle, removed;
+	int grant; /* enum grant_type */
+	bool secret, required, idle, removed;
 	int64_t idle_stop_ms;
 	int introspect;
 	int64_t session_ms, renew_at;
 	const char *client, *alias, *uid;
+	const char *user, *redirect, *scopes, *login_uid; /* of logins; NULL */
 };
 
 struct world {

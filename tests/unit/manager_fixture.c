@@ -150,6 +150,12 @@ struct keeper_problem keeper_problem(const struct keeper *k)
 	return (struct keeper_problem){ .error = -1 };
 }
 
+struct keeper_problem keeper_no_refresh(const struct keeper *k)
+{
+	(void)k;
+	return (struct keeper_problem){ .error = BROKER_UNAVAILABLE, .message = "not now" };
+}
+
 bool keeper_refresh(struct keeper *k)
 {
 	(void)k;
