@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,16 +87,16 @@ def compile_broken(b: Break, scratch: Path) -> Path:
     return out
 
 
-def link_command() -> list[str]:
-    out = subprocess.run(["ninja", "-C", str(ROOT), "-t", "commands", "-s", "tests/sim/sim"], check=True, capture_output=True, text=True).stdout
+def link_command(target: str) -> list[str]:
+    out = subprocess.run(["ninja", "-C", str(ROOT), "-t", "commands", "-s", target], check=True, capture_output=True, text=True).stdout
     return shlex.split(out.strip().splitlines()[-1])
 
 
-def link(broken: Path, scratch: Path) -> Path:
+def link(broken: Path, scratch: Path, target: str = "tests/sim/sim") -> Path:
     """The broken object stands before the libraries, so that its double in there is not taken."""
-    words = link_command()
+    words = link_command(target)
     at = words.index("-o")
-    program = scratch / "sim"
+    program = scratch / "broken"
     words[at + 1] = str(program)
     words.insert(at + 2, str(broken))
     subprocess.run(words, cwd=ROOT, check=True)
@@ -116,13 +117,13 @@ def try_break(b: Break) -> tuple[bool, str]:
         return verdict(link(compile_broken(b, scratch), scratch))
 
 
-def main() -> int:
+def run(all_breaks: tuple[Break, ...], attempt: Callable[[Break], tuple[bool, str]]) -> int:
     failed = 0
     wanted = sys.argv[1:]
-    breaks = [b for b in BREAKS if not wanted or any(w in b.name for w in wanted)]
+    breaks = [b for b in all_breaks if not wanted or any(w in b.name for w in wanted)]
     for n, b in enumerate(breaks, 1):
         try:
-            ok, why = try_break(b)
+            ok, why = attempt(b)
         except (AssertionError, LookupError, subprocess.CalledProcessError) as e:
             ok, why = False, str(e)
         failed += not ok
@@ -133,4 +134,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(BREAKS, try_break))

@@ -284,7 +284,7 @@ def test_watch() -> None:
 
 def test_introspection() -> None:
     """GetInfo names the interfaces; GetInterfaceDescription gives each; unbuilt methods say so"""
-    for path, interface, unbuilt in ((sockets()[0], BROKER, None), (sockets()[1], MANAGER, ".Login")):
+    for path, interface, unbuilt in ((sockets()[0], BROKER, None), (sockets()[1], MANAGER, ".Metrics")):
         with Connection(path) as c:
             info = c.call(SERVICE + ".GetInfo")
             assert interface in info["interfaces"] and SERVICE in info["interfaces"], info
@@ -292,7 +292,7 @@ def test_introspection() -> None:
                 text = c.call(SERVICE + ".GetInterfaceDescription", {"interface": name})["description"]
                 assert f"interface {name}\n" in text
             if unbuilt:
-                error = expect(VarlinkError, lambda: list(c.more(interface + unbuilt, {"credential": "crm"})))
+                error = expect(VarlinkError, lambda: c.call(interface + unbuilt))
                 same(getattr(error, "name"), SERVICE + ".MethodNotImplemented")
 
 
