@@ -12,8 +12,11 @@ function session() {
 
 require('./calls')({
 	version: () => require('jsforce/package.json').version,
-	connect: (oauth2, rest = {}) => {
-		connection = new Connection({ oauth2: new OAuth2(oauth2), ...rest });
+	connect: (oauth2) => {
+		connection = new Connection({ oauth2: new OAuth2(oauth2) });
+	},
+	use: (session) => {
+		connection = new Connection(session);
 	},
 	authorizationUrl: (parameters) => connection.oauth2.getAuthorizationUrl(parameters),
 	verifier: () => connection.oauth2.codeVerifier,
