@@ -87,7 +87,7 @@ class AuthlibServer:
             return json.load(answer)
 
     def configure(self, **change: Any) -> None:
-        """clients={id: fields}, users={name: fields}, settings={}: authlib_models.py lists the fields."""
+        """clients={id: fields}, users={name: fields}, settings={}, revoke=client id (all its tokens): authlib_models.py lists the fields."""
         self.control("/control/config", change)
 
     def add_client(self, client_id: str, **fields: Any) -> None:

@@ -160,19 +160,23 @@ class Memory:
         self.settings: dict[str, Any] = {
             "expires_in": 3600,
             "discovery": "both",        # openid oauth both none
+            "issuer": "",               # what the discovery document says instead of the truth
             "device_interval": 1,
             "device_expires_in": 60,
             "slow_downs": 0,            # so many polls are told to slow down although they do not come too fast
         }
 
     def configure(self, change: dict[str, Any]) -> None:
-        """Merge {clients: {id: fields}, users: {name: fields}, settings: {}}; TypeError and KeyError for unknown names."""
+        """Merge {clients: {id: fields}, users: {name: fields}, settings: {}, revoke: client id}; TypeError and KeyError for unknown names."""
         for client_id, fields in change.get("clients", {}).items():
             self.clients[client_id] = Client(client_id, **fields)
         for name, fields in change.get("users", {}).items():
             self.users[name] = User(name, **fields)
         for name, value in change.get("settings", {}).items():
             self.settings[name] = type(self.settings[name])(value)
+        for token in self.tokens:
+            if token.client_id == change.get("revoke"):
+                token.access_revoked = token.refresh_revoked = True
 
     def by_access(self, text: str) -> Optional[Token]:
         return next((t for t in self.tokens if t.access_token == text), None)

@@ -232,7 +232,7 @@ def metadata() -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"]})
     if ISSUER.startswith("https:"):
         found.validate()
-    return dict(found)
+    return dict(found) | ({"issuer": memory.settings["issuer"]} if memory.settings["issuer"] else {})
 
 
 # --- routes ------------------------------------------------------------------------------------------

@@ -118,6 +118,7 @@ class Browser:
     def start_session(self) -> None:
         options = {"binary": "/usr/bin/chromium", "args": self.arguments}
         wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "acceptInsecureCerts": True, "goog:chromeOptions": options,
+                                                   "goog:loggingPrefs": {"browser": "ALL"},
                                                    "timeouts": {"pageLoad": 30_000, "script": 10_000}}}}
         self.session = str(self.ask("POST", "/session", wanted, START_SECONDS)["sessionId"])
 
@@ -240,6 +241,11 @@ class Browser:
         path = ARTIFACTS / f"{self.shots}-{name}.png"
         path.write_bytes(base64.b64decode(self.command("GET", "/screenshot")))
         return path
+
+    def complaints(self) -> list[str]:
+        """What the browser's console says since the last call: blocked scripts and styles, failed requests."""
+        entries = self.command("POST", "/se/log", {"type": "browser"})
+        return [e["message"] for e in entries if e["level"] in ("SEVERE", "WARNING") and "favicon.ico" not in e["message"]]
 
     # -- waiting ---------------------------------------------------------------------------------
 
