@@ -4,7 +4,7 @@
     with Browser(shots="login") as browser:
         browser.open(url)
         browser.type("input[name=username]", "ann")
-        browser.click("button")
+        browser.press("Log In")
         browser.wait_text("Allow")
         browser.shot("consent")             # build/artifacts/login-consent.png
 """
@@ -39,8 +39,11 @@ class WebDriverError(AssertionError):
     """What the driver says of a command that it could not do."""
 
     def __init__(self, value: dict[str, Any]) -> None:
-        super().__init__(f"{value.get('error')}: {str(value.get('message')).splitlines()[0]}")
-        self.error = str(value.get("error"))
+        message = str(value.get("message")).partition("\n")[0]
+        super().__init__(f"{value.get('error')}: {message}")
+        # the page went away under the question; chromedriver has more than one name for that
+        self.stale = value.get("error") in ("stale element reference", "no such element", "detached shadow root") or \
+            "does not belong to the document" in message or "Cannot find context" in message or "execution contexts cleared" in message
 
 
 def stat(pid: int) -> list[str]:
@@ -193,43 +196,39 @@ class Browser:
     def title(self) -> str:
         return str(self.command("GET", "/title"))
 
-    def find(self, selector: str) -> Optional[str]:
-        """The first element of a CSS selector that can be seen, or None."""
-        for found in self.command("POST", "/elements", {"using": "css selector", "value": selector}):
-            try:
-                if self.command("GET", f"/element/{found[ELEMENT]}/displayed"):
-                    return str(found[ELEMENT])
-            except WebDriverError as error:
-                if error.error != "stale element reference":
-                    raise
+    def find(self, how: str, selector: str) -> Optional[str]:
+        """The first element that can be seen, or None. how: "css selector" or "xpath"."""
+        for found in self.command("POST", "/elements", {"using": how, "value": selector}):
+            if self.command("GET", f"/element/{found[ELEMENT]}/displayed"):
+                return str(found[ELEMENT])
         return None
 
-    def element(self, selector: str, timeout: float = 20.0) -> str:
-        """The same, waiting for it."""
-        return str(self.wait(lambda: self.find(selector), selector, timeout))
+    def do(self, how: str, selector: str, *actions: tuple[str, dict[str, Any]]) -> None:
+        """Waits for the element and does that to it. If the page changes in between nothing was done, and it is looked for again."""
+        def done() -> bool:
+            element = self.find(how, selector)
+            for action, body in actions if element else ():
+                self.command("POST", f"/element/{element}/{action}", body)
+            return element is not None
+        self.wait(done, selector)
+
+    def element(self, selector: str) -> None:
+        """Waits for an element of a CSS selector."""
+        self.do("css selector", selector)
 
     def type(self, selector: str, text: str) -> None:
         """Replaces what stands in a field."""
-        element = self.element(selector)
-        self.command("POST", f"/element/{element}/clear")
-        self.command("POST", f"/element/{element}/value", {"text": text})
-
-    def click(self, selector: str) -> None:
-        self.command("POST", f"/element/{self.element(selector)}/click")
+        self.do("css selector", selector, ("clear", {}), ("value", {"text": text}))
 
     def press(self, label: str) -> None:
         """Clicks the button or link that says so."""
         quoted = json.dumps(label)
         path = f"//button[normalize-space()={quoted}]|//a[normalize-space()={quoted}]|//input[@type='submit' and @value={quoted}]"
-
-        def there() -> Any:
-            return self.command("POST", "/elements", {"using": "xpath", "value": path})
-        self.command("POST", f"/element/{self.wait(there, f'a button {label}')[0][ELEMENT]}/click")
+        self.do("xpath", path, ("click", {}))
 
     def text(self) -> str:
         """What can be read on the page."""
-        body = self.find("body")
-        return str(self.command("GET", f"/element/{body}/text")) if body else ""
+        return str(self.script("return document.body ? document.body.innerText : ''"))
 
     def script(self, text: str) -> Any:
         """The value of `return ...` in the page."""
@@ -255,8 +254,8 @@ class Browser:
             try:
                 if value := condition():
                     return value
-            except WebDriverError as error:     # the page went away under the question
-                if error.error not in ("stale element reference", "no such element"):
+            except WebDriverError as error:
+                if not error.stale:
                     raise
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {timeout} s in vain for {what} at {self.url}: {' '.join(self.text().split())[:500]}")
