@@ -161,6 +161,7 @@ class Memory:
             "expires_in": 3600,
             "discovery": "both",        # openid oauth both none
             "issuer": "",               # what the discovery document says instead of the truth
+            "iss": "",                  # the member of that name in the redirect (RFC 9207)
             "device_interval": 1,
             "device_expires_in": 60,
             "slow_downs": 0,            # so many polls are told to slow down although they do not come too fast

@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 from html import escape
 from typing import Any, Optional
+from urllib.parse import urlencode
 
 from authlib.oauth2 import OAuth2Error
 from flask import make_response, request
@@ -60,7 +61,10 @@ def authorize(server: Any, memory: Memory) -> Any:
         return log_in(memory)
     if "decision" not in request.form:
         return page("Consent", consent(grant.client.client_id))
-    return server.create_authorization_response(grant_user=user if request.form["decision"] == "allow" else None)
+    answer = server.create_authorization_response(grant_user=user if request.form["decision"] == "allow" else None)
+    if memory.settings["iss"] and answer.location:      # RFC 9207, which Authlib does not know yet
+        answer.location += "&" + urlencode({"iss": memory.settings["iss"]})
+    return answer
 
 
 def device(memory: Memory) -> Any:

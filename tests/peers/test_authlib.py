@@ -191,6 +191,20 @@ def test_code_denied() -> None:
         world.daemon.cli("get", "web", check=LOGIN_REQUIRED)
 
 
+def test_code_iss() -> None:
+    """a redirect that says who answers (RFC 9207) is good if that is the issuer; a code of another server is not spent here"""
+    with World() as world:
+        world.add_web()
+        world.daemon.start()
+        world.server.configure(settings={"iss": "https://attacker.example"})
+        with Login(world.daemon, "web", plays="ann", ca=world.server.ca) as login:
+            assert login.process.wait(60) != 0, login.output
+        same(world.server.requests("token"), [], "token requests")
+        world.server.configure(settings={"iss": world.server.issuer})
+        world.log_in()
+        world.holds_newest("web")
+
+
 # --- refresh with rotation ---------------------------------------------------------------------------
 
 def test_rotation() -> None:

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 from typing import Any, Optional
 from urllib.parse import parse_qs, urlsplit
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parent.parent)]
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from node import NodeError, Script      # noqa: E402
+from node import NodeError, Script, modules     # noqa: E402
 from person import Person               # noqa: E402
 from standin import Standin             # noqa: E402
 from system.tap import expect, main, same       # noqa: E402
@@ -64,6 +66,16 @@ def fails(world: World, name: str, call: str, *arguments: Any) -> NodeError:
     assert isinstance(error, NodeError)
     same(error.name, name, f"the error of {call}")
     return error
+
+
+def test_unmodified() -> None:
+    """jsforce and @salesforce/core are what the lock file has: exact versions, npm's checksums, no address of anybody's registry"""
+    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
+    locked = {name.removeprefix("node_modules/"): p for name, p in json.loads((HERE / "package-lock.json").read_text())["packages"].items() if name}
+    same({name: locked[name]["version"] for name in wanted}, wanted, "versions")
+    same([name for name, p in locked.items() if "integrity" not in p or "resolved" in p], [], "without a checksum, or with an address")
+    installed = {name: json.loads((modules() / name / "package.json").read_text())["version"] for name in wanted}
+    same(installed, wanted, "what is installed")
 
 
 def test_web_server() -> None:
