@@ -39,7 +39,7 @@ class WebDriverError(AssertionError):
     """What the driver says of a command that it could not do."""
 
     def __init__(self, value: dict[str, Any]) -> None:
-        message = str(value.get("message")).partition("\n")[0]
+        message = " ".join(str(value.get("message")).partition("\nStacktrace")[0].split())
         super().__init__(f"{value.get('error')}: {message}")
         # the page went away under the question; chromedriver has more than one name for that
         self.stale = value.get("error") in ("stale element reference", "no such element", "detached shadow root") or \
@@ -89,6 +89,7 @@ class Browser:
         self.shots = shots
         self.directory = Path(tempfile.mkdtemp(prefix="browser-"))
         self.arguments = [*ARGUMENTS, *arguments, f"--user-data-dir={self.directory}/profile"]
+        self.log = self.directory / "driver.log"
         self.driver: Optional[subprocess.Popen[bytes]] = None
         self.base = ""
         self.session = ""
@@ -101,12 +102,13 @@ class Browser:
             self.start_driver()
             self.start_session()
         except BaseException:
+            print("".join(f"# | {line}\n" for line in self.log.read_text(errors="replace").splitlines()[-40:]), end="")
             self.stop()
             raise
         return self
 
     def start_driver(self) -> None:
-        log = self.directory / "driver.log"
+        log = self.log
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.directory), "TMPDIR": str(self.directory), "LC_ALL": "C.UTF-8"}
         with log.open("wb") as out:
             self.driver = subprocess.Popen(["/usr/bin/chromedriver", "--port=0"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
