@@ -30,7 +30,8 @@ ARTIFACTS = TOP / "build/artifacts"
 START_SECONDS = 60.0
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"     # WebDriver 12.1: the name of a reference to an element
 STARTED = re.compile(rb"started successfully on port (\d+)")
-ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
+# The pipe: by TCP the driver would have to find out what address localhost has, and anybody on the machine could steer the browser.
+ARGUMENTS = ["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
              "--no-proxy-server", "--password-store=basic", "--window-size=900,700"]
 

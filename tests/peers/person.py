@@ -13,9 +13,10 @@ import urllib.request
 from html.parser import HTMLParser
 from typing import Any, Optional
 from urllib.error import HTTPError
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode, urljoin, urlsplit
 
 STEPS = 12
+LOCALHOST = re.compile(r"\Ahttp://localhost([:/]|\Z)")
 NO = re.compile(r"den(y|ied)|cancel|refuse|\bno\b|log ?out", re.IGNORECASE)
 
 
@@ -78,8 +79,10 @@ class Person:
 
     def load(self, url: str, data: Optional[bytes] = None) -> Optional[str]:
         """Shows the page; where it redirects to, or None."""
+        # browsers know where localhost is without asking; not every machine has /etc/hosts
+        headers = {"Accept": "text/html", "Host": urlsplit(url).netloc}
         try:
-            answer = self.opener.open(urllib.request.Request(url, data, {"Accept": "text/html"}), timeout=30)
+            answer = self.opener.open(urllib.request.Request(LOCALHOST.sub(r"http://127.0.0.1\1", url), data, headers), timeout=30)
         except HTTPError as error:
             answer = error
         with answer:
