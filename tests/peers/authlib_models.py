@@ -159,6 +159,7 @@ class Memory:
         self.log: list[dict[str, Any]] = []
         self.settings: dict[str, Any] = {
             "expires_in": 3600,
+            "tell_expires_in": True,    # in the token's answer (RFC 6749 5.1 lets it out)
             "discovery": "both",        # openid oauth both none
             "issuer": "",               # what the discovery document says instead of the truth
             "iss": "",                  # the member of that name in the redirect (RFC 9207)

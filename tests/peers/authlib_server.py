@@ -82,7 +82,6 @@ class Refresh(grants.RefreshTokenGrant):
     """With rotation: each refresh token is good once."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
-    INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> Optional[Token]:
         found = memory.by_refresh(refresh_token)
@@ -90,6 +89,9 @@ class Refresh(grants.RefreshTokenGrant):
 
     def authenticate_user(self, credential: Token) -> Optional[User]:
         return credential.user
+
+    def issue_token(self, user: User, credential: Token) -> Any:
+        return self.generate_token(user=user, scope=self.request.scope or credential.get_scope(), include_refresh_token=True)
 
     def revoke_old_credential(self, credential: Token) -> None:
         credential.refresh_revoked = True
@@ -115,6 +117,8 @@ class JwtBearer(JWTBearerGrant):
 
 
 class DeviceCode(DeviceCodeGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+
     def query_device_credential(self, device_code: str) -> Optional[Device]:
         return memory.device(device_code=device_code)
 
@@ -136,6 +140,8 @@ class DeviceCode(DeviceCodeGrant):
 # --- endpoints ---------------------------------------------------------------------------------------
 
 class DeviceAuthorization(DeviceAuthorizationEndpoint):
+    CLIENT_AUTH_METHODS = METHODS
+
     def get_verification_uri(self) -> str:
         return endpoint("device")
 
@@ -145,8 +151,13 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):
         self.INTERVAL = memory.settings["device_interval"]
         return super().create_endpoint_response(request)
 
-    def save_device_credential(self, client_id: str, scope: str, data: dict[str, Any]) -> None:
-        memory.devices.append(Device(data["device_code"], data["user_code"], client_id, scope or "",
+    def authenticate_client(self, request: Any) -> Client:
+        g.client = super().authenticate_client(request)
+        return g.client
+
+    def save_device_credential(self, client_id: Optional[str], scope: str, data: dict[str, Any]) -> None:
+        # client_id is that of the form, and there is none with client_secret_basic
+        memory.devices.append(Device(data["device_code"], data["user_code"], g.client.client_id, scope or "",
                                      time.monotonic() + data["expires_in"], data["interval"]))
 
 
@@ -201,7 +212,7 @@ class Bearer(BearerTokenValidator):
 
 def save_token(token: dict[str, Any], request: Any) -> None:
     memory.tokens.append(Token(request.client.client_id, request.user, token["access_token"], token.get("refresh_token"),
-                               token.get("scope") or "", token["expires_in"]))
+                               token.get("scope") or "", memory.settings["expires_in"]))
 
 
 def new_token(**_: Any) -> str:
@@ -209,7 +220,7 @@ def new_token(**_: Any) -> str:
 
 
 def token_life(client: Client, grant_type: str) -> int:
-    return int(memory.settings["expires_in"])
+    return int(memory.settings["expires_in"]) if memory.settings["tell_expires_in"] else 0
 
 
 def endpoint(name: str) -> str:
@@ -352,7 +363,8 @@ def main() -> None:
     parser.add_argument("--http", action="store_true", help="plain http, no TLS")
     parser.add_argument("--issuer-path", default="", help="what the issuer has behind its port, as /tenant")
     options = parser.parse_args()
-    context = None if options.http else Authority(options.dir).context("good")
+    authority = Authority(options.dir)
+    context = None if options.http else authority.context("good")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     register()
     http = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=context)
