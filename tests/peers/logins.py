@@ -68,7 +68,7 @@ class Login:
         note = self.notes / "url"
         self.wait(note.exists, "it opens a browser")
         url = note.read_text()
-        assert url in self.output, f"the address is not printed:\n{self.output}"
+        self.wait(lambda: url in self.output, "it prints the address, too")
         return url
 
     def first(self) -> dict[str, Any]:
