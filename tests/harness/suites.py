@@ -53,6 +53,8 @@ SUITES = (
           builds=("asan",), together=True, alone=MEASURE),
     Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",), together=True,
           alone=MEASURE),
+    Suite("peers", "other people's programs: jsforce, @salesforce/core, Authlib, Chromium", files="peers/test_*.py", builds=("release",),
+          packages=("peers",), together=True),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
     Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
     Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), timeout=6 * 3600,

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Awaitable, Callable, Optional, Union
 
+from . import chunked
 from .delivery import Delivery
 
 HEAD_MAX = 64 * 1024
 BODY_MAX = 1024 * 1024
+CHUNKED = -1                # instead of the body's length
 LINGER = 5.0                # for a client to close after its last answer
 
 _numbers = itertools.count(1)
@@ -103,8 +105,11 @@ def _parse_head(head: bytes, connection: int) -> Request:
 
 
 def _body_length(request: Request, maximum: int) -> int:
+    if request.header("transfer-encoding").lower() == "chunked" \
+            and "content-length" not in request.names():
+        return CHUNKED
     if "transfer-encoding" in request.names():
-        raise BadRequest("no Transfer-Encoding here")
+        raise BadRequest("Transfer-Encoding")
     length = request.header("content-length") or "0"
     if not length.isdecimal() or int(length) > maximum:
         raise BadRequest("Content-Length")
@@ -199,14 +204,27 @@ class Connection(asyncio.Protocol):
             self._missing = _body_length(self._head, self._body_max)
             if self._head.header("expect") and len(self._buffer) < self._missing:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if len(self._buffer) < self._missing:
+        body = self._take_body()
+        if body is None:
             return None
         request, self._head = self._head, None
         self._requests += 1
         request.ordinal, request.after_spend = self._requests, self.spent
-        request.body = bytes(self._buffer[:self._missing])
-        del self._buffer[:self._missing]
+        request.body = body
         return request
+
+    def _take_body(self) -> Optional[bytes]:
+        """The whole body, or None."""
+        if self._missing == CHUNKED:
+            try:
+                return chunked.take(self._buffer, self._body_max)
+            except ValueError as error:
+                raise BadRequest(f"chunked body: {error}") from None
+        if len(self._buffer) < self._missing:
+            return None
+        body = bytes(self._buffer[:self._missing])
+        del self._buffer[:self._missing]
+        return body
 
     # -- answering -------------------------------------------------------------------------------
 
