@@ -52,6 +52,9 @@ static struct buf written(const struct saml_claims *claims)
 }
 
 /* Cuts the text between two marks out of where it stands first. */
+enum { TEXT_MAX_BYTES = 8192 };
+
+/* text has room for TEXT_MAX_BYTES */
 static void cut_out(char *text, const char *start, const char *end, const char *instead)
 {
 	char *from = strstr(text, start), *to = from ? strstr(from, end) : NULL;
@@ -60,7 +63,7 @@ static void cut_out(char *text, const char *start, const char *end, const char *
 	REQUIRE(to != NULL);
 	snprintf(rest, sizeof rest, "%s", to);
 	from += strlen(start);
-	sprintf(from, "%s%s", instead, rest);
+	snprintf(from, TEXT_MAX_BYTES - (size_t)(from - text), "%s%s", instead, rest);
 }
 
 TEST(an_assertion_byte_for_byte)
