@@ -399,7 +399,7 @@ int login_flow_of(const struct credential *c, int flow)
 static int check_limits(const struct logins *all, const struct credential *c, struct err *err)
 {
 	size_t n = 0, mine = 0;
-	const struct login *l;
+	const struct login *l = TAILQ_FIRST(&all->list);
 
 	TAILQ_FOREACH(l, &all->list, link) {
 		n += !l->told;
