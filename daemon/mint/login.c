@@ -158,11 +158,6 @@ static void tell(struct login *l)
 		login_free(l);
 }
 
-static void set_message(struct login *l, const char *format, va_list args)
-{
-	vsnprintf(l->message, sizeof l->message, format, args);
-}
-
 void login_end(struct login *l, int state, const char *format, ...)
 {
 	va_list args;
@@ -170,7 +165,7 @@ void login_end(struct login *l, int state, const char *format, ...)
 	l->phase = LOGIN_OVER;
 	l->state = state;
 	va_start(args, format);
-	set_message(l, format, args);
+	vsnprintf(l->message, sizeof l->message, format, args);
 	va_end(args);
 	timer_set(l->timer, 0);
 }
@@ -399,9 +394,9 @@ int login_flow_of(const struct credential *c, int flow)
 static int check_limits(const struct logins *all, const struct credential *c, struct err *err)
 {
 	size_t n = 0, mine = 0;
-	const struct login *l;
+	const struct login *l = TAILQ_FIRST(&all->list);
 
-	TAILQ_FOREACH(l, &all->list, link) {
+	for (; l; l = TAILQ_NEXT(l, link)) {
 		n += !l->told;
 		mine += !l->told && strcmp(l->credential->name, c->name) == 0;
 	}
