@@ -18,16 +18,6 @@ static bool is_scope_byte(char byte)
 	return byte > ' ' && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-static bool has_word(const char *words, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *at = words; (at = strstr(at, word)); at += n)
-		if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
-			return true;
-	return false;
-}
-
 /* One space between words, none else. */
 static void squeeze(char *text)
 {
@@ -57,12 +47,6 @@ static void check_scopes(struct credential *c, const struct credential_check *ch
 		     "them, for example: api refresh_token");
 		return;
 	}
-	/* of other servers nobody knows */
-	if (credential_refreshes(c) && !c->issuer && !has_word(c->scopes, "refresh_token") &&
-	    !has_word(c->scopes, "offline_access"))
-		CREDENTIAL_NOTE(c, check->warnings, "Credential", "Scopes",
-				"Scopes= asks for no refresh token: a person has to log in each "
-				"time — add refresh_token");
 }
 
 /* --- RedirectUri= --- */

@@ -105,7 +105,7 @@ const struct credential *login_credential(const struct login *l)
 void login_describe(const struct login *l, struct login_reply *out)
 {
 	static const char deprecated[] =
-		"Salesforce discourages the user-agent flow, and its token cannot be renewed: a web_server or device credential lasts";
+		"the user-agent flow is deprecated, and its token cannot be renewed: a web_server or device credential lasts";
 	bool pending = l->state == LOGIN_PENDING;
 
 	*out = (struct login_reply){

@@ -175,7 +175,7 @@ def test_user_agent() -> None:
             url = world.browser.url
             assert "#" not in url and "access_token" not in url, "the fragment is still in the address"
             said = login.ends(0)
-            assert "warning" in said and "user-agent" in said, f"it warns of this flow:\n{said}"
+            assert "warning" in said and "user-agent flow is deprecated" in said, f"it warns of this flow:\n{said}"
             world.has_token(said)
 
 

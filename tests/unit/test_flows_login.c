@@ -213,6 +213,7 @@ TEST(the_device_flow_of_rfc_8628)
 	struct err err = { 0 };
 
 	c.dialect = DIALECT_RFC8628;
+	c.issuer = (char *)(uintptr_t)"https://op.example";
 	c.scopes = scopes;
 	c.client_secret = secret;
 	CHECK_INT(flow_login_device.steps[0].ask(&run, &req, &err), -ERR_ADMIN);
@@ -221,7 +222,7 @@ TEST(the_device_flow_of_rfc_8628)
 	CHECK_INT(flow_login_device.steps[0].ask(&run, &req, &err), -ERR_ADMIN);
 	e.device_authorization = device;
 	CHECK_STR(sent(&run, &flow_login_device, 0),
-		  "https://op.example/device scope=openid&client_id=CK&client_secret=s");
+		  "https://op.example/device scope=openid+offline_access&client_id=CK&client_secret=s");
 	REQUIRE(answered(
 			&run, &flow_login_device, 0, 200,
 			"{\"device_code\":\"D\",\"user_code\":\"WDJB-MJHT\",\"verification_uri\":\"https://op.example/d\","

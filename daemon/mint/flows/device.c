@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/mint/flow.h"
+#include "daemon/mint/login_url.h"
 #include "daemon/mint/oauth.h"
 #include "proto/messages.h"
 
@@ -26,6 +27,17 @@ static void add(struct buf *form, const char *name, const char *value)
 
 /* --- the code --- */
 
+static void add_scopes(struct buf *form, const struct credential *c)
+{
+	CLEANUP(buf_finip) struct buf scopes;
+
+	buf_init(&scopes, HTTP_BODY_MAX);
+	login_scopes(c, LOGIN_DEVICE, &scopes);
+	if (scopes.len)
+		oauth_form_add(form, "scope", scopes.data, scopes.len);
+	form->failed = form->failed || scopes.failed;
+}
+
 static int ask_start(struct flow_run *run, struct http_request *req, struct err *err)
 {
 	const struct credential *c = run->credential;
@@ -37,7 +49,7 @@ static int ask_start(struct flow_run *run, struct http_request *req, struct err 
 	if (c->dialect == DIALECT_SALESFORCE) {
 		add(&form, "response_type", "device_code");
 		add(&form, "client_id", c->client_id);
-		flow_add_scopes(run, &form);
+		add_scopes(&form, c);
 		return flow_ask_token(run, &form, FLOW_PUBLIC, req, err);
 	}
 	if (!run->endpoints || !run->endpoints->device_authorization)
@@ -45,7 +57,7 @@ static int ask_start(struct flow_run *run, struct http_request *req, struct err 
 			err, ERR_ADMIN,
 			"the server names no device_authorization_endpoint: Dialect=rfc8628 needs Issuer= of a server with the "
 			"device flow; Salesforce needs Dialect=salesforce");
-	flow_add_scopes(run, &form);
+	add_scopes(&form, c);
 	return flow_ask(run, run->endpoints->device_authorization, &form, FLOW_AUTHENTICATED, req,
 			err);
 }
