@@ -213,7 +213,7 @@ TEST(the_device_flow_of_rfc_8628)
 	struct err err = { 0 };
 
 	c.dialect = DIALECT_RFC8628;
-	c.issuer = (char *)(uintptr_t)"https://op.example";
+	c.issuer = issuer;
 	c.scopes = scopes;
 	c.client_secret = secret;
 	CHECK_INT(flow_login_device.steps[0].ask(&run, &req, &err), -ERR_ADMIN);
