@@ -206,6 +206,8 @@ static void wanted(struct step *x)
 		step_login_needed(x);
 		return;
 	}
+	if (x->e->wanted.deadline_ms > s->wanted_until_ms)
+		s->wanted_until_ms = x->e->wanted.deadline_ms;
 	forward = may_bring_forward(x);
 	/* the front repeats a wish that is not met: only in a back-off does each count, or the repetitions would put it off for ever */
 	if (forward || s->state == STATE_BACKOFF)
@@ -516,8 +518,9 @@ static void do_what_is_due(struct step *x)
 		step_person_due(x);
 	if (s->in_flight || !s->next_attempt_ms || s->next_attempt_ms > now)
 		return;
+	/* whoever waits for what is planned has demanded it: the breaker lets one such request ask whether the host is back */
 	if (!stay_idle(x))
-		step_start_attempt(x, false);
+		step_start_attempt(x, now < s->wanted_until_ms);
 }
 
 static int64_t earlier(int64_t a, int64_t b)

@@ -56,6 +56,7 @@ struct schedule {
 	unsigned failures; /* in a row */
 	unsigned attempts; /* requests to the token endpoint since the start */
 	int64_t last_demand_ms;
+	int64_t wanted_until_ms; /* somebody waits till then for the attempt that is planned */
 	int64_t last_use_ms;
 	int64_t idle_from_ms; /* the later of the last use and the beginning */
 	bool idle;            /* the renewal was left out because nobody asks */

@@ -54,6 +54,7 @@ static void take_new(struct step *x)
 	s->has_token = true;
 	s->dead = s->unchanged = s->outlived = s->ending = false;
 	s->late_tries = 0;
+	s->wanted_until_ms = 0;
 	s->generation = x->e->granted.generation;
 	s->vouched_ms = x->e->granted.sent_ms;
 	schedule_believe(x->rules, s, x->e, x->now);

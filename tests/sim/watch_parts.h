@@ -40,6 +40,7 @@ struct watched {
 	/* permanent errors */
 	int64_t permanent_at;
 	bool permanent_login;
+	unsigned permanent_family; /* whose token was refused */
 	unsigned posts_since, interventions;
 };
 extern struct watched watched[SIM_CREDENTIALS];

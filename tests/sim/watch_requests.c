@@ -126,10 +126,13 @@ void watch_alarm(size_t user, unsigned family, unsigned serial, bool lost)
 
 /* --- 10: permanent errors --- */
 
-static void check_permanent(size_t user)
+/* family: of the refresh token that is sent, 0: none. That of another login may be on disk although the import has failed for the person, who was not told: the daemon died. */
+static void check_permanent(size_t user, unsigned family)
 {
 	struct watched *w = &watched[user];
 
+	if (family && family != w->permanent_family)
+		w->permanent_at = 0;
 	if (!w->permanent_at)
 		return;
 	sim_looked(10);
@@ -160,6 +163,7 @@ static void note_permanent(size_t user, const struct sf_reply *reply)
 		return;
 	w->permanent_at = sim_now();
 	w->permanent_login = dead;
+	w->permanent_family = w->sent_family;
 	w->posts_since = w->interventions = 0;
 }
 
@@ -213,9 +217,11 @@ void watch_request(size_t user, const struct http_request *req, bool token_endpo
 	if (scheduled_in_flight > SCHEDULED + DEMANDED)
 		sim_broken(9, "%u requests to one host that nobody waits for", scheduled_in_flight);
 	note_post(user);
-	check_permanent(user);
-	if (!at || !sf_parse_refresh(at + strlen("refresh_token="), &who, &family, &serial))
+	if (!at || !sf_parse_refresh(at + strlen("refresh_token="), &who, &family, &serial)) {
+		check_permanent(user, 0);
 		return;
+	}
+	check_permanent(user, family);
 	if (++w->refresh_in_flight > 1)
 		sim_broken(9, "%zu: two requests with its refresh token", user);
 	check_spend(user, family, serial);

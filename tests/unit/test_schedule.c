@@ -306,6 +306,29 @@ TEST(in_a_back_off_only_the_first_demand_after_five_quiet_seconds_moves_the_atte
 	CHECK(step(&r, &s, wanted, 17000).start);
 }
 
+/* Seeds 100013 and 100048 of the simulated year: the breaker refused it as one that nobody waits for, and service came back minutes after the host. */
+TEST(a_planned_attempt_that_somebody_waits_for_is_demanded)
+{
+	struct schedule_rules r = rules_default();
+	struct problem p = { .class = PROBLEM_RETRY };
+	struct schedule_event failed = { .type = SCHEDULE_FAILED, .failed = &p };
+	struct schedule_event wanted = { .type = SCHEDULE_WANTED };
+	struct schedule_event tick = { .type = SCHEDULE_TICK };
+	struct schedule s;
+
+	limits.backoff_first_ms = limits.backoff_max_ms = MINUTE;
+	schedule_init(&s, 0);
+	step(&r, &s, start(), 1000);
+	CHECK(!s.demanded);
+	step(&r, &s, failed, 1000);
+	wanted.wanted.deadline_ms = 90 * SECOND;
+	CHECK(!step(&r, &s, wanted, 50 * SECOND).start);
+	CHECK(step(&r, &s, tick, 61 * SECOND).start && s.demanded);
+	step(&r, &s, failed, 61 * SECOND);
+	/* by then they have gone */
+	CHECK(step(&r, &s, tick, 121 * SECOND).start && !s.demanded);
+}
+
 TEST(demand_passes_neither_the_budget_nor_retry_after)
 {
 	struct schedule_rules r = rules_default();
