@@ -52,6 +52,8 @@ static bool believe_jwt(struct schedule *s, int64_t exp_s, int64_t iat_s, int64_
 void schedule_believe(const struct schedule_rules *rules, struct schedule *s,
 		      const struct schedule_event *e, struct schedule_now now)
 {
+	int64_t configured = rules->session_timeout_ms > 0 ? rules->session_timeout_ms
+							   : LIFE_DEFAULT_MS;
 	int64_t life;
 
 	s->issued_ms = e->granted.sent_ms;
@@ -61,11 +63,11 @@ void schedule_believe(const struct schedule_rules *rules, struct schedule *s,
 	} else if (believe_jwt(s, e->granted.jwt_exp_s, e->granted.jwt_iat_s,
 			       e->granted.date_real_ms, now)) {
 		return;
-	} else if (s->learned_ms > 0) {
+	} else if (s->learned_ms > 0 && s->learned_ms < configured) {
 		life = s->learned_ms;
 		s->source = EXPIRY_LEARNED;
-	} else {
-		life = rules->session_timeout_ms > 0 ? rules->session_timeout_ms : LIFE_DEFAULT_MS;
+	} else { /* also where an administrator believes in less than was learned */
+		life = configured;
 		s->source = EXPIRY_CONFIGURED;
 	}
 	s->life_ms = clamp_life(life);

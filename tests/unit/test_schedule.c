@@ -306,6 +306,22 @@ TEST(in_a_back_off_only_the_first_demand_after_five_quiet_seconds_moves_the_atte
 	CHECK(step(&r, &s, wanted, 17000).start);
 }
 
+/* Seed 200016 of the simulated year: SessionTimeout= was made shorter by a reload, and a life learned before stayed longer than that. */
+TEST(nothing_longer_is_learned_than_is_configured)
+{
+	struct schedule_rules r = rules_default();
+	struct schedule_event e = granted(1, 1000, false);
+	struct schedule s = { .learned_ms = HOUR };
+
+	schedule_believe(&r, &s, &e, at(1000));
+	CHECK_INT(s.life_ms, HOUR);
+	CHECK_INT(s.source, EXPIRY_LEARNED);
+	r.session_timeout_ms = 30 * MINUTE;
+	schedule_believe(&r, &s, &e, at(1000));
+	CHECK_INT(s.life_ms, 30 * MINUTE);
+	CHECK_INT(s.source, EXPIRY_CONFIGURED);
+}
+
 /* Seeds 100013 and 100048 of the simulated year: the breaker refused it as one that nobody waits for, and service came back minutes after the host. */
 TEST(a_planned_attempt_that_somebody_waits_for_is_demanded)
 {
