@@ -254,7 +254,9 @@ void watch_reply(size_t user, const struct http_request *req, const struct sf_re
 	/* whatever it was, it is not said any more */
 	if (!reply->complete && !w->permanent_login)
 		w->permanent_at = 0;
-	if (sf_user(user)->kind == SF_REFRESH && !reply->answered)
+	/* a refusal of which the end is missing is one all the same */
+	if (sf_user(user)->kind == SF_REFRESH && !reply->answered &&
+	    !(reply->outcome == HTTP_ANSWERED && reply->status / 100 == 4))
 		w->unknown = true;
 	if (reply->complete && reply->answered && reply->status == 200) {
 		w->unknown = false;
