@@ -42,8 +42,20 @@ REFRESH = {
     "audience_validation": (LOGIN, ""), "no_run_as": (LOGIN, ""), "flow_disabled": (LOGIN, ""), **ANY,
     "invalid_client": (ADMIN, "ClientSecret="),
 }
+SAML = {
+    "expired_assertion": (LATER, "have its provider renew it"), "expired_code": (LATER, "clock"), "user_not_approved": (ADMIN, "pre-authorized"),
+    "invalid_assertion": (ADMIN, "certificate"), "audience_invalid": (ADMIN, "Audience="), "audience_validation": (ADMIN, "Audience="),
+    "no_run_as": (ADMIN, "login history"), "flow_disabled": (ADMIN, "login history"), "expired_refresh_token": (ADMIN, "login history"), **ANY,
+    "invalid_client": (ADMIN, "certificate"),
+}
+EXCHANGE = {
+    "user_not_approved": (ADMIN, "pre-authorized"), **{name: (ADMIN, "SubjectToken=") for name in (
+        "expired_assertion", "expired_code", "invalid_assertion", "audience_invalid", "audience_validation", "no_run_as", "flow_disabled",
+        "expired_refresh_token")}, **ANY, "invalid_client": (ADMIN, "ClientSecret="), "https_required": (ADMIN, "https://"),
+    "must_post": (ADMIN, "TokenHandler="), "scope_not_supported": (ADMIN, "TokenHandler="),
+}
 ODD = {"error": "brand_new_error", "error_description": "with \x1b[31m colour and\nlines " + "x" * 500}
-GRANTS = {"jwt": JWT, "cc": CLIENT, "rt": REFRESH}
+GRANTS = {"jwt": JWT, "cc": CLIENT, "rt": REFRESH, "saml": SAML, "exchange": EXCHANGE}
 
 
 class Shared:
@@ -92,6 +104,18 @@ def test_refresh_token() -> None:
         check(f"rt-{error}", error, wanted, advice)
 
 
+def test_saml_bearer() -> None:
+    """SAML bearer: the same"""
+    for error, (wanted, advice) in SAML.items():
+        check(f"saml-{error}", error, wanted, advice)
+
+
+def test_token_exchange() -> None:
+    """Token exchange: the same"""
+    for error, (wanted, advice) in EXCHANGE.items():
+        check(f"exchange-{error}", error, wanted, advice)
+
+
 def test_none_forgotten() -> None:
     """Every error that the stand-in knows was tried with all grants"""
     for table in GRANTS.values():
@@ -135,7 +159,9 @@ def add(salesforce: Standin, daemon: Daemon) -> None:
             name = f"{grant}-{error}"
             how = {"jwt": f"GrantType=jwt_bearer\nUsername=u@example.com\nPrivateKey=file:{daemon.directory}/key",
                    "cc": f"GrantType=client_credentials\nClientSecret=file:{secret}",
-                   "rt": f"GrantType=refresh_token\nClientSecret=file:{secret}"}[grant]
+                   "rt": f"GrantType=refresh_token\nClientSecret=file:{secret}",
+                   "saml": f"GrantType=saml_bearer\nUsername=u@example.com\nPrivateKey=file:{daemon.directory}/key",
+                   "exchange": f"GrantType=token_exchange\nClientSecret=file:{secret}\nSubjectToken=file:{secret}"}[grant]
             daemon.write_credential(name, f"[Credential]\n{how}\nLoginUrl={salesforce.url}\nClientId={name}\n")
             apps[name] = {"secret": "s3cret", "run_as": "u@example.com", "cert_pem": certificate,
                           "force_error": ODD if error == "odd" else error}
