@@ -3,18 +3,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
-import select
 import signal
 import socket
-import struct
-import subprocess
 import tempfile
-import termios
 import time
 from pathlib import Path
 from typing import Optional
@@ -22,7 +15,8 @@ from urllib.parse import urlsplit
 
 from attacks import ATTACKS, RELAY_ATTACKS, Answer, Target, check_page, post, read_answer, relay_nonce
 from fake_manager import MANAGER, FakeManager
-from harness import ROOT, SANITIZERS, main, same, wait_for
+from harness import ROOT, main, same, wait_for
+from login_program import Program
 
 CANARY = "canary-code-8f31"
 PROGRAM = str(ROOT / "usr/bin/sftoken")
@@ -61,54 +55,20 @@ def browser_script(directory: Path) -> tuple[str, Path]:
     return str(script), out
 
 
-class Login:
+class Login(Program):
     """sftoken login CRED..., with pipes or at a terminal of its own."""
 
     def __init__(self, manager: FakeManager, *arguments: str, terminal: bool = False, environment: Optional[dict[str, str]] = None, columns: int = 120,
                  rows: int = 60, no_browser: bool = True) -> None:
-        env = {"PATH": "/usr/bin:/bin", "SFTOKEN_MANAGER": manager.path, "TERM": "xterm", "LANG": "C.UTF-8", **SANITIZERS, **(environment or {})}
-        words = [PROGRAM, "login", "prod", *(("--no-browser",) if no_browser else ()), *arguments]
-        self.manager, self.text, self.leader, self.follower = manager, "", -1, -1
-        if terminal:
-            self.leader, self.follower = pty.openpty()
-            self.output = self.leader
-            fcntl.ioctl(self.follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            self.process = subprocess.Popen(words, stdin=self.follower, stdout=self.follower, stderr=self.follower, env=env, start_new_session=True)
-        else:
-            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, start_new_session=True)
-            assert self.process.stdout
-            self.output = self.process.stdout.fileno()
+        self.manager = manager
+        super().__init__([PROGRAM, "login", "prod", *(("--no-browser",) if no_browser else ()), *arguments],
+                         {"SFTOKEN_MANAGER": manager.path, **(environment or {})}, terminal=terminal, columns=columns, rows=rows, never=(CANARY,))
 
     def __enter__(self) -> Login:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        for end in (self.leader, self.follower):
-            if end >= 0:
-                os.close(end)
-
-    def echoes(self) -> bool:
-        return bool(termios.tcgetattr(self.follower)[3] & termios.ECHO)
-
-    def read(self, timeout: float = 0.05) -> bool:
-        if not select.select([self.output], [], [], timeout)[0]:
-            return False
-        more = os.read(self.output, 65536).decode(errors="replace")
-        self.text += more
-        return bool(more)
-
-    def wait_text(self, wanted: str) -> None:
-        """On the terminal, or on standard output."""
-        def there() -> bool:
-            self.read()
-            return wanted in self.text
-        wait_for(there, f"{wanted!r} in the output")
-
-    def type(self, text: str) -> None:
-        os.write(self.leader, text.encode())
+        self.close()
 
     def target(self) -> Target:
         """Where the browser of this login comes back to; waits until it can."""
@@ -129,25 +89,6 @@ class Login:
         assert isinstance(value, Target)
         self.wait_text(value.authorization_url)
         return value
-
-    def end(self, status: int, timeout: float = 20.0) -> tuple[str, str]:
-        """Waits for the end; what was written (at a terminal: all of it first)."""
-        if self.leader >= 0:
-            def over() -> bool:
-                self.read()
-                return self.process.poll() is not None
-            wait_for(over, "the end of sftoken", timeout)
-            while self.read():
-                pass
-            assert self.echoes(), "the terminal is left without echo"
-            out, err = self.text, ""
-        else:
-            rest, errors = self.process.communicate(timeout=timeout)
-            out, err = self.text + rest.decode(), errors.decode()
-        same(self.process.returncode, status, out + err)
-        for word in (CANARY, "AddressSanitizer", "runtime error"):
-            assert word not in out + err, out + err
-        return out, err
 
     def pending(self) -> bool:
         return self.process.poll() is None and not self.manager.cancelled.is_set() and not self.manager.accepted
