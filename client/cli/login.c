@@ -32,7 +32,7 @@ struct login {
 	int status;                   /* exit status of what went wrong with us, 0: nothing */
 	int asked; /* whose redirect CompleteLogin has: an id of the listener, PASTED, NOBODY: no call runs */
 	struct redirect *redirect;
-	bool mismatch_told;
+	bool mismatch_told, nonsense_told; /* once a login: others can come to the listener as often as they like */
 	struct paste paste;
 	int signals;
 	sigset_t mask;
@@ -279,6 +279,8 @@ static void tell_refusal(struct login *l, const struct sftoken_err *err)
 		show_note(
 			l->cli,
 			"the daemon closed the connection before it had looked at the answer: if the login goes on, open its address once more");
+	else if (err->code == SFTOKEN_E_INVALID && l->asked != PASTED && l->nonsense_told)
+		return;
 	else if (strcmp(err->name, STATE_MISMATCH) != 0)
 		show_note(l->cli, "%s; the login goes on", err->text);
 	else if (l->asked == PASTED)
@@ -289,7 +291,10 @@ static void tell_refusal(struct login *l, const struct sftoken_err *err)
 		show_note(
 			l->cli,
 			"a browser came with the answer to another login, which was refused; this one goes on");
-	l->mismatch_told |= l->asked != PASTED;
+	if (l->asked != PASTED) {
+		l->mismatch_told |= strcmp(err->name, STATE_MISMATCH) == 0;
+		l->nonsense_told |= err->code == SFTOKEN_E_INVALID;
+	}
 }
 
 static void on_refusal(struct login *l, const struct sftoken_err *err)
