@@ -162,8 +162,8 @@ static int hex(char ch)
 	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
 }
 
-/* Decodes in place, once. false: a bad percent sign, or a byte that no value has. */
-static bool decode(char *text)
+/* Decodes in place, once. false: a bad percent sign, or a control character, which no value has; in words for people it becomes a '?'. */
+static bool decode(char *text, bool words)
 {
 	char *to = text;
 
@@ -178,8 +178,11 @@ static bool decode(char *text)
 			ch = (char)(high << 4 | low);
 			text += 2;
 		}
-		if ((unsigned char)ch < ' ' || ch == 0x7f)
-			return false;
+		if ((unsigned char)ch < ' ' || ch == 0x7f) {
+			if (!words)
+				return false;
+			ch = '?';
+		}
 		*to++ = ch;
 	}
 	*to = '\0';
@@ -206,7 +209,8 @@ static const struct member {
 
 static int take_member(struct login_answer *a, char *name, char *value, struct err *err)
 {
-	if (!decode(name) || !decode(value))
+	/* a refusal stays a refusal, whatever its words look like */
+	if (!decode(name, false) || !decode(value, strcmp(name, "error_description") == 0))
 		return err_set(err, ERR_INPUT,
 			       "it has a bad percent sign or a control character: copy the whole "
 			       "address from the browser");

@@ -125,6 +125,8 @@ const struct oauth_error_row oauth_errors[] = {
 	{ ANY, "OAUTH_EC_APP_NOT_FOUND", NULL, ADMIN,
 	  "the External Client App is not installed in the org that LoginUrl= names: install it there, or use the org's My "
 	  "Domain" },
+	{ ANY, "OAUTH_APP_ACCESS_DENIED", NULL, ADMIN,
+	  "the user may not use this app: assign the app to the user's profile or permission set" },
 	{ ANY, "OAUTH_APP_BLOCKED", NULL, ADMIN,
 	  "the app is blocked in this org: unblock it in Setup, Connected Apps OAuth Usage" },
 	{ ANY, "OAUTH_APPROVAL_ERROR_GENERIC", NULL, ADMIN,

@@ -187,6 +187,22 @@ TEST(code_and_state_are_decoded_once)
 	login_answer_fini(&a);
 }
 
+TEST(words_of_a_refusal_may_have_any_bytes)
+{
+	struct login_answer a;
+
+	CHECK_INT(read_url(REDIRECT "?error=denied&error_description=a%0Ab%1b[31m%00c%7F&state=S",
+			   REDIRECT, &a, NULL),
+		  0);
+	CHECK_STR(a.error, "denied");
+	CHECK_STR(a.error_description, "a?b?[31m?c?");
+	CHECK_STR(a.state, "S");
+	login_answer_fini(&a);
+	CHECK_INT(read_url(REDIRECT "?error=denied&error_description=%&state=S", REDIRECT, &a, NULL),
+		  -ERR_INPUT);
+	CHECK_INT(read_url(REDIRECT "?error=a%0A&state=S", REDIRECT, &a, NULL), -ERR_INPUT);
+}
+
 TEST(what_is_not_the_answer_of_this_login_is_refused)
 {
 	static const char *const urls[] = {

@@ -109,6 +109,7 @@ static const struct row {
 	{ AGENT, "immediate_unsuccessful", "", PROBLEM_LOGIN, "confirm" },
 	{ WEB, "unsupported_response_type", "", PROBLEM_ADMIN, "enable the flow" },
 	{ AGENT, "unsupported_response_type", "", PROBLEM_ADMIN, "web_server" },
+	{ WEB, "OAUTH_APP_ACCESS_DENIED", "user is not admin approved to access this app", PROBLEM_ADMIN, "permission set" },
 	{ WEB, "OAUTH_APP_BLOCKED", "this app is blocked by admin", PROBLEM_ADMIN, "unblock" },
 	{ WEB, "OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error has occured during authentication. Please try again.", PROBLEM_ADMIN, "policies" },
 	{ AGENT, "OAUTH_EC_APP_NOT_FOUND", "External client app is not installed in this org", PROBLEM_ADMIN, "install it" },
