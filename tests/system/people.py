@@ -264,7 +264,7 @@ def manager_login(daemon: Daemon, name: str, url_of: Any) -> dict[str, Any]:
 def told_nothing(daemon: Daemon, salesforce: Standin, *names: str) -> None:
     """None of the secrets is in the log, in what sftoken wrote, in what is shown of the credentials, or in the arguments and environments of the processes."""
     SECRETS.of_server(salesforce)
-    assert len(SECRETS.words) > 5 and SECRETS.challenges, "nothing was secret"
+    assert len(SECRETS.words) > 5, "nothing was secret"
     shown = [daemon.cli(*words).stdout for name in names for words in (("show", name), ("show", name, "--json"))]
     with daemon.manager() as m:
         shown += [str(m.call(MANAGER + ".History", {"credential": name})) for name in names] + [str(m.call(MANAGER + ".Status"))]
