@@ -7,7 +7,7 @@
 #include "daemon/mint/oauth.h"
 #include "daemon/mint/salesforce.h"
 
-enum { ORIGIN_MAX = 300 };
+enum { ORIGIN_MAX = 300, URL_MAX = 4096 };
 
 const struct flow_ops *flow_find(int grant_type)
 {
@@ -100,10 +100,34 @@ void flow_add_scopes(const struct flow_run *run, struct buf *form)
 		oauth_form_add(form, "scope", scopes, strlen(scopes));
 }
 
+/* Whose requests are proved is the server, and it goes by the name of its token endpoint. At Salesforce that is beside the others. NULL: no memory. */
+static char *audience_of(const struct flow_run *run, const char *url)
+{
+	const char *name = strrchr(url, '/');
+	CLEANUP(buf_finip) struct buf b;
+
+	buf_init(&b, URL_MAX);
+	if (run->endpoints)
+		buf_add_text(&b, run->endpoints->token);
+	else {
+		buf_add(&b, url, name ? (size_t)(name - url) + 1 : 0);
+		buf_add_text(&b, "token");
+	}
+	return buf_failed(&b) ? NULL : TAKE(b.data);
+}
+
+static int prove(const struct flow_run *run, const char *url, struct buf *form,
+		 struct http_request *req, struct err *err)
+{
+	CLEANUP(cleanup_free) char *audience = audience_of(run, url);
+
+	return audience ? flow_authenticate(run, audience, form, req, err) : err_oom(err);
+}
+
 static int fill(const struct flow_run *run, const char *url, struct buf *form,
 		enum flow_client client, struct http_request *req, struct err *err)
 {
-	int r = client == FLOW_PUBLIC ? 0 : flow_authenticate(run, url, form, req, err);
+	int r = client == FLOW_PUBLIC ? 0 : prove(run, url, form, req, err);
 
 	if (r < 0)
 		return r;

@@ -95,10 +95,10 @@ void flow_add_scopes(const struct flow_run *run, struct buf *form);
 bool flow_client_proves(const struct credential *c);
 
 /*
- * Adds the client's proof as ClientAuth= says: to the form, or to req->basic. url: of the endpoint, which a signed assertion is made for. run: credential, real_ms and unique
- * are used. 0, or negative with err; req->basic is the caller's either way.
+ * Adds the client's proof as ClientAuth= says: to the form, or to req->basic. audience: the token endpoint, for which a signed assertion is made whatever endpoint it goes to
+ * (RFC 7523 3; OpenID Connect Core 9). run: credential, real_ms and unique are used. 0, or negative with err; req->basic is the caller's either way.
  */
-int flow_authenticate(const struct flow_run *run, const char *url, struct buf *form,
+int flow_authenticate(const struct flow_run *run, const char *audience, struct buf *form,
 		      struct http_request *req, struct err *err);
 
 /* Appends a JWT (RFC 7519) of these claims, signed with the credential's key. head: the JOSE header. */

@@ -116,7 +116,7 @@ static int by_assertion(const struct flow_run *run, const char *audience, struct
 	return 0;
 }
 
-int flow_authenticate(const struct flow_run *run, const char *url, struct buf *form,
+int flow_authenticate(const struct flow_run *run, const char *audience, struct buf *form,
 		      struct http_request *req, struct err *err)
 {
 	const struct credential *c = run->credential;
@@ -129,7 +129,7 @@ int flow_authenticate(const struct flow_run *run, const char *url, struct buf *f
 	case CLIENT_SECRET_BASIC:
 		return by_basic(c, req, err);
 	case PRIVATE_KEY_JWT:
-		return by_assertion(run, url, form, err);
+		return by_assertion(run, audience, form, err);
 	default:
 		add_client_id(c, form);
 		return 0;

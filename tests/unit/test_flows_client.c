@@ -126,7 +126,6 @@ TEST(a_signed_client_assertion)
 				   "\"jti\":\"0123456789abcdef0123456789abcdef\"}");
 	CHECK(seen_key == key && seen_passphrase == pin);
 	CHECK(!strstr(text, "client_secret"));
-	/* made for the endpoint that it goes to */
 	run.endpoints = &e;
 	CHECK(strstr(claims_of(sent(&run)), "\"aud\":\"https://op.example/token\""));
 }
@@ -283,6 +282,34 @@ static const char *asked(int status, struct http_request *req, const struct err 
 			 req->bearer ? secret_bytes(req->bearer) : "");
 	http_request_fini(req);
 	return text;
+}
+
+/* A server knows itself by its token endpoint, and need not take the name of another one (RFC 7523 3). */
+TEST(a_signed_client_assertion_is_for_the_token_endpoint)
+{
+	static char instance[] = "https://inst.my.salesforce.com", op_token[] = "https://op.example/t",
+		    in[] = "https://op.example/in", out[] = "https://op.example/out";
+	CLEANUP(secret_unrefp) struct secret *key = secret_new("KEY", 3);
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("T!", 2);
+	struct endpoints e = {
+		.issuer = issuer, .token = op_token, .introspection = in, .revocation = out
+	};
+	struct credential c = credential(GRANT_REFRESH_TOKEN, PRIVATE_KEY_JWT);
+	struct grant g = { .access_token = token, .instance_url = instance };
+	struct flow_run run = run_of(&c);
+	struct http_request req;
+	struct err err = { 0 };
+
+	c.private_key = key;
+	CHECK(strstr(claims_of(asked(flow_ask_introspection(&run, &g, &req, &err), &req, &err)),
+		     "\"aud\":\"https://inst.my.salesforce.com/services/oauth2/token\""));
+	c.issuer = issuer;
+	run.endpoints = &e;
+	CHECK(strstr(claims_of(asked(flow_ask_introspection(&run, &g, &req, &err), &req, &err)),
+		     "\"aud\":\"https://op.example/t\""));
+	CHECK(strstr(claims_of(asked(flow_ask_revocation(&run, login_url, token, true, &req, &err),
+				     &req, &err)),
+		     "\"aud\":\"https://op.example/t\""));
 }
 
 TEST(questions_about_a_token_go_where_its_server_wants_them)
