@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
 from harness import Daemon, Standin, run_tests, same, wait_for
@@ -98,28 +99,42 @@ def test_success() -> None:
     same(Shared.salesforce.problems() + Shared.other.problems(), [])
 
 
-def test_slow_down() -> None:
-    """slow_down: five seconds more between two polls from then on (RFC 8628 3.5), and the login succeeds; the other dialects meanwhile"""
-    logins = [CliLogin(Shared.at(name), name) for name in KINDS]
-    try:
-        for login in logins:
-            _, code = login.prompt()
-            wait_for(lambda: polls(login.name, code) >= 1, "a poll")
-            grant = "device" if login.name == "sf" else "urn:ietf:params:oauth:grant-type:device_code"
-            Shared.of(login.name).fault("oauth_error", error="slow_down", client_id=f"app-{login.name}", grant_type=grant)
-        for login in logins:
-            requests = lambda: Shared.of(login.name).token_requests(f"app-{login.name}")  # noqa: E731
-            wait_for(lambda: any((r["error"] or {}).get("error") == "slow_down" or r["fault"] for r in requests()), f"slow_down for {login.name}")
-            approve(login)
-        for login in logins:
-            login.end(0)
-            mine = Shared.of(login.name).token_requests(f"app-{login.name}")
-            slow = max(i for i, r in enumerate(mine) if r["fault"])
-            gap = mine[slow + 1]["t"] - mine[slow]["t"]
-            assert 5.9 <= gap <= 9, (login.name, gap)
-    finally:
-        for login in logins:
-            login.close()
+def slowed(name: str) -> None:
+    """A login whose second poll hears slow_down."""
+    server = Shared.of(name)
+    with CliLogin(Shared.at(name), name) as login:
+        _, code = login.prompt()
+        wait_for(lambda: polls(name, code) >= 1, "a poll")
+        grant = "device" if name == "sf" else "urn:ietf:params:oauth:grant-type:device_code"
+        server.fault("oauth_error", error="slow_down", client_id=f"app-{name}", grant_type=grant)
+        wait_for(lambda: any(r["fault"] for r in server.token_requests(f"app-{name}")), f"slow_down for {name}")
+        approve(login)
+        login.end(0)
+    requests = server.token_requests(f"app-{name}")
+    slow = max(i for i, r in enumerate(requests) if r["fault"])
+    gap = requests[slow + 1]["t"] - requests[slow]["t"]
+    assert 5.9 <= gap <= 10, (name, gap)
+
+
+def disturbed(name: str) -> None:
+    """A login whose polls meet a page, silence and an error that passes."""
+    server = Shared.of(name)
+    with CliLogin(Shared.at(name), name) as login:
+        login.prompt()
+        for kind, args in (("html", {"status": 503}), ("drop_before", {}), ("oauth_error", {"error": "server_error"})):
+            server.fault(kind, client_id=f"app-{name}", grant_type="device", **args)
+        before = len(server.token_requests(f"app-{name}"))
+        wait_for(lambda: len(server.token_requests(f"app-{name}")) >= before + 4, "polls that go on", 30)
+        approve(login)
+        login.end(0)
+    good(Shared.at(name), server, name)
+
+
+def test_slow_and_disturbed() -> None:
+    """slow_down: five seconds more between two polls from then on (RFC 8628 3.5); what fails in passing (503, no answer, server_error) is repeated; all succeed"""
+    with ThreadPoolExecutor(3) as pool:
+        for job in [pool.submit(slowed, "sf"), pool.submit(slowed, "other"), pool.submit(disturbed, "sf-none")]:
+            job.result()
 
 
 def test_denied() -> None:
@@ -207,20 +222,6 @@ def test_refused_at_start() -> None:
 def test_refused_at_poll() -> None:
     """Each refusal of a poll, invalid codes and expired ones among them"""
     rows(POLL, False)
-
-
-def test_passing_faults() -> None:
-    """A poll that fails in passing (a page, 503, no answer) is repeated, and the login succeeds"""
-    server, daemon = Shared.salesforce, Shared.at("sf")
-    with CliLogin(daemon, "sf") as login:
-        login.prompt()
-        for kind, args in (("html", {"status": 503}), ("drop_before", {}), ("oauth_error", {"error": "server_error"})):
-            server.fault(kind, client_id="app-sf", grant_type="device", **args)
-        before = len(server.token_requests("app-sf"))
-        wait_for(lambda: len(server.token_requests("app-sf")) >= before + 4, "polls that go on", 30)
-        approve(login)
-        login.end(0)
-    good(daemon, server, "sf")
 
 
 def test_nothing_secret_is_told() -> None:
