@@ -72,7 +72,12 @@ static void take_user(struct login *l, const struct login_user *u)
 		free(l->grant->username);
 		l->grant->username = strdup(u->username);
 	}
-	if (wanted && u->username[0] && strcasecmp(wanted, u->username) != 0)
+	/* whoever it may have been: the tokens of Username= are for him alone */
+	if (wanted && !u->username[0])
+		reject(l,
+		       "the server does not say who has logged in (userinfo), so that Username= cannot be checked: log in again; if it "
+		       "stays so, let the app have the scope openid, or leave out Username=");
+	else if (wanted && strcasecmp(wanted, u->username) != 0)
 		reject(l,
 		       "this was a login as %.80s, but Username= is %.80s: log in as that user (in a private window, if the "
 		       "browser remembers the other one), or change Username=",
@@ -108,6 +113,7 @@ static int ask_user(const struct login *l, struct http_request *req, struct err 
 
 void login_check_user(struct login *l)
 {
+	const struct login_user nobody = { 0 };
 	struct http_request req = { 0 };
 	struct err err = { 0 };
 
@@ -120,7 +126,7 @@ void login_check_user(struct login *l)
 	if (l->flow == LOGIN_USER_AGENT)
 		reject(l, "out of memory");
 	else
-		apply(l);
+		take_user(l, &nobody);
 }
 
 /* --- the token --- */

@@ -74,6 +74,21 @@ def test_wrong_user() -> None:
     good(daemon, salesforce, "used")
 
 
+def test_unknown_user() -> None:
+    """Username=, and userinfo does not answer: nobody knows whose login it was, so it is refused; without Username= it succeeds"""
+    salesforce, daemon = Shared.salesforce, Shared.daemon
+    kept = Kept(daemon, "used")
+    add_login(daemon, salesforce, "anybody")
+    salesforce.fault("html", path="userinfo", forever=True, status=503)
+    with CliLogin(daemon, "used") as login:
+        login.finish(OTHER)
+        assert "Username=" in login.end(76)[1]
+    assert "whose name is not known" in log_in(daemon, "anybody", OTHER)
+    salesforce.clear_faults()
+    kept.check()
+    good(daemon, salesforce, "anybody")
+
+
 def test_cancelled() -> None:
     """Ctrl-C, and a terminal that hangs up: 130 and 129; the code that comes afterwards belongs to no login, nothing changes"""
     salesforce, daemon = Shared.salesforce, Shared.daemon
