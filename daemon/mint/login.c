@@ -37,6 +37,8 @@ struct logins *logins_new(const struct login_handlers *handlers, struct err *err
 
 void login_hold_stop(struct login *l)
 {
+	if (l->counted)
+		return;
 	l->counted = true;
 	l->context->spending++;
 }
