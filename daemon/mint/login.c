@@ -287,6 +287,7 @@ static void offer_url(struct login *l, const struct endpoints *endpoints)
 		return;
 	}
 	l->url = TAKE(url.data);
+	l->names_itself = endpoints && endpoints->names_itself;
 	l->expires_at_s = (clock_real_ms() + WEB_LIFE_MS) / 1000;
 	timer_set(l->timer, 0);
 }

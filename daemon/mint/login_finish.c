@@ -232,7 +232,7 @@ static bool is_our_state(const struct login *l, const struct login_answer *a)
 	return state && secret_equal(state, l->state_secret);
 }
 
-/* RFC 9207: who answers must be whom was asked. Salesforce has many names and sends none so far: one that may be contacted will do. */
+/* RFC 9207 2.4: who answers must be whom was asked. Salesforce has many names and sends none so far: one that may be contacted will do. */
 static bool is_our_issuer(const struct login *l, const char *iss)
 {
 	if (l->credential->issuer)
@@ -250,7 +250,7 @@ static int consume(struct login *l, const struct login_answer *a, struct err *er
 			err, ERR_INPUT,
 			"it has no %s: copy the whole address that the browser shows at the end",
 			token ? "access_token" : "code");
-	if (a->iss && !is_our_issuer(l, a->iss)) {
+	if (a->iss ? !is_our_issuer(l, a->iss) : l->names_itself) {
 		login_end(
 			l, LOGIN_FAILED,
 			"another server than the one that was asked has answered (iss): it is not believed");

@@ -23,9 +23,10 @@ struct login {
 	struct credential *credential; /* as it was at the start */
 	struct keeper_context *context;
 	enum login_phase phase;
-	int flow, state; /* enum login_flow, enum login_state */
-	bool told;       /* ended() was called: only the answer of the exchange is waited for */
-	bool exchanging; /* the code was sent */
+	int flow, state;   /* enum login_flow, enum login_state */
+	bool told;         /* ended() was called: only the answer of the exchange is waited for */
+	bool exchanging;   /* the code was sent */
+	bool names_itself; /* the server says that its answers have iss */
 	bool counted; /* among context.spending: the code is spent, or a grant is here, and stopping waits for what becomes of it */
 	uid_t uid;
 	pid_t pid;
