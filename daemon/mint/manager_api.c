@@ -11,7 +11,7 @@
 /*
  * Administrators are few; what they cost must not depend on how often they connect. Others come for AllowLogin= (or in vain): they do not keep administrators out, nor each other.
  */
-enum { CLIENTS_MAX = 256, CLIENTS_KEPT = 32, CLIENTS_OF_USER = 32 };
+enum { CLIENTS_MAX = 256, CLIENTS_KEPT = 32, CLIENTS_OF_USER = 32, FULL_TOLD_MS = 60 * 1000 };
 
 #define NOT_BUILT(method) { .name = (method), .flags = METHOD_NOT_BUILT }
 
@@ -200,6 +200,18 @@ static struct client *client_new(struct manager *m, const struct peer *p)
 	return c;
 }
 
+/* Once a minute: whoever is turned away may come again at once, and must not fill the log. */
+static void tell_full(struct manager *m, const struct peer *p)
+{
+	int64_t now_ms = loop_now_ms(m->loop);
+
+	if (m->full_until_ms > now_ms)
+		return;
+	m->full_until_ms = now_ms + FULL_TOLD_MS;
+	log_event(LOG_LEVEL_WARNING, "manager.full", F_INT("connections", (int64_t)m->n_clients),
+		  F_INT("uid", p->uid));
+}
+
 static void on_accepted(struct listener *l, int sock, struct peer *peer, void *arg)
 {
 	struct manager *m = arg;
@@ -208,8 +220,7 @@ static void on_accepted(struct listener *l, int sock, struct peer *peer, void *a
 
 	(void)l;
 	if (!c) {
-		log_event(LOG_LEVEL_WARNING, "manager.full",
-			  F_INT("connections", (int64_t)m->n_clients), F_INT("uid", peer->uid));
+		tell_full(m, peer);
 		peer_fini(peer);
 		close(sock);
 		return;

@@ -253,6 +253,9 @@ TEST(some_connections_are_kept_for_administrators)
 		n++;
 	CHECK_INT(n, ALL);
 	CHECK(!fake_connect(&many[n], "manager", 0));
+	/* said, but not each time */
+	REQUIRE(strstr(manager_fake.log, "manager.full"));
+	CHECK(!strstr(strstr(manager_fake.log, "manager.full") + 1, "manager.full"));
 	manager_end();
 	for (size_t i = 0; i < n; i++)
 		fake_caller_fini(&many[i]);
