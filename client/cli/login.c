@@ -368,7 +368,7 @@ static void on_signal(struct login *l)
 		return;
 	}
 	l->status = SIGNALLED + (int)info.ssi_signo;
-	if (!l->cli->quiet)
+	if (!l->cli->quiet && info.ssi_signo != SIGPIPE) /* nobody reads what we write */
 		complain(0, "cancelled");
 }
 

@@ -39,7 +39,7 @@ void terminal_show(struct terminal *t)
 
 int hold_signals(sigset_t *before)
 {
-	static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+	static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGPIPE };
 	sigset_t set;
 
 	(void)sigemptyset(&set);

@@ -35,6 +35,7 @@ void attempt_free(struct attempt *t)
 	secret_unref(t->login.verifier);
 	free(t->redirect_uri);
 	free(t->base_url);
+	free(t->issuer);
 	free(t);
 }
 
@@ -393,8 +394,8 @@ struct attempt *attempt_start(struct attempts *a, const struct attempt_order *or
 		attempt_free(t);
 		return NULL;
 	}
-	attempt_begin_discovery(t, order->credential);
-	if (t->endpoints && !attempt_move(t, t->endpoints->token)) {
+	if (!attempt_begin_discovery(t, order->credential) ||
+	    (t->endpoints && !attempt_move(t, t->endpoints->token))) {
 		attempt_free(t);
 		return NULL;
 	}

@@ -83,12 +83,13 @@ void attempts_forget_endpoints(struct attempts *a)
 
 /* --- asking --- */
 
-void attempt_begin_discovery(struct attempt *t, const struct credential *c)
+bool attempt_begin_discovery(struct attempt *t, const struct credential *c)
 {
-	t->issuer = c->issuer;
+	t->issuer = c->issuer ? strdup(c->issuer) : NULL;
 	t->endpoints = attempts_endpoints(t->all, c);
 	t->run.endpoints = t->endpoints;
 	t->discovering = t->issuer && !t->endpoints;
+	return t->issuer || !c->issuer;
 }
 
 int attempt_ask_discovery(struct attempt *t, struct http_request *req, struct err *err)
@@ -153,9 +154,9 @@ struct attempt *attempt_discover(struct attempts *a, const struct credential *c,
 		return NULL;
 	t->discovered = done;
 	t->discovering = true;
-	t->issuer = c->issuer;
+	t->issuer = c->issuer ? strdup(c->issuer) : NULL;
 	t->leaving = true;
-	if (!c->issuer || salesforce_hosts(&t->hosts, &a->hosts, c->login_url, NULL) < 0) {
+	if (!t->issuer || salesforce_hosts(&t->hosts, &a->hosts, c->login_url, NULL) < 0) {
 		attempt_free(t);
 		return NULL;
 	}

@@ -38,7 +38,7 @@ struct attempt {
 	int64_t end_ms;
 	void *arg;
 	/* its server's endpoints are to be asked for first, or are all that is wanted (discovered) */
-	const char *issuer; /* of the credential; NULL: Salesforce */
+	char *issuer; /* copied: who asks may get another credential meanwhile; NULL: Salesforce */
 	bool discovering;
 	unsigned place;
 	struct endpoints *endpoints;
@@ -76,8 +76,8 @@ void attempt_deliver(struct attempt *t);
 /* From now on it waits at the gate of this URL's host. It must be outside. false: out of memory. */
 bool attempt_move(struct attempt *t, const char *url);
 
-/* Of the credential, whose endpoints are known or to be asked for first. */
-void attempt_begin_discovery(struct attempt *t, const struct credential *c);
+/* Of the credential, whose endpoints are known or to be asked for first. false: out of memory. */
+bool attempt_begin_discovery(struct attempt *t, const struct credential *c);
 int attempt_ask_discovery(struct attempt *t, struct http_request *req, struct err *err);
 void attempt_take_discovery(struct attempt *t, const struct http_response *res);
 /* The answer of an endpoint, which may mean that it has moved: then they are asked for again, the next time. */

@@ -105,6 +105,13 @@ static int take_member(struct endpoints *e, struct json_value key, struct json_v
 	return 0;
 }
 
+/* RFC 9207 3 */
+static bool says_iss(struct json_value key, struct json_value value)
+{
+	return json_is(key, "authorization_response_iss_parameter_supported") &&
+	       json_type(value) == JSON_BOOL && json_bool(value);
+}
+
 static struct endpoints *read_document(struct json_value root)
 {
 	CLEANUP(endpoints_unrefp) struct endpoints *e = calloc(1, sizeof *e);
@@ -116,6 +123,7 @@ static struct endpoints *read_document(struct json_value root)
 	for (struct json_iter i = json_iterate(root); json_next(&i, &key, &value);) {
 		if (take_member(e, key, value) < 0)
 			return NULL;
+		e->names_itself = e->names_itself || says_iss(key, value);
 	}
 	return TAKE(e);
 }

@@ -82,6 +82,7 @@ struct endpoints {
 	char *token;
 	char *authorization, *device_authorization, *userinfo, *introspection,
 		*revocation; /* NULL: it has none */
+	bool names_itself;   /* in each answer by way of the browser (iss, RFC 9207 3) */
 };
 struct endpoints *endpoints_ref(struct endpoints *e);
 struct endpoints *endpoints_unref(struct endpoints *e); /* takes NULL, returns NULL */

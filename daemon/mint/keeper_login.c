@@ -69,11 +69,11 @@ const char *keeper_login_text(struct keeper *k)
 /* --- what is replaced, or not wanted --- */
 
 /* Of this login URL, client and user, not known to be dead, and not what the server has just given again. */
-static bool is_replaced(const struct keeper *k, const struct stored_refresh *old,
-			const struct grant *g)
+static bool is_replaced(const struct keeper *k, const struct grant *g)
 {
-	return old->token && g->refresh_token && !old->refused &&
-	       (!old->origin || strcmp(old->origin, k->origin) == 0) &&
+	const struct stored_refresh *old = &k->stored->refresh;
+
+	return keeper_owns_refresh(k) && g->refresh_token && !old->refused &&
 	       !secret_equal(old->token, g->refresh_token);
 }
 
@@ -168,7 +168,7 @@ static int apply(struct keeper *k, struct keeper_login *l, struct err *err)
 	bool same = k->token && secret_equal(k->token->access_token, l->grant->access_token);
 	struct schedule_event e = event_of(k, l, same);
 	const struct stored_refresh *r = &k->stored->refresh;
-	bool replaced = is_replaced(k, r, l->grant);
+	bool replaced = is_replaced(k, l->grant);
 	CLEANUP(secret_unrefp) struct secret *old = r->token ? secret_ref(r->token) : NULL;
 	CLEANUP(cleanup_free)
 	char *base = strdup(r->base_url ? r->base_url : k->credential->login_url);

@@ -88,6 +88,8 @@ int keeper_about_to_spend(void *keeper, struct err *err);
 void keeper_settle_spend(struct keeper *k, const struct attempt_result *r, struct problem *p);
 void keeper_spend_ended(struct keeper *k);
 bool keeper_spends(const struct keeper *k);
+/* There is a refresh token, and it is of the grant, server, client and user that k has now: nobody else may see it. */
+bool keeper_owns_refresh(const struct keeper *k);
 /* The outcome of its last spend is not known. */
 bool keeper_in_doubt(const struct keeper *k);
 /* The store gets what has changed (SOON: no system call but a write). */

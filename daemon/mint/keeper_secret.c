@@ -162,11 +162,17 @@ static int fill(struct keeper_revocation *r, const char *base, const struct secr
 	return status < 0 ? status : check_base_url(k, req->url, &r->err);
 }
 
+/* A refresh token that another grant or server has left is forgotten, and shown to nobody. */
+static bool has_refresh(const struct keeper_revocation *r)
+{
+	return r->forget && keeper_spends(r->keeper) && keeper_owns_refresh(r->keeper);
+}
+
 static void ask_to_revoke(struct keeper_revocation *r)
 {
 	struct keeper *k = r->keeper;
 	const struct stored_refresh *stored = &k->stored->refresh;
-	bool refresh = r->forget && stored->token;
+	bool refresh = has_refresh(r);
 	const struct secret *token = refresh    ? stored->token
 				     : k->token ? k->token->access_token
 						: NULL;
@@ -174,7 +180,7 @@ static void ask_to_revoke(struct keeper_revocation *r)
 	struct http_request req = { 0 };
 	int status;
 
-	if (!token) { /* it has ended meanwhile */
+	if (!token) { /* it has ended meanwhile, or is not ours */
 		end(r, r->forget ? forget(k, true, &r->err) : 0);
 		return;
 	}
@@ -206,7 +212,8 @@ static void endpoints_found(const struct endpoints *e, const struct problem *p, 
 static void ask(struct keeper_revocation *r)
 {
 	r->phase = REVOCATION_ASKS;
-	r->call = keeper_discover(r->keeper, endpoints_found, r);
+	if (r->keeper->token || has_refresh(r))
+		r->call = keeper_discover(r->keeper, endpoints_found, r);
 	if (!r->call)
 		ask_to_revoke(r);
 }

@@ -41,12 +41,17 @@ void keeper_problem_of(struct problem *p, const struct err *err)
 	snprintf(p->message, sizeof p->message, "%.*s", ERR_TEXT_MAX - 1, err->text);
 }
 
-/* The stored token belongs to another org, client or user since the configuration was changed. */
-static int check_origin(const struct keeper *k, struct err *err)
+bool keeper_owns_refresh(const struct keeper *k)
 {
 	const struct stored_refresh *r = &k->stored->refresh;
 
-	if (!r->token || !r->origin || strcmp(r->origin, k->origin) == 0)
+	return r->token && (!r->origin || strcmp(r->origin, k->origin) == 0);
+}
+
+/* The stored token belongs to another org, client or user since the configuration was changed. */
+static int check_origin(const struct keeper *k, struct err *err)
+{
+	if (!k->stored->refresh.token || keeper_owns_refresh(k))
 		return 0;
 	return err_set(err, ERR_LOGIN, "of another origin");
 }

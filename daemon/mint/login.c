@@ -37,6 +37,8 @@ struct logins *logins_new(const struct login_handlers *handlers, struct err *err
 
 void login_hold_stop(struct login *l)
 {
+	if (l->counted)
+		return;
 	l->counted = true;
 	l->context->spending++;
 }
@@ -285,6 +287,7 @@ static void offer_url(struct login *l, const struct endpoints *endpoints)
 		return;
 	}
 	l->url = TAKE(url.data);
+	l->names_itself = endpoints && endpoints->names_itself;
 	l->expires_at_s = (clock_real_ms() + WEB_LIFE_MS) / 1000;
 	timer_set(l->timer, 0);
 }

@@ -72,11 +72,12 @@ static void take_user(struct login *l, const struct login_user *u)
 		free(l->grant->username);
 		l->grant->username = strdup(u->username);
 	}
-	/* whoever it may have been: the tokens of Username= are for him alone */
+	/* whoever logs in can open the link with fewer scopes: silence must not pass for the right name */
 	if (wanted && !u->username[0])
 		reject(l,
-		       "the server does not say who has logged in (userinfo), so that Username= cannot be checked: log in again; if it "
-		       "stays so, let the app have the scope openid, or leave out Username=");
+		       "the server does not say whose login this was (userinfo), and Username= asks for %.80s: let the app give "
+		       "the scope api or openid (and Scopes=, if that is set), or log in again later",
+		       wanted);
 	else if (wanted && strcasecmp(wanted, u->username) != 0)
 		reject(l,
 		       "this was a login as %.80s, but Username= is %.80s: log in as that user (in a private window, if the "
@@ -102,13 +103,27 @@ static void user_known(const struct http_response *res, void *arg)
 		take_user(l, &user);
 }
 
+/* AllowedHosts= may have another mind than when the endpoints were found. */
+static int check_host(const struct login *l, const char *url, struct err *err)
+{
+	struct config_list hosts = { 0 };
+	int r = salesforce_hosts(&hosts, &l->context->settings->network.allowed_hosts,
+				 l->credential->login_url, err);
+
+	if (r == 0)
+		r = salesforce_check_url(url, &hosts, err);
+	salesforce_hosts_fini(&hosts);
+	return r;
+}
+
 static int ask_user(const struct login *l, struct http_request *req, struct err *err)
 {
 	CLEANUP(endpoints_unrefp)
 	struct endpoints *e = attempts_endpoints(l->context->attempts, l->credential);
 	const struct flow_run run = { .credential = l->credential, .endpoints = e };
+	int r = flow_ask_userinfo(&run, l->grant, req, err);
 
-	return flow_ask_userinfo(&run, l->grant, req, err);
+	return r == 0 ? check_host(l, req->url, err) : r;
 }
 
 void login_check_user(struct login *l)
@@ -118,6 +133,7 @@ void login_check_user(struct login *l)
 	struct err err = { 0 };
 
 	l->phase = LOGIN_ASKS;
+	login_hold_stop(l);
 	if (ask_user(l, &req, &err) == 0)
 		l->call = attempt_request(l->context->attempts, &req, user_known, l);
 	http_request_fini(&req);
@@ -216,19 +232,12 @@ static bool is_our_state(const struct login *l, const struct login_answer *a)
 	return state && secret_equal(state, l->state_secret);
 }
 
-/* RFC 9207: who answers must be whom was asked. Salesforce has many names and sends none so far: one that may be contacted will do. */
+/* RFC 9207 2.4: who answers must be whom was asked. Salesforce has many names and sends none so far: one that may be contacted will do. */
 static bool is_our_issuer(const struct login *l, const char *iss)
 {
-	struct config_list hosts = { 0 };
-	bool ours;
-
 	if (l->credential->issuer)
 		return strcmp(iss, l->credential->issuer) == 0;
-	ours = salesforce_hosts(&hosts, &l->context->settings->network.allowed_hosts,
-				l->credential->login_url, NULL) == 0 &&
-	       salesforce_check_url(iss, &hosts, NULL) == 0;
-	salesforce_hosts_fini(&hosts);
-	return ours;
+	return check_host(l, iss, NULL) == 0;
 }
 
 static int consume(struct login *l, const struct login_answer *a, struct err *err)
@@ -241,7 +250,7 @@ static int consume(struct login *l, const struct login_answer *a, struct err *er
 			err, ERR_INPUT,
 			"it has no %s: copy the whole address that the browser shows at the end",
 			token ? "access_token" : "code");
-	if (a->iss && !is_our_issuer(l, a->iss)) {
+	if (a->iss ? !is_our_issuer(l, a->iss) : l->names_itself) {
 		login_end(
 			l, LOGIN_FAILED,
 			"another server than the one that was asked has answered (iss): it is not believed");

@@ -23,10 +23,11 @@ struct login {
 	struct credential *credential; /* as it was at the start */
 	struct keeper_context *context;
 	enum login_phase phase;
-	int flow, state; /* enum login_flow, enum login_state */
-	bool told;       /* ended() was called: only the answer of the exchange is waited for */
-	bool exchanging; /* the code was sent */
-	bool counted; /* among context.spending: the code is spent, and stopping waits for what it brings */
+	int flow, state;   /* enum login_flow, enum login_state */
+	bool told;         /* ended() was called: only the answer of the exchange is waited for */
+	bool exchanging;   /* the code was sent */
+	bool names_itself; /* the server says that its answers have iss */
+	bool counted; /* among context.spending: the code is spent, or a grant is here, and stopping waits for what becomes of it */
 	uid_t uid;
 	pid_t pid;
 	char *id, *redirect_uri, *url;
@@ -46,7 +47,7 @@ void login_end(struct login *l, int state, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void login_end_problem(struct login *l, const struct problem *p);
 
-/* The code is about to be sent: until the login is over, the daemon does not stop. */
+/* The code is about to be sent, or a grant has come: until the login is over, the daemon does not stop. */
 void login_hold_stop(struct login *l);
 void login_forget(struct login *l); /* frees what was told */
 

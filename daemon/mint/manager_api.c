@@ -8,8 +8,10 @@
 #include "daemon/mint/logs.h"
 #include "daemon/mint/manager_parts.h"
 
-/* Administrators are few; what they cost must not depend on how often they connect. */
-enum { CLIENTS_MAX = 256 };
+/*
+ * Administrators are few; what they cost must not depend on how often they connect. Others come for AllowLogin= (or in vain): they do not keep administrators out, nor each other.
+ */
+enum { CLIENTS_MAX = 256, CLIENTS_KEPT = 32, CLIENTS_OF_USER = 32, FULL_TOLD_MS = 60 * 1000 };
 
 #define NOT_BUILT(method) { .name = (method), .flags = METHOD_NOT_BUILT }
 
@@ -174,9 +176,20 @@ static void on_closed(struct connection *connection, void *arg)
 	client_free(connection_data(connection));
 }
 
-static struct client *client_new(struct manager *m)
+static bool has_room(const struct manager *m, const struct peer *p)
 {
-	struct client *c = m->n_clients < CLIENTS_MAX ? calloc(1, sizeof *c) : NULL;
+	size_t n = 0;
+
+	if (manager_is_admin(m, p))
+		return m->n_clients < CLIENTS_MAX;
+	for (const struct client *c = m->clients; c; c = c->next)
+		n += connection_peer(c->connection)->uid == p->uid;
+	return n < CLIENTS_OF_USER && m->n_clients < CLIENTS_MAX - CLIENTS_KEPT;
+}
+
+static struct client *client_new(struct manager *m, const struct peer *p)
+{
+	struct client *c = has_room(m, p) ? calloc(1, sizeof *c) : NULL;
 
 	if (!c)
 		return NULL;
@@ -187,16 +200,27 @@ static struct client *client_new(struct manager *m)
 	return c;
 }
 
+/* Once a minute: whoever is turned away may come again at once, and must not fill the log. */
+static void tell_full(struct manager *m, const struct peer *p)
+{
+	int64_t now_ms = loop_now_ms(m->loop);
+
+	if (m->full_until_ms > now_ms)
+		return;
+	m->full_until_ms = now_ms + FULL_TOLD_MS;
+	log_event(LOG_LEVEL_WARNING, "manager.full", F_INT("connections", (int64_t)m->n_clients),
+		  F_INT("uid", p->uid));
+}
+
 static void on_accepted(struct listener *l, int sock, struct peer *peer, void *arg)
 {
 	struct manager *m = arg;
-	struct client *c = client_new(m);
+	struct client *c = client_new(m, peer);
 	struct err err = { 0 };
 
 	(void)l;
 	if (!c) {
-		log_event(LOG_LEVEL_WARNING, "manager.full",
-			  F_INT("connections", (int64_t)m->n_clients));
+		tell_full(m, peer);
 		peer_fini(peer);
 		close(sock);
 		return;

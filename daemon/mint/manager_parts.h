@@ -47,6 +47,7 @@ struct manager {
 	struct client *clients;
 	struct logins *logins;
 	size_t n_clients;
+	int64_t full_until_ms; /* until then nobody is told again that there was no room */
 	struct {
 		int64_t parent_pid, mint_pid, front_pid, started_wall;
 		char *warnings[MANAGER_WARNINGS_MAX];

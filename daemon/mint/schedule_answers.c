@@ -27,7 +27,8 @@ static void keep_elder(struct step *x)
 {
 	struct schedule *s = x->s;
 
-	if (!s->learned_ms || !step_held(s) || s->elder || s->outlived)
+	if (!s->learned_ms || !step_held(s) || s->elder || s->outlived ||
+	    s->state == STATE_DISABLED)
 		return;
 	s->elder = x->out->keep_elder = true;
 	s->elder_asked = false;

@@ -242,6 +242,23 @@ def test_signals() -> None:
 # -- JSON, quiet ---------------------------------------------------------------------------------
 
 
+def test_reader_of_the_output_gone() -> None:
+    """sftoken login | true: ends by SIGPIPE, but not before the terminal is as it was"""
+    with FakeManager() as m:
+        leader, follower = pty.openpty()
+        reader, writer = os.pipe()
+        os.close(reader)
+        env = {"PATH": "/usr/bin:/bin", "SFTOKEN_MANAGER": m.path, "TERM": "xterm", "LANG": "C.UTF-8", **SANITIZERS}
+        try:
+            ended = subprocess.run([PROGRAM, "login", "prod", "--no-browser"], stdin=follower, stdout=writer, stderr=subprocess.PIPE, env=env, start_new_session=True,
+                                   timeout=20, check=False)
+            assert ended.returncode in (-signal.SIGPIPE, 128 + signal.SIGPIPE), ended
+            assert termios.tcgetattr(follower)[3] & termios.ECHO, "the terminal is left without echo"
+        finally:
+            for end in (leader, follower, writer):
+                os.close(end)
+
+
 def test_json() -> None:
     """--json: each Login reply as it came, and nothing else; the one with the open port is not shown, nobody could use it"""
     with FakeManager() as m, Login(m, "--json") as login:

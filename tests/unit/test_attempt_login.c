@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs that a person begins, and those that must ask first where the server has its endpoints. */
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "daemon/mint/attempt.h"
 #include "proto/messages.h"
@@ -331,6 +333,21 @@ TEST(endpoints_alone)
 	CHECK_INT(found.n, 2);
 	credential.issuer = NULL;
 	CHECK(attempt_discover(attempts, &credential, on_found, NULL) == NULL);
+	stop();
+}
+
+/* A reload puts another object in the place of an unchanged credential, whatever is asked for it at this moment. */
+TEST(whoever_asks_for_endpoints_may_lose_the_credential)
+{
+	other_server();
+	credential.issuer = strdup(ISSUER);
+	REQUIRE(attempt_discover(attempts, &credential, on_found, NULL) != NULL);
+	free(credential.issuer);
+	credential.issuer = NULL;
+	answered(ISSUER "/.well-known/openid-configuration", 404, "");
+	answered(ISSUER "/.well-known/oauth-authorization-server", 200, PLACES);
+	CHECK_INT(found.n, 1);
+	CHECK_STR(found.token, "https://op.example/token");
 	stop();
 }
 

@@ -401,4 +401,51 @@ TEST(a_login_that_lacks_its_client_secret_says_so)
 	end();
 }
 
+/* AllowedHosts= as it is now, not as it was when the server was asked where its endpoints are. */
+TEST(userinfo_is_not_asked_at_a_host_that_is_not_allowed_any_more)
+{
+	static char pattern[] = "*.example", *hosts[] = { pattern };
+	struct credential *c;
+
+	begin(GRANT_WEB_SERVER);
+	c = (struct credential *)(uintptr_t)keeper_credential(k);
+	free(c->login_url);
+	c->login_url = strdup("https://op.example");
+	c->issuer = strdup("https://op.example");
+	settings.network.allowed_hosts = (struct config_list){ .items = hosts, .n = 1 };
+	attempts_configure(context.attempts, &settings);
+	start();
+	answer("{\"issuer\":\"https://op.example\",\"token_endpoint\":\"https://op.example/token\","
+	       "\"authorization_endpoint\":\"https://op.example/auth\","
+	       "\"userinfo_endpoint\":\"https://users.example/me\"}");
+	REQUIRE(offered == 1);
+	settings.network.allowed_hosts = (struct config_list){ 0 };
+	CHECK_INT(complete("c1"), 0);
+	answer("{\"access_token\":\"A1\",\"refresh_token\":\"R1\",\"token_type\":\"Bearer\"}");
+	CHECK_INT(fake_http_in_flight(), 0);
+	CHECK_INT(ended, 1);
+	CHECK_INT(last.state, LOGIN_SUCCEEDED);
+	end();
+}
+
+/* What the server gave is either kept or revoked: the daemon does not stop between. */
+TEST(the_end_of_the_daemon_waits_for_each_grant)
+{
+	begin(GRANT_DEVICE);
+	start();
+	answer("{\"device_code\":\"D\",\"user_code\":\"ABCD1234\",\"verification_uri\":"
+	       "\"https://acme.my.salesforce.com/c\",\"interval\":1}");
+	REQUIRE(offered == 1);
+	CHECK_INT(context.spending, 0);
+	while (!fake_http_in_flight())
+		turn();
+	answer(TOKEN("A1", "R1"));
+	CHECK_INT(context.spending, 1);
+	answer("{\"preferred_username\":\"me@example.com\"}");
+	CHECK_INT(ended, 1);
+	CHECK_INT(last.state, LOGIN_SUCCEEDED);
+	CHECK_INT(context.spending, 0);
+	end();
+}
+
 CHECK_MAIN()

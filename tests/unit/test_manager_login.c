@@ -234,4 +234,31 @@ TEST(the_overflow_uid_is_nobody)
 	manager_end();
 }
 
+/* Whoever may log in, or only connect, does not keep administrators out. */
+TEST(some_connections_are_kept_for_administrators)
+{
+	enum { ALL = 256, OF_USER = 32, KEPT = 32 };
+	static struct fake_caller many[ALL + 1];
+	size_t n = 0;
+
+	memset(many, 0, sizeof many);
+	begin_allowed();
+	while (n < ALL && fake_connect(&many[n], "manager", 2000))
+		n++;
+	CHECK_INT(n, OF_USER);
+	for (uid_t uid = 3000; n < ALL && fake_connect(&many[n], "manager", uid); uid++)
+		n++;
+	CHECK_INT(n, ALL - KEPT);
+	while (n < ALL && fake_connect(&many[n], "manager", 0))
+		n++;
+	CHECK_INT(n, ALL);
+	CHECK(!fake_connect(&many[n], "manager", 0));
+	/* said, but not each time */
+	REQUIRE(strstr(manager_fake.log, "manager.full"));
+	CHECK(!strstr(strstr(manager_fake.log, "manager.full") + 1, "manager.full"));
+	manager_end();
+	for (size_t i = 0; i < n; i++)
+		fake_caller_fini(&many[i]);
+}
+
 CHECK_MAIN()

@@ -109,6 +109,23 @@ TEST(while_disabled_a_login_is_taken_and_not_served)
 	CHECK(!out.start);
 }
 
+/* No request leaves for a credential that is disabled, not even to learn from an older token. */
+TEST(while_disabled_no_older_token_is_asked_about)
+{
+	struct schedule_rules r = rules(RENEW_REFRESH);
+	struct schedule s = in_state(STATE_VALID);
+	struct schedule_actions out;
+
+	s.learned_ms = 30 * MINUTE;
+	s.learned_death_ms = 40 * MINUTE;
+	step(&r, &s, plain(SCHEDULE_DISABLE), MINUTE);
+	out = step(&r, &s, logged_in(7, MINUTE, false), MINUTE);
+	CHECK(!out.keep_elder && !s.elder);
+	CHECK_INT(out.wake_ms, 0);
+	out = step(&r, &s, plain(SCHEDULE_TICK), HOUR);
+	CHECK(!out.ask_elder);
+}
+
 TEST(the_same_token_goes_on_unless_its_end_had_come)
 {
 	struct schedule_rules r = rules(RENEW_REFRESH);
