@@ -32,7 +32,8 @@ struct login {
 	int status;                   /* exit status of what went wrong with us, 0: nothing */
 	int asked; /* whose redirect CompleteLogin has: an id of the listener, PASTED, NOBODY: no call runs */
 	struct redirect *redirect;
-	bool mismatch_told, nonsense_told; /* once a login: others can come to the listener as often as they like */
+	bool mismatch_told,
+		nonsense_told; /* once a login: others can come to the listener as often as they like */
 	struct paste paste;
 	int signals;
 	sigset_t mask;
