@@ -71,6 +71,17 @@ void keeper_move_instance(struct keeper *k, struct grant *g)
 	memset(&k->sent.wall, 0, sizeof k->sent.wall); /* the front is to be told */
 }
 
+/* A refresh does not say the user's name, which a login has asked for. It is the same user's by the ids (salesforce-oauth.md 3: the last two parts of id). */
+static void keep_username(const struct grant *old, struct grant *g)
+{
+	if (!old || !old->username || g->username || !old->user_id || !g->user_id ||
+	    !old->organization_id || !g->organization_id)
+		return;
+	if (strcmp(old->user_id, g->user_id) == 0 &&
+	    strcmp(old->organization_id, g->organization_id) == 0)
+		g->username = strdup(old->username);
+}
+
 static void granted(struct keeper *k, const struct attempt_result *r)
 {
 	struct grant *g = r->grant;
@@ -86,6 +97,7 @@ static void granted(struct keeper *k, const struct attempt_result *r)
 			     .date_real_ms = r->date_real_ms },
 	};
 
+	keep_username(k->token, g);
 	if (!same) {
 		k->previous = TAKE(k->token);
 		k->token = grant_ref(g);

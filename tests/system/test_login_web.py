@@ -40,6 +40,7 @@ def by_browser(auth: str) -> None:
     grant = salesforce.grants(f"app-{name}")[0]
     same((grant["user"], grant["live"], grant["rotations"]), (USER, True, 0))
     good(daemon, salesforce, name)
+    same(token(daemon, name)["username"], USER, "whose it is after a renewal")
     grant = salesforce.grants(f"app-{name}")[0]
     same((grant["rotations"], salesforce.refresh_token(grant["current"])["number"]), (1, 2))
     requests = salesforce.token_requests(f"app-{name}")
