@@ -37,11 +37,19 @@ static void check_host(const struct credential *c, const struct url *u, const ch
 	if (!u->https && !url_is_loopback(u))
 		NOTE(c, check, key,
 		     "%s= is http:, which is for 127.0.0.1 and [::1] only — write https:", key);
-	if (allowed->n && !url_allowed(u, allowed))
+	if (!allowed->n || url_allowed(u, allowed))
+		return;
+	/* as it has to be written there */
+	if (u->port == 443)
 		NOTE(c, check, key,
 		     "AllowedHosts= in sftokend.conf does not allow the host of %s=, %.100s "
 		     "— add it there",
 		     key, u->host);
+	else
+		NOTE(c, check, key,
+		     "AllowedHosts= in sftokend.conf does not allow the host of %s=, %.100s:%u "
+		     "— add it there",
+		     key, u->host, u->port);
 }
 
 /* A URL of the file; one that is none is noted and forgotten: it may hold a password, and --check would print it. */

@@ -438,6 +438,10 @@ TEST(settings_and_credentials_are_compared)
 	CHECK_STR(fixture_check(&f), "credentials/a.conf:3: AllowedHosts= in sftokend.conf does "
 				     "not allow the host of LoginUrl=, a.my.salesforce.com — "
 				     "add it there\n");
+	fixture_write(&f, "credentials/a.conf", CLIENT "LoginUrl=http://127.0.0.1:8080\n");
+	fixture_write(&f, "sftokend.conf", "[Network]\nAllowedHosts=127.0.0.1\n");
+	CHECK(strstr(fixture_check(&f), "the host of LoginUrl=, 127.0.0.1:8080 — add it there\n") !=
+	      NULL);
 	fixture_fini(&f);
 }
 
