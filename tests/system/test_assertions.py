@@ -222,7 +222,8 @@ def test_nothing_secret_is_told() -> None:
 def run() -> int:
     with Standin(max_grants=0, login_limit=0) as salesforce, Daemon(salesforce) as daemon:
         Shared.salesforce, Shared.daemon = salesforce, daemon
-        daemon.add_settings(f"[Limits]\n{CALM}")
+        # what was refused is not tried again by itself within the test
+        daemon.add_settings(f"[Limits]\n{CALM}BackoffFirst=1h\nBackoffMax=1h\n")
         daemon.start()
         return run_tests()
 
