@@ -123,11 +123,12 @@ def test_none_forgotten() -> None:
 
 
 def test_one_request_each() -> None:
-    """No refusal was asked for again and again: two requests at most, for what the first demand may bring forward"""
+    """No refusal was asked for again and again: two requests at most, for what the first demand may bring forward; one more with the server's clock"""
     counts: dict[str, int] = {}
     for request in Shared.salesforce.token_requests():
         counts[request["client_id"]] = counts.get(request["client_id"], 0) + 1
-    same({client: n for client, n in counts.items() if n > 2}, {})
+    by_clock = {f"{grant}-{error}" for grant in ("jwt", "saml") for error in ("expired_assertion", "expired_code")}
+    same({client: n for client, n in counts.items() if n > 2 + (client in by_clock)}, {})
     assert sum(counts.values()) < 1.2 * len(counts), counts
 
 
@@ -162,7 +163,7 @@ def add(salesforce: Standin, daemon: Daemon) -> None:
                    "rt": f"GrantType=refresh_token\nClientSecret=file:{secret}",
                    "saml": f"GrantType=saml_bearer\nUsername=u@example.com\nPrivateKey=file:{daemon.directory}/key",
                    "exchange": f"GrantType=token_exchange\nClientSecret=file:{secret}\nSubjectToken=file:{secret}"}[grant]
-            daemon.write_credential(name, f"[Credential]\n{how}\nLoginUrl={salesforce.url}\nClientId={name}\n")
+            daemon.write_credential(name, f"[Credential]\n{how}\nLoginUrl={salesforce.url}\nClientId={name}\nRenewWhenIdle=no\n")
             apps[name] = {"secret": "s3cret", "run_as": "u@example.com", "cert_pem": certificate,
                           "force_error": ODD if error == "odd" else error}
     salesforce.configure(users={"u@example.com": {}}, apps=apps)
@@ -173,7 +174,7 @@ def add(salesforce: Standin, daemon: Daemon) -> None:
 def run() -> int:
     with Standin() as salesforce, Daemon(salesforce) as daemon:
         Shared.salesforce, Shared.daemon = salesforce, daemon
-        # no second try within the test, by whatever class; nobody asked and the start is spread over an hour: only our gets send
+        # no second try within the test, by whatever class; nothing is renewed by itself (RenewWhenIdle=no): only our gets send
         daemon.add_settings("[Limits]\nBackoffFirst=1h\nBackoffMax=1h\nStartSpread=1h\nDemandGap=1h\nBreakerFailures=1000\n")
         add(salesforce, daemon)
         daemon.start()

@@ -198,7 +198,8 @@ TEST(words_of_a_refusal_may_have_any_bytes)
 	CHECK_STR(a.error_description, "a?b?[31m?c?");
 	CHECK_STR(a.state, "S");
 	login_answer_fini(&a);
-	CHECK_INT(read_url(REDIRECT "?error=denied&error_description=%&state=S", REDIRECT, &a, NULL),
+	CHECK_INT(read_url(REDIRECT "?error=denied&error_description=%&state=S", REDIRECT, &a,
+			   NULL),
 		  -ERR_INPUT);
 	CHECK_INT(read_url(REDIRECT "?error=a%0A&state=S", REDIRECT, &a, NULL), -ERR_INPUT);
 }
