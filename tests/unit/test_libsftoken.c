@@ -254,6 +254,14 @@ TEST(errors_of_the_manager_say_what_is_wrong)
 		  SFTOKEN_E_NO_SUCH_CREDENTIAL, "sftoken list" },
 		{ "{\"error\":\"io.sftoken.Broker.Rejected\",\"parameters\":{\"credential\":\"x\",\"oauthError\":\"revocation_refused\",\"description\":\"not so\",\"httpStatus\":0}}",
 		  SFTOKEN_E_REJECTED, "nothing was forgotten: not so" },
+		{ "{\"error\":\"io.sftoken.Broker.Rejected\",\"parameters\":{\"credential\":\"\",\"oauthError\":\"invalid_grant\",\"description\":\"no\",\"httpStatus\":400}}",
+		  SFTOKEN_E_REJECTED,
+		  "a token for the default credential (none was named): invalid_grant" },
+		{ "{\"error\":\"io.sftoken.Broker.NotServed\",\"parameters\":{\"credential\":\"\",\"state\":\"disabled\",\"message\":\"it is off\"}}",
+		  SFTOKEN_E_NOT_SERVED,
+		  "the default credential (none was named) is not served: it is off" },
+		{ "{\"error\":\"io.sftoken.Broker.NotServed\",\"parameters\":{\"credential\":\"x\",\"state\":\"disabled\",\"message\":\"it is off\"}}",
+		  SFTOKEN_E_NOT_SERVED, "\"x\" is not served: it is off" },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -274,7 +282,8 @@ TEST(errors_of_the_manager_say_what_is_wrong)
 
 TEST(a_daemon_that_stops_and_another_that_starts_are_one)
 {
-	static const char *const stopping[] = { "{\"error\":\"io.sftoken.Broker.ShuttingDown\"}", NULL };
+	static const char *const stopping[] = { "{\"error\":\"io.sftoken.Broker.ShuttingDown\"}",
+						NULL };
 	struct sftoken_err err;
 	BROKER(b, h, ANSWER, stopping);
 
