@@ -300,6 +300,9 @@ def test_help() -> None:
     assert re.match(r"sftoken \d+\.\d+\.\d+\n", cli("--version"))
 
 
+    same([line for line in "\n".join(cli(verb, "--help") for verb in VERBS).splitlines() if line != line.rstrip()], [])
+    assert "credentials" not in cli("status", "--help"), cli("status", "--help")
+    assert "report [CRED]" in cli("report", "--help")
 def test_no_token_in_messages() -> None:
     """Nothing but get, env, watch and exec prints a token"""
     tokens = [token("crm")["accessToken"], token("prod")["accessToken"]]
