@@ -249,6 +249,9 @@ def test_exit_statuses() -> None:
         (("get", "crm", "--wait", "301"), 64, "waitSeconds"), (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
         (("get", "nobody"), 66, "sftoken list"), (("get", "crm", "--user", "--system"), 64, "contradict"),
         (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"),
+        (("login", "crm"), 64, '"crm" has GrantType=client_credentials: nobody logs in for it; use `sftoken get crm`'),
+        (("login", "crm", "--flow", "device"), 64, "nobody logs in for it"),
+        (("gett",), 64, 'did you mean "get"?'), (("staus",), 64, 'did you mean "status"?'), (("xyz",), 64, 'unknown command "xyz": see'),
         (("get", "crm", "--kind", "refresh_token"), 64, "--help"), (("import", "crm"), 64, "--kind"),
     ]
     for arguments, status, text in rows:
@@ -297,12 +300,12 @@ def test_help() -> None:
     for verb in ("adopt", "revoke", "import"):  # what to make sure of first is for those who ask about the command
         assert len(cli(verb, "--help").partition("example:")[0].strip().splitlines()) > 3, verb
     same([line for line in text.splitlines() if len(line) > 120], [])
-    assert re.match(r"sftoken \d+\.\d+\.\d+\n", cli("--version"))
-
-
     same([line for line in "\n".join(cli(verb, "--help") for verb in VERBS).splitlines() if line != line.rstrip()], [])
     assert "credentials" not in cli("status", "--help"), cli("status", "--help")
     assert "report [CRED]" in cli("report", "--help")
+    assert re.match(r"sftoken \d+\.\d+\.\d+\n", cli("--version"))
+
+
 def test_no_token_in_messages() -> None:
     """Nothing but get, env, watch and exec prints a token"""
     tokens = [token("crm")["accessToken"], token("prod")["accessToken"]]
