@@ -458,6 +458,8 @@ def test_revoke_and_forget() -> None:
     same([g["live"] for g in Shared.salesforce.grants("app-sfdx")], [False])
     result = run_cli("get", "sfdx", check=80)
     assert "sftoken import" in result.stderr, result.stderr
+    assert "if the store had a refresh token" in run_cli("revoke", "bearer", "--forget").stdout  # it had none
+    assert Shared.salesforce.is_live(access_token("bearer"))
     result = run_cli("revoke", "sfdx", "--forget", check=64)
     assert "no token" in result.stderr, result.stderr
 
