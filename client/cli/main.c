@@ -57,7 +57,8 @@ const struct command commands[] = {
 	{ "import", "CRED --kind refresh_token|client_secret|private_key|sfdx_auth_url|assertion [--fd N]",
 	  "give a secret, read from standard input, to the store\n\n"
 	  "A refresh token may be used in one place alone: stop using it elsewhere first.",
-	  "sftoken import prod --kind refresh_token < token.txt", OPT_KIND | OPT_FD, TAKES_CREDENTIAL | NEEDS_CREDENTIAL, cmd_import },
+	  "sftoken import prod --kind refresh_token < token.txt", OPT_KIND | OPT_FD,
+	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_import },
 	{ "revoke", "CRED [--forget]",
 	  "revoke the access token at Salesforce; --forget: the refresh token as well\n\n"
 	  "With JWT bearer and client credentials others may hold the same access token: it ends for them, too.\n"
@@ -214,7 +215,6 @@ static int parse_option(struct cli *cli, char **argv, int *i)
 	return set_option(cli, o, value ? value : "");
 }
 
-static int parse_word(struct cli *cli, char **argv, int i)
 static int parse_command(struct cli *cli, const char *word)
 {
 	const char *near;
@@ -232,6 +232,7 @@ static int parse_command(struct cli *cli, const char *word)
 	return complain(EXIT_STATUS_USAGE, "unknown command \"%s\": see `sftoken --help`", word);
 }
 
+static int parse_word(struct cli *cli, char **argv, int i)
 {
 	const struct command *c = cli->command;
 
