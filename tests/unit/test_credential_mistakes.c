@@ -223,7 +223,7 @@ TEST(the_deprecated_flow_is_a_warning)
 	begin();
 	CHECK_STR(
 		check_text(USER_AGENT, ""),
-		"credentials/a.conf:2: warning: GrantType=user_agent is deprecated, Salesforce "
+		"credentials/a.conf:2: warning: GrantType=user_agent of \"a\" is deprecated, Salesforce "
 		"discourages it, and its tokens cannot be renewed: a person must log in each time "
 		"— write GrantType=web_server\n");
 	CHECK_INT(f.status, 0);
