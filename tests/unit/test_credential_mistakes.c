@@ -232,6 +232,28 @@ TEST(the_deprecated_flow_is_a_warning)
 	end();
 }
 
+TEST(a_file_with_another_ending_is_a_warning)
+{
+	static const char *const quiet[] = {
+		"b.conf~",    "b.conf.dpkg-old", "#b.conf#",  ".hidden",
+		"b.conf.bak", "README",          "old/b.cfg",
+	};
+	char path[80];
+
+	begin();
+	for (size_t i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++) {
+		snprintf(path, sizeof(path), "credentials/%s", quiet[i]);
+		fixture_write(&f, path, "x");
+	}
+	CHECK_STR(check_text(WEB, ""), "");
+	fixture_write(&f, "credentials/prod.cfg", "x");
+	CHECK_STR(check_text(WEB, ""),
+		  "credentials/prod.cfg: warning: credentials/prod.cfg is ignored, because its "
+		  "name does not end in .conf — rename it, or move it elsewhere\n");
+	CHECK_INT(f.status, 0);
+	end();
+}
+
 TEST(people_who_may_log_in_need_a_socket)
 {
 	static const struct {
