@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
@@ -12,12 +13,19 @@
 #include "daemon/mint/store.h"
 
 enum { WEB_LIFE_MS = 300 * 1000, DEVICE_LIFE_MS = 600 * 1000, AGAIN_MS = 60 * 1000 };
+enum { STARTS_KEPT = 256, STARTS_MS = 60 * 1000 };
 
 TAILQ_HEAD(login_list, login);
 
 struct logins {
 	struct login_list list;
 	struct login_handlers handlers;
+	/* who began the last ones, and when (BOOTTIME); the next takes the place of the oldest */
+	struct login_start_note {
+		uid_t uid;
+		int64_t at_ms;
+	} starts[STARTS_KEPT];
+	size_t n_starts;
 };
 
 /* --- life --- */
@@ -410,6 +418,30 @@ static int check_limits(const struct logins *all, const struct credential *c, st
 	return -ERR_RETRY;
 }
 
+/* What is cancelled at once is not pending any more, but has made its request all the same. */
+static int check_rate(struct logins *all, uid_t uid, int64_t now_ms, struct err *err)
+{
+	int64_t oldest_ms = now_ms;
+	size_t mine = 0;
+
+	for (size_t i = 0; i < STARTS_KEPT; i++) {
+		const struct login_start_note *s = &all->starts[i];
+
+		if (!s->at_ms || s->uid != uid || now_ms - s->at_ms >= STARTS_MS)
+			continue;
+		mine++;
+		oldest_ms = s->at_ms < oldest_ms ? s->at_ms : oldest_ms;
+	}
+	if (mine < LOGIN_STARTS_MAX || uid == 0 || uid == geteuid()) {
+		all->starts[all->n_starts++ % STARTS_KEPT] = (struct login_start_note){ uid,
+											now_ms };
+		return 0;
+	}
+	err_set(err, ERR_RETRY, "too many logins were begun in a minute");
+	err->retry_after_ms = oldest_ms + STARTS_MS - now_ms;
+	return -ERR_RETRY;
+}
+
 static struct login *login_new(struct logins *all, const struct login_order *o)
 {
 	const struct credential *c = keeper_credential(o->keeper);
@@ -447,7 +479,8 @@ struct login *login_start(struct logins *all, const struct login_order *order, s
 		err_set(err, ERR_INTERNAL, "the daemon is stopping");
 		return NULL;
 	}
-	if (check_limits(all, c, err) < 0)
+	if (check_limits(all, c, err) < 0 ||
+	    check_rate(all, order->uid, loop_now_ms(keeper_context(order->keeper)->loop), err) < 0)
 		return NULL;
 	/* said before a person has done anything */
 	if (order->flow != LOGIN_USER_AGENT && store_state(store) != STORE_OK) {

@@ -13,6 +13,8 @@ struct logins; /* all of them */
 struct login;
 
 enum { LOGINS_MAX = 64, LOGINS_OF_CREDENTIAL_MAX = 8 };
+/* Begun in a minute by one user who is neither root nor the service user: each may ask the server for a code. */
+enum { LOGIN_STARTS_MAX = 20 };
 
 struct login_handlers {
 	/* The person can act: login_describe() says how. At most once a login. */

@@ -393,7 +393,8 @@ static void clock_was_set(struct step *x)
 	s->deadline_ms = x->e->clock.deadline_ms;
 	schedule_renewal_point(x->rules, s, x->e->random);
 	x->out->changed = true;
-	if (s->state == STATE_VALID || s->unknown)
+	/* a plan is moved; what waits for a person has none */
+	if (s->next_attempt_ms && (s->state == STATE_VALID || s->unknown))
 		step_plan(x, s->unknown ? s->deadline_ms : s->normal_ms);
 }
 

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
 import socket
+import subprocess
 import tempfile
+import termios
 import time
 from pathlib import Path
 from typing import Optional
@@ -15,7 +19,7 @@ from urllib.parse import urlsplit
 
 from attacks import ATTACKS, RELAY_ATTACKS, Answer, Target, check_page, post, read_answer, relay_nonce
 from fake_manager import MANAGER, FakeManager
-from harness import ROOT, main, same, wait_for
+from harness import ROOT, SANITIZERS, main, same, wait_for
 from login_program import Program
 
 CANARY = "canary-code-8f31"
@@ -256,8 +260,8 @@ def test_reader_of_the_output_gone() -> None:
         os.close(reader)
         env = {"PATH": "/usr/bin:/bin", "SFTOKEN_MANAGER": m.path, "TERM": "xterm", "LANG": "C.UTF-8", **SANITIZERS}
         try:
-            ended = subprocess.run([PROGRAM, "login", "prod", "--no-browser"], stdin=follower, stdout=writer, stderr=subprocess.PIPE, env=env, start_new_session=True,
-                                   timeout=20, check=False)
+            ended = subprocess.run([str(ROOT / "usr/bin/sftoken"), "login", "prod", "--no-browser"], stdin=follower, stdout=writer,
+                                   stderr=subprocess.PIPE, env=env, start_new_session=True, timeout=20, check=False)
             assert ended.returncode in (-signal.SIGPIPE, 128 + signal.SIGPIPE), ended
             assert termios.tcgetattr(follower)[3] & termios.ECHO, "the terminal is left without echo"
         finally:

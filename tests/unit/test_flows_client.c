@@ -287,8 +287,9 @@ static const char *asked(int status, struct http_request *req, const struct err 
 /* A server knows itself by its token endpoint, and need not take the name of another one (RFC 7523 3). */
 TEST(a_signed_client_assertion_is_for_the_token_endpoint)
 {
-	static char instance[] = "https://inst.my.salesforce.com", op_token[] = "https://op.example/t",
-		    in[] = "https://op.example/in", out[] = "https://op.example/out";
+	static char instance[] = "https://inst.my.salesforce.com",
+		    op_token[] = "https://op.example/t", in[] = "https://op.example/in",
+		    out[] = "https://op.example/out";
 	CLEANUP(secret_unrefp) struct secret *key = secret_new("KEY", 3);
 	CLEANUP(secret_unrefp) struct secret *token = secret_new("T!", 2);
 	struct endpoints e = {

@@ -221,8 +221,9 @@ TEST(the_device_flow_of_rfc_8628)
 	run.endpoints = &e;
 	CHECK_INT(flow_login_device.steps[0].ask(&run, &req, &err), -ERR_ADMIN);
 	e.device_authorization = device;
-	CHECK_STR(sent(&run, &flow_login_device, 0),
-		  "https://op.example/device scope=openid+offline_access&client_id=CK&client_secret=s");
+	CHECK_STR(
+		sent(&run, &flow_login_device, 0),
+		"https://op.example/device scope=openid+offline_access&client_id=CK&client_secret=s");
 	REQUIRE(answered(
 			&run, &flow_login_device, 0, 200,
 			"{\"device_code\":\"D\",\"user_code\":\"WDJB-MJHT\",\"verification_uri\":\"https://op.example/d\","

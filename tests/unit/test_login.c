@@ -311,6 +311,29 @@ TEST(so_many_at_a_time)
 	end();
 }
 
+TEST(so_many_in_a_minute)
+{
+	struct login_order order = { .flow = LOGIN_WEB_SERVER, .uid = 1000 };
+	struct err err = { 0 };
+
+	begin(GRANT_WEB_SERVER);
+	order.keeper = k;
+	for (int i = 0; i < LOGIN_STARTS_MAX; i++) {
+		REQUIRE(login_start(all, &order, &err));
+		turn();
+		login_cancel(logins_find(all, last_id), "gone again");
+		turn();
+	}
+	CHECK(!login_start(all, &order, &err));
+	CHECK_INT(err.code, ERR_RETRY);
+	CHECK(err.retry_after_ms > 0 && err.retry_after_ms <= 60000);
+	order.uid = 1001;
+	CHECK(login_start(all, &order, &err));
+	order.uid = 0;
+	CHECK(login_start(all, &order, &err));
+	end();
+}
+
 TEST(what_is_in_use_when_the_person_goes_stays)
 {
 	begin(GRANT_WEB_SERVER);

@@ -322,6 +322,30 @@ TEST(nothing_longer_is_learned_than_is_configured)
 	CHECK_INT(s.source, EXPIRY_CONFIGURED);
 }
 
+/* Seed 200058 of the simulated year: the refresh token was sent again although an administrator had to act first, because somebody set the clock. */
+TEST(a_clock_that_is_set_moves_no_plan_that_is_not_there)
+{
+	struct schedule_rules r = rules_default();
+	struct schedule_event set = { .type = SCHEDULE_CLOCK, .clock.deadline_ms = HOUR };
+	struct schedule s = { .state = STATE_SUSPENDED,
+			      .has_token = true,
+			      .unknown = true,
+			      .permanent = true,
+			      .generation = 1,
+			      .life_ms = 2 * HOUR,
+			      .issued_ms = 1000,
+			      .deadline_ms = 2 * HOUR };
+
+	r.renewal = RENEW_REFRESH;
+	CHECK(!step(&r, &s, set, 3 * HOUR).start);
+	CHECK_INT(s.next_attempt_ms, 0);
+	CHECK_INT(s.deadline_ms, HOUR);
+	s.state = STATE_BACKOFF;
+	s.permanent = false;
+	s.deadline_ms = s.next_attempt_ms = 3 * HOUR + MINUTE;
+	CHECK(step(&r, &s, set, 3 * HOUR).start);
+}
+
 /* Seeds 100013 and 100048 of the simulated year: the breaker refused it as one that nobody waits for, and service came back minutes after the host. */
 TEST(a_planned_attempt_that_somebody_waits_for_is_demanded)
 {
