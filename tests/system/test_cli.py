@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from harness import Daemon, Standin, run_tests, same
+from harness import SANITIZERS, Daemon, Standin, run_tests, same
 
 VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "import", "revoke", "adopt", "doctor", "enable", "disable", "reload",
          "status", "ping", "check"]
@@ -277,6 +277,20 @@ def test_which_daemon() -> None:
     (runtime / "sftokend").symlink_to(daemon.runtime)
     for arguments, extra in ((("get", "crm", "--user"), {}), (("get", "crm"), {"SFTOKEN_SOCKET": ""})):
         same(cli(*arguments, environment={**away, "XDG_RUNTIME_DIR": str(runtime), **extra}), wanted)
+    nowhere = daemon.directory / "nowhere"
+    nowhere.mkdir(mode=0o700)
+    for arguments, name in ((("get", "crm"), "io.sftoken.Broker"), (("status",), "io.sftoken.Manager")):
+        where = {"SFTOKEN_SOCKET": "", "XDG_RUNTIME_DIR": str(nowhere)}
+        errors = daemon.cli(*arguments, check=69, environment=where).stderr
+        assert f"{nowhere}/sftokend/{name}, nor at /run/sftokend/{name}" in errors, errors
+        same(len(errors.splitlines()), 1)
+        same(daemon.cli(*arguments, "-q", check=69, environment=where).stderr, "")
+        with subprocess.Popen([str(daemon.cli_program), *arguments], stdout=subprocess.PIPE, text=True,
+                              env={"PATH": "/usr/bin:/bin", **SANITIZERS, **where}) as late:
+            time.sleep(0.2)  # it has chosen the system's by now, or will find this at once
+            (nowhere / "sftokend").symlink_to(daemon.runtime)
+            assert late.wait(20) == 0 and late.stdout and late.stdout.read()
+        (nowhere / "sftokend").unlink()
     Shared.daemon.cli("get", "crm", "--system", check=69, environment={"XDG_RUNTIME_DIR": str(runtime)})
 
 
