@@ -35,22 +35,41 @@ int fail(struct sftoken_err *err, int code, const char *format, ...)
 	return code;
 }
 
-char *connect_default_path(void)
+int sockets_init(struct sockets *s, const char *path)
 {
 	const char *named = getenv("SFTOKEN_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
-	char *path = NULL;
+
+	*s = (struct sockets){ .user = NULL };
+	if (!path && named && *named)
+		path = named;
+	s->path = s->system = strdup(path ? path : SYSTEM_SOCKET);
+	if (!s->system)
+		return -1;
+	if (path || !runtime || *runtime != '/')
+		return 0;
+	if (asprintf(&s->user, "%s/sftokend/io.sftoken.Broker", runtime) < 0) {
+		s->user = NULL;
+		sockets_fini(s);
+		return -1;
+	}
+	sockets_choose(s);
+	return 0;
+}
+
+void sockets_fini(struct sockets *s)
+{
+	free(s->user);
+	free(s->system);
+	*s = (struct sockets){ .user = NULL };
+}
+
+void sockets_choose(struct sockets *s)
+{
 	struct stat st;
 
-	if (named && *named)
-		return strdup(named);
-	if (!runtime || *runtime != '/')
-		return strdup(SYSTEM_SOCKET);
-	if (asprintf(&path, "%s/sftokend/io.sftoken.Broker", runtime) < 0)
-		return NULL;
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		return path;
-	free(path);
-	return strdup(SYSTEM_SOCKET);
+	if (!s->user || s->settled)
+		return;
+	s->path = lstat(s->user, &st) == 0 && S_ISSOCK(st.st_mode) ? s->user : s->system;
 }
 
 struct trust connect_trust_from_environment(void)
@@ -138,16 +157,26 @@ static int try_connect(int sock, const struct sockaddr_un *address, int64_t left
 	return errno;
 }
 
-static int connect_error(int error, const char *path, struct sftoken_err *err)
+/* The user's path was looked at, too, when it is the system's that has nobody. */
+static int nobody_there(const struct sockets *s, struct sftoken_err *err)
 {
+	if (s->user && s->path == s->system && !s->settled)
+		return fail(err, SFTOKEN_E_UNREACHABLE,
+			    "no daemon at %s, nor at %s: is sftokend running?", s->user, s->system);
+	return fail(err, SFTOKEN_E_UNREACHABLE, "no daemon at %s: is sftokend running?", s->path);
+}
+
+static int connect_error(int error, const struct sockets *s, struct sftoken_err *err)
+{
+	const char *path = s->path;
+
 	if (error == EACCES || error == EPERM)
 		return fail(
 			err, SFTOKEN_E_REFUSED,
 			"you may not use %s: ask an administrator to put you into the group that owns it",
 			path);
 	if (error == ENOENT || error == ECONNREFUSED)
-		return fail(err, SFTOKEN_E_UNREACHABLE, "no daemon at %s: is sftokend running?",
-			    path);
+		return nobody_there(s, err);
 	return fail(err, SFTOKEN_E_UNREACHABLE, "cannot connect to %s: %s", path, strerror(error));
 }
 
@@ -156,16 +185,21 @@ static bool worth_waiting(int error)
 	return error == ENOENT || error == ECONNREFUSED || error == EAGAIN || error == EINTR;
 }
 
-static int connect_until(const struct sockaddr_un *address, int64_t wait_until_ms, int *out)
+static int connect_until(struct sockets *s, int64_t wait_until_ms, int *out)
 {
 	for (;;) {
 		CLEANUP(cleanup_close) int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
 		int64_t left_ms = wait_until_ms - clock_mono_ms();
 		int error;
 
 		if (sock < 0)
 			return errno;
-		error = try_connect(sock, address, left_ms);
+		sockets_choose(s);
+		if (strlen(s->path) >= sizeof address.sun_path)
+			return ENAMETOOLONG;
+		memcpy(address.sun_path, s->path, strlen(s->path) + 1);
+		error = try_connect(sock, &address, left_ms);
 		if (!error) {
 			*out = take_fd(&sock);
 			return 0;
@@ -177,27 +211,25 @@ static int connect_until(const struct sockaddr_un *address, int64_t wait_until_m
 	}
 }
 
-int connect_to(const char *path, const struct trust *trust, int64_t wait_until_ms,
+int connect_to(struct sockets *s, const struct trust *trust, int64_t wait_until_ms,
 	       struct sftoken_err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	CLEANUP(cleanup_close) int sock = -1;
-	int error, r;
+	int error = connect_until(s, wait_until_ms, &sock), r;
 
-	if (strlen(path) >= sizeof address.sun_path)
+	if (error == ENAMETOOLONG)
 		return fail(err, SFTOKEN_E_INVALID,
 			    "the socket's path is longer than %zu bytes: %s",
-			    sizeof address.sun_path - 1, path);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	error = connect_until(&address, wait_until_ms, &sock);
+			    sizeof((struct sockaddr_un *)NULL)->sun_path - 1, s->path);
 	if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
 		return fail(err, SFTOKEN_E_MEMORY, "cannot make a socket: %s", strerror(error));
 	if (error)
-		return connect_error(error, path, err);
-	r = check_server(sock, path, trust, err);
+		return connect_error(error, s, err);
+	r = check_server(sock, s->path, trust, err);
 	if (r < 0)
 		return r;
 	if (fcntl(sock, F_SETFL, O_NONBLOCK) < 0)
 		return fail(err, SFTOKEN_E_MEMORY, "fcntl: %s", strerror(errno));
+	s->settled = true;
 	return take_fd(&sock);
 }

@@ -31,22 +31,34 @@ static const char *or_text(const char *text, const char *fallback)
 	return text && *text ? text : fallback;
 }
 
+enum { WHO_SIZE = 300 };
+
+/* "NAME" in quotes, as it was sent; nobody knows by which name the daemon chose a default. */
+static const char *who(const struct broker_error_fields *f, char out[WHO_SIZE])
+{
+	if (!f->credential || !*f->credential)
+		return "the default credential (none was named)";
+	(void)snprintf(out, WHO_SIZE, "\"%s\"", f->credential);
+	return out;
+}
+
 static int say_rejected(const struct broker_error_fields *f, struct sftoken_err *err, int code)
 {
+	char name[WHO_SIZE];
+
 	if (strcmp(or_text(f->oauth_error, ""), "token_accepted_by_server") == 0)
 		return fail(
 			err, code,
-			"Salesforce accepts this token of \"%s\": the refusal that you saw has another cause (permissions, "
+			"Salesforce accepts this token of %s: the refusal that you saw has another cause (permissions, "
 			"IP range, API limits); do not report it again",
-			or_text(f->credential, "the default"));
+			who(f, name));
 	if (strcmp(or_text(f->oauth_error, ""), "revocation_refused") == 0)
-		return fail(err, code, "\"%s\" was not revoked, and nothing was forgotten: %s",
-			    or_text(f->credential, ""), or_text(f->description, ""));
-	return fail(
-		err, code,
-		"Salesforce refused a token for \"%s\": %s%s%s; `sftoken show` says what to change",
-		or_text(f->credential, "the default"), or_text(f->oauth_error, "error"),
-		f->description && *f->description ? ": " : "", or_text(f->description, ""));
+		return fail(err, code, "%s was not revoked, and nothing was forgotten: %s",
+			    who(f, name), or_text(f->description, ""));
+	return fail(err, code,
+		    "Salesforce refused a token for %s: %s%s%s; `sftoken show` says what to change",
+		    who(f, name), or_text(f->oauth_error, "error"),
+		    f->description && *f->description ? ": " : "", or_text(f->description, ""));
 }
 
 /* One sentence each: what happened, what to do. */
@@ -54,6 +66,7 @@ static int say(enum broker_error error, const struct broker_error_fields *f,
 	       struct sftoken_err *err)
 {
 	const char *credential = or_text(f->credential, "");
+	char name[WHO_SIZE];
 	int code = broker_codes[error];
 
 	switch (error) {
@@ -68,23 +81,23 @@ static int say(enum broker_error error, const struct broker_error_fields *f,
 			credential);
 	case BROKER_LOGIN_REQUIRED:
 	case BROKER_NOT_SERVED:
-		return fail(err, code, "\"%s\" is not served: %s", credential,
+		return fail(err, code, "%s is not served: %s", who(f, name),
 			    or_text(f->message, "an administrator must act"));
 	case BROKER_REJECTED:
 		return say_rejected(f, err, code);
 	case BROKER_UNAVAILABLE:
-		return fail(err, code, "\"%s\" is not available now: %s; try again in %lld s",
-			    credential, or_text(f->message, "Salesforce cannot be reached"),
+		return fail(err, code, "%s is not available now: %s; try again in %lld s",
+			    who(f, name), or_text(f->message, "Salesforce cannot be reached"),
 			    (long long)f->retry_after_s.value);
 	case BROKER_TIMED_OUT:
 		return fail(err, code,
-			    "no token for \"%s\" within %lld s: wait longer, or see `sftoken show`",
-			    credential, (long long)f->wait_s.value);
+			    "no token for %s within %lld s: wait longer, or see `sftoken show`",
+			    who(f, name), (long long)f->wait_s.value);
 	case BROKER_LIFETIME_TOO_SHORT:
 		return fail(
 			err, code,
-			"tokens of \"%s\" live %lld s at most now, you asked for %lld s: ask for less",
-			credential, (long long)f->max_valid_s.value,
+			"tokens of %s live %lld s at most now, you asked for %lld s: ask for less",
+			who(f, name), (long long)f->max_valid_s.value,
 			(long long)f->min_valid_s.value);
 	case BROKER_RATE_LIMITED:
 		return fail(err, code, "too many calls: try again in %lld s",
@@ -99,7 +112,8 @@ static int say_invalid(const struct varlink_reply *reply, struct sftoken_err *er
 {
 	static const struct field fields[] = {
 		{ "parameter", FIELD_TEXT, 0, AT(struct invalid_parameter, parameter), 0, 0, NULL },
-		{ "message", FIELD_TEXT, FIELD_OPTIONAL, AT(struct invalid_parameter, message), 0, 0, NULL },
+		{ "message", FIELD_TEXT, FIELD_OPTIONAL, AT(struct invalid_parameter, message), 0,
+		  0, NULL },
 	};
 	static const struct fields table = FIELDS(fields, struct invalid_parameter);
 	struct invalid_parameter f = { 0 };

@@ -22,7 +22,7 @@ struct wire {
 struct sftoken {
 	pthread_mutex_t lock;
 	pid_t lock_pid; /* after a fork nobody of the parent's threads will unlock it */
-	char *path;
+	struct sockets sockets;
 	struct trust trust;
 	int connect_wait_ms;
 	struct wire wire;

@@ -31,9 +31,8 @@ int sftoken_open(struct sftoken **out, const char *path, struct sftoken_err *err
 	h = calloc(1, sizeof *h);
 	if (!h)
 		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
-	h->path = path ? strdup(path) : connect_default_path();
-	if (!h->path || pthread_mutex_init(&h->lock, NULL) != 0) {
-		free(h->path);
+	if (sockets_init(&h->sockets, path) < 0 || pthread_mutex_init(&h->lock, NULL) != 0) {
+		sockets_fini(&h->sockets);
 		free(h);
 		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
 	}
@@ -73,13 +72,13 @@ void sftoken_close(struct sftoken *h)
 	buf_fini(&h->in);
 	buf_fini(&h->out);
 	pthread_mutex_destroy(&h->lock);
-	free(h->path);
+	sockets_fini(&h->sockets);
 	free(h);
 }
 
 const char *sftoken_path(const struct sftoken *h)
 {
-	return h->path;
+	return h->sockets.path;
 }
 
 void sftoken_set_connect_wait(struct sftoken *h, int milliseconds)
@@ -115,7 +114,7 @@ static int wire_open(struct sftoken *h, struct sftoken_err *err)
 	wire_drop(h);
 	if (until_ms > h->deadline_ms)
 		until_ms = h->deadline_ms;
-	fd = connect_to(h->path, &h->trust, until_ms, err);
+	fd = connect_to(&h->sockets, &h->trust, until_ms, err);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0) {
@@ -212,7 +211,7 @@ static int deliver(struct sftoken *h, char *message, size_t len, struct sftoken_
 	if (varlink_parse_reply(message, len, &reply, &problem) < 0)
 		return abort_call(h, fail(err, SFTOKEN_E_PROTOCOL,
 					  "the daemon at %s sent something that is not Varlink: %s",
-					  h->path, problem.text));
+					  h->sockets.path, problem.text));
 	if (reply.error) {
 		r = error_from_reply(&reply, err);
 		h->stopping = r == SFTOKEN_E_SHUTTING_DOWN && may_repeat(h);
@@ -244,8 +243,9 @@ static int lost(struct sftoken *h, struct sftoken_err *err)
 
 	wire_drop(h);
 	if (!may)
-		return abort_call(h, fail(err, SFTOKEN_E_DISCONNECTED,
-					  "the daemon at %s closed the connection", h->path));
+		return abort_call(h,
+				  fail(err, SFTOKEN_E_DISCONNECTED,
+				       "the daemon at %s closed the connection", h->sockets.path));
 	left_ms = h->deadline_ms - clock_mono_ms();
 	if (left_ms > repeat_pause_ms[h->losses])
 		(void)poll(NULL, 0, repeat_pause_ms[h->losses]);
@@ -280,7 +280,7 @@ static int take_replies(struct sftoken *h, struct sftoken_err *err)
 			return abort_call(h,
 					  fail(err, SFTOKEN_E_PROTOCOL,
 					       "the daemon at %s sent a message that is too long",
-					       h->path));
+					       h->sockets.path));
 		r = deliver(h, h->in.data, (size_t)len, err);
 		if (h->wire.fd >= 0)
 			buf_drop(&h->in, (size_t)len + 1);
@@ -366,9 +366,9 @@ static int wait_ready(struct sftoken *h, struct sftoken_err *err)
 	if (n < 0 && errno != EINTR)
 		return abort_call(h, fail(err, SFTOKEN_E_MEMORY, "poll: %s", strerror(errno)));
 	if (n == 0)
-		return abort_call(h,
-				  fail(err, SFTOKEN_E_DEADLINE,
-				       "no answer from %s in time: see `sftoken ping`", h->path));
+		return abort_call(h, fail(err, SFTOKEN_E_DEADLINE,
+					  "no answer from %s in time: see `sftoken ping`",
+					  h->sockets.path));
 	return 0;
 }
 

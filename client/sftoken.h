@@ -66,14 +66,15 @@ const char *sftoken_version(void);
 
 /*
  * Makes a handle; does not connect yet. path: the Broker or Manager socket; NULL: $SFTOKEN_SOCKET, else the user's daemon
- * ($XDG_RUNTIME_DIR/sftokend/io.sftoken.Broker) if its socket exists, else the system's (/run/sftokend/io.sftoken.Broker).
+ * ($XDG_RUNTIME_DIR/sftokend/io.sftoken.Broker) if its socket exists, else the system's (/run/sftokend/io.sftoken.Broker);
+ * this is chosen again at each try to connect until one has succeeded.
  */
 int sftoken_open(struct sftoken **out, const char *path, struct sftoken_err *err);
 
 /* Takes NULL. Erases what was received. */
 void sftoken_close(struct sftoken *h);
 
-/* The path that the handle uses; belongs to h. */
+/* The path that the handle uses, or has tried last; belongs to h, and stays as long. */
 const char *sftoken_path(const struct sftoken *h);
 
 /* How long to try when there is no daemon yet (default 2000 ms; 0: one try). */

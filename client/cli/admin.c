@@ -94,7 +94,7 @@ static int print_revoked(const char *parameters, int continues, void *arg)
 	if (cli->json || cli->quiet)
 		return print_parameters(parameters, continues, arg);
 	if (cli->forget)
-		printf("\"%s\" is revoked at Salesforce, and its stored refresh token is erased\n",
+		printf("\"%s\" is revoked at Salesforce; if the store had a refresh token of it, that is revoked and erased as well\n",
 		       cli->credential);
 	else
 		printf("the access token of \"%s\" is revoked at Salesforce; the next one is requested when somebody asks\n",

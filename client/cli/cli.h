@@ -86,6 +86,8 @@ int cmd_check(struct cli *cli);
 
 /* Parses argv into *cli; 0, or an exit status after a message. */
 int cli_parse(struct cli *cli, int argc, char **argv);
+/* The command that word may have meant, NULL: none is near. */
+const char *nearest_command(const char *word);
 void cli_help(FILE *out);
 void cli_help_command(FILE *out, const struct command *c);
 

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which daemon, and what its errors mean for the shell. */
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/cli/cli.h"
 
 #define BROKER_NAME "io.sftoken.Broker"
 #define MANAGER_NAME "io.sftoken.Manager"
+
+enum { CONNECT_WAIT_MS = 2000, CONNECT_PAUSE_MS = 20 }; /* those of libsftoken */
 
 static const int statuses[] = {
 	[-SFTOKEN_E_INVALID] = EXIT_STATUS_USAGE,
@@ -100,24 +105,73 @@ int open_broker(const struct cli *cli, struct sftoken **out)
 	return open_path(cli, NULL, out);
 }
 
-/* The Manager socket that stands beside the Broker socket that would be used. */
-static int open_sibling(const struct cli *cli, struct sftoken **out)
+/* The path of the Manager socket that stands beside the Broker socket that would be used now; NULL with *r. Caller frees. */
+static char *sibling_path(const struct cli *cli, int *r)
 {
 	struct sftoken *broker;
 	const char *slash;
 	char *path = NULL;
-	int r = open_broker(cli, &broker);
 
-	if (r)
-		return r;
+	*r = open_broker(cli, &broker);
+	if (*r)
+		return NULL;
 	slash = strrchr(sftoken_path(broker), '/');
 	if (asprintf(&path, "%.*s%s", slash ? (int)(slash - sftoken_path(broker)) + 1 : 0,
-		     sftoken_path(broker), MANAGER_NAME) < 0)
+		     sftoken_path(broker), MANAGER_NAME) < 0) {
 		path = NULL;
+		*r = complain(EXIT_STATUS_INTERNAL, "out of memory");
+	}
 	sftoken_close(broker);
-	r = path ? open_path(cli, path, out) : complain(EXIT_STATUS_INTERNAL, "out of memory");
-	free(path);
-	return r;
+	return path;
+}
+
+/* Whether there is a user's daemon and the system's to choose from. */
+static bool may_choose(const struct cli *cli)
+{
+	const char *named = getenv("SFTOKEN_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+
+	return !cli->socket && !cli->user && !cli->system && !(named && *named) && runtime &&
+	       *runtime == '/';
+}
+
+static bool is_absent(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) < 0 && errno == ENOENT;
+}
+
+static int complain_absent(const struct cli *cli, const char *system)
+{
+	char *user = daemon_path(cli, MANAGER_NAME);
+
+	if (!cli->quiet)
+		complain(0, "no daemon at %s, nor at %s: is sftokend running?", user ? user : "",
+			 system);
+	free(user);
+	return EXIT_STATUS_NO_DAEMON;
+}
+
+/* As the library connects to the Broker: chosen again until there is one. */
+static int open_sibling(const struct cli *cli, struct sftoken **out)
+{
+	for (int tries = CONNECT_WAIT_MS / CONNECT_PAUSE_MS;; tries--) {
+		int r;
+		char *path = sibling_path(cli, &r);
+
+		if (path && may_choose(cli) && is_absent(path)) {
+			r = tries > 0 ? 0 : complain_absent(cli, path);
+			free(path);
+			if (r)
+				return r;
+			(void)poll(NULL, 0, CONNECT_PAUSE_MS);
+			continue;
+		}
+		if (path)
+			r = open_path(cli, path, out);
+		free(path);
+		return r;
+	}
 }
 
 int open_manager(const struct cli *cli, struct sftoken **out)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/cli/cli.h"
+#include "client/cli/credential.h"
 #include "client/cli/erased.h"
 #include "client/cli/terminal.h"
 
@@ -15,11 +15,14 @@ enum { SECRET_MAX = 64 * 1024, CALL_MS = 30000 };
 
 static const struct kind {
 	const char *name, *title;
-	bool line; /* typed as one line; else up to the end of the input */
+	bool line;      /* typed as one line; else up to the end of the input */
+	bool refreshes; /* brings a refresh token */
 } kinds[] = {
-	{ "refresh_token", "refresh token", true }, { "client_secret", "client secret", true },
-	{ "private_key", "private key", false },    { "sfdx_auth_url", "SFDX auth URL", true },
-	{ "assertion", "assertion", false },
+	{ "refresh_token", "refresh token", true, true },
+	{ "client_secret", "client secret", true, false },
+	{ "private_key", "private key", false, false },
+	{ "sfdx_auth_url", "SFDX auth URL", true, true },
+	{ "assertion", "assertion", false, false },
 };
 
 static const struct kind *find_kind(const char *name)
@@ -180,8 +183,25 @@ static int print_reply(const char *parameters, int continues, void *arg)
 	return 0;
 }
 
+/* A refresh token that works is what somebody may not have wanted to replace. Not known: false. */
+static bool replaces_working(const struct cli *cli, const struct kind *kind)
+{
+	struct json_object *reply;
+	const char *state;
+	bool works;
+
+	if (!kind->refreshes || cli->quiet)
+		return false;
+	reply = credential_ask(cli);
+	state = credential_text(reply, "state");
+	works = state && strcmp(state, "valid") == 0;
+	json.object_put(reply);
+	return works;
+}
+
 static int send_secret(struct cli *cli, const struct kind *kind, const struct bytes *parameters)
 {
+	bool replaces = replaces_working(cli, kind);
 	struct sftoken_err err = { 0 };
 	struct sftoken *h;
 	int r = open_manager(cli, &h);
@@ -196,6 +216,8 @@ static int send_secret(struct cli *cli, const struct kind *kind, const struct by
 		return r;
 	if (!cli->json && !cli->quiet)
 		printf("the %s of \"%s\" is in the store\n", kind->title, cli->credential);
+	if (replaces)
+		complain(0, "it replaces the one that was there, which worked");
 	return finish_output();
 }
 

@@ -56,7 +56,7 @@ static bool is_device(const struct login *l)
 static void fail_login(struct login *l, const struct sftoken_err *err)
 {
 	show_nothing();
-	l->status = complain_err(l->cli, err);
+	l->status = complain_login(l->cli, err, sftoken_path(l->daemon));
 }
 
 static void fail_internal(struct login *l)
@@ -155,7 +155,9 @@ static void listen_for_browser(struct login *l, const char *authorization_url,
 	if (!uri->v4 && !uri->v6)
 		return;
 	code = redirect_open(&l->redirect, &options);
-	if (code)
+	if (code == -EADDRINUSE && !isatty(STDIN_FILENO))
+		l->status = complain_port(l->cli, uri->port);
+	else if (code)
 		tell_bind_failure(l, uri, code);
 }
 
@@ -202,6 +204,10 @@ static void begin_web(struct login *l, const char *url)
 
 	if (!l->redirect && text && (open || redirect_uri_parse(text, &uri) == 0))
 		listen_for_browser(l, url, &uri);
+	if (l->status) {
+		free(text);
+		return;
+	}
 	if (open && l->redirect && !l->rebound) {
 		begin_again(l);
 		free(text);

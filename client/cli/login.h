@@ -30,6 +30,13 @@ void paste_clear(struct paste *p);
 /* The terminal as the shell wants it, until paste_fd() is asked again. */
 void paste_pause(struct paste *p);
 
+/* --- login_refused.c: why a login cannot begin --- */
+
+/* What complain_err() does, for an error of Login at the Manager socket path; json-c must be loaded. */
+int complain_login(const struct cli *cli, const struct sftoken_err *err, const char *path);
+/* Nobody can listen on the port, and nobody can paste. */
+int complain_port(const struct cli *cli, unsigned port);
+
 /* --- login_show.c: what the person sees --- */
 
 /* What can be done with the address of a web login. */

@@ -47,7 +47,7 @@ const struct command commands[] = {
 	  OPT_FORMAT, TAKES_CREDENTIAL | USES_JSON, cmd_watch },
 	{ "wait", "[CRED] [--wait S]", "wait until there is a token (and a daemon)", "sftoken wait prod --wait 60",
 	  OPT_WAIT, TAKES_CREDENTIAL, cmd_wait },
-	{ "report", "CRED --generation N [--status HTTP] [--code ERROR]", "say that Salesforce refused a token",
+	{ "report", "[CRED] --generation N [--status HTTP] [--code ERROR]", "say that Salesforce refused a token",
 	  "sftoken report prod --generation 1790000000", OPT_GENERATION | OPT_STATUS | OPT_CODE, TAKES_CREDENTIAL, cmd_report },
 	{ "refresh", "CRED [--wait S]", "get a new token now", "sftoken refresh prod", OPT_WAIT,
 	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_refresh },
@@ -57,7 +57,8 @@ const struct command commands[] = {
 	{ "import", "CRED --kind refresh_token|client_secret|private_key|sfdx_auth_url|assertion [--fd N]",
 	  "give a secret, read from standard input, to the store\n\n"
 	  "A refresh token may be used in one place alone: stop using it elsewhere first.",
-	  "sftoken import prod --kind refresh_token < token.txt", OPT_KIND | OPT_FD, TAKES_CREDENTIAL | NEEDS_CREDENTIAL, cmd_import },
+	  "sftoken import prod --kind refresh_token < token.txt", OPT_KIND | OPT_FD,
+	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_import },
 	{ "revoke", "CRED [--forget]",
 	  "revoke the access token at Salesforce; --forget: the refresh token as well\n\n"
 	  "With JWT bearer and client credentials others may hold the same access token: it ends for them, too.\n"
@@ -78,7 +79,7 @@ const struct command commands[] = {
 	{ "enable", "CRED", "renew and serve again", "sftoken enable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_enable },
 	{ "disable", "CRED", "stop renewing and serving", "sftoken disable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_disable },
 	{ "reload", "", "read the configuration again", "sftoken reload", 0, USES_JSON, cmd_reload },
-	{ "status", "", "show the daemon and its credentials", "sftoken status", 0, USES_JSON, cmd_status },
+	{ "status", "", "show the daemon, its files, sockets and warnings", "sftoken status", 0, USES_JSON, cmd_status },
 	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, USES_JSON, cmd_ping },
 	{ "check", "[DIRECTORY]", "check the configuration without using it", "sftoken check /etc/sftokend", 0, TAKES_DIRECTORY, cmd_check },
 };
@@ -214,19 +215,29 @@ static int parse_option(struct cli *cli, char **argv, int *i)
 	return set_option(cli, o, value ? value : "");
 }
 
+static int parse_command(struct cli *cli, const char *word)
+{
+	const char *near;
+
+	for (size_t k = 0; k < n_commands; k++)
+		if (strcmp(commands[k].name, word) == 0)
+			cli->command = &commands[k];
+	if (cli->command)
+		return 0;
+	near = nearest_command(word);
+	if (near)
+		return complain(EXIT_STATUS_USAGE,
+				"unknown command \"%s\": did you mean \"%s\"? See `sftoken --help`",
+				word, near);
+	return complain(EXIT_STATUS_USAGE, "unknown command \"%s\": see `sftoken --help`", word);
+}
+
 static int parse_word(struct cli *cli, char **argv, int i)
 {
 	const struct command *c = cli->command;
 
-	if (!c) {
-		for (size_t k = 0; k < n_commands; k++)
-			if (strcmp(commands[k].name, argv[i]) == 0)
-				cli->command = &commands[k];
-		if (!cli->command)
-			return complain(EXIT_STATUS_USAGE,
-					"unknown command \"%s\": see `sftoken --help`", argv[i]);
-		return 0;
-	}
+	if (!c)
+		return parse_command(cli, argv[i]);
 	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential) {
 		cli->credential = argv[i];
 		return 0;
@@ -290,8 +301,8 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 
 void cli_help_command(FILE *out, const struct command *c)
 {
-	fprintf(out, "sftoken %s %s\n\n%s\n\nexample:\n  %s\n", c->name, c->synopsis, c->help,
-		c->example);
+	fprintf(out, "sftoken %s%s%s\n\n%s\n\nexample:\n  %s\n", c->name, *c->synopsis ? " " : "",
+		c->synopsis, c->help, c->example);
 }
 
 void cli_help(FILE *out)

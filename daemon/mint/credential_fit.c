@@ -160,9 +160,10 @@ static void check_user_agent(const struct credential *c, const struct credential
 	else if (user_agent)
 		CREDENTIAL_NOTE(
 			c, check->warnings, "Credential", "GrantType",
-			"GrantType=user_agent is deprecated, Salesforce discourages it, and its tokens "
-			"cannot be renewed: a person must log in each time — write "
-			"GrantType=web_server");
+			"GrantType=user_agent of \"%s\" is deprecated, Salesforce discourages it, and "
+			"its tokens cannot be renewed: a person must log in each time — write "
+			"GrantType=web_server",
+			c->name);
 }
 
 /* --- ClientAuth= --- */

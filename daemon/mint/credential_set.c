@@ -233,6 +233,43 @@ static int check_orphans(const char *folder, const struct config_list *found, bo
 	return 0;
 }
 
+/* What editors, packages and people leave beside a file, or want to be read by people. */
+static bool is_left_over(const char *name)
+{
+	static const char *const globs[] = { "*~",    "#*#",    "*.dpkg-*", "*.ucf-*", "*.rpm*",
+					     "*.bak", "*.orig", "*.old",    "*.d",     "README*" };
+
+	for (size_t i = 0; i < sizeof(globs) / sizeof(globs[0]); i++)
+		if (fnmatch(globs[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+/* A credential that is missing because its file has another ending is hard to find. */
+static int check_ignored(const char *folder, const struct config_list *all,
+			 struct config_notes *warnings, struct err *err)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		CLEANUP(cleanup_free) char *path = NULL;
+		const char *name = all->items[i];
+		struct stat st;
+
+		if (fnmatch("*" SUFFIX, name, 0) == 0 || is_left_over(name))
+			continue;
+		if (asprintf(&path, "%s/%s", folder, name) < 0) {
+			path = NULL;
+			return err_oom(err);
+		}
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+			config_note(warnings, path, 0,
+				    FOLDER
+				    "/%.100s is ignored, because its name does not end in " SUFFIX
+				    " — rename it, or move it elsewhere",
+				    name);
+	}
+	return 0;
+}
+
 static bool has_drop_ins(const struct config_list *dirs, const char *file)
 {
 	size_t size = strlen(file);
@@ -256,7 +293,7 @@ static bool has_drop_ins(const struct config_list *dirs, const char *file)
 static int read_all(struct credential_set *set, const char *folder, const struct places *places,
 		    const struct credential_check *check, struct err *err)
 {
-	CLEANUP(config_list_fini) struct config_list files = { 0 }, dirs = { 0 };
+	CLEANUP(config_list_fini) struct config_list files = { 0 }, dirs = { 0 }, all = { 0 };
 	struct config_notes said = { 0 };
 	size_t before = check->notes->n;
 	int r;
@@ -265,6 +302,8 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 		return -ERR_INTERNAL;
 	/* that the folder itself is not safe has been said already */
 	r = config_list_dir(folder, SUFFIX ".d", check->service_uid, &said, &dirs, err);
+	if (r == 0)
+		r = config_list_dir(folder, "", check->service_uid, &said, &all, err);
 	config_notes_fini(&said);
 	for (size_t i = 0; r == 0 && i < files.n; i++)
 		r = read_credential(set, places, files.items[i],
@@ -272,6 +311,8 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 	if (r < 0)
 		return r;
 	sort(set->items, set->n, sizeof(struct credential *), by_name);
+	if (check_ignored(folder, &all, check->warnings, err) < 0)
+		return -ERR_INTERNAL;
 	return check_orphans(folder, &dirs, files.n == 0 && check->notes->n == before,
 			     check->warnings, err);
 }

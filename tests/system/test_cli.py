@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from harness import Daemon, Standin, run_tests, same
+from harness import SANITIZERS, Daemon, Standin, run_tests, same
 
 VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "import", "revoke", "adopt", "doctor", "enable", "disable", "reload",
          "status", "ping", "check"]
@@ -249,6 +249,9 @@ def test_exit_statuses() -> None:
         (("get", "crm", "--wait", "301"), 64, "waitSeconds"), (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
         (("get", "nobody"), 66, "sftoken list"), (("get", "crm", "--user", "--system"), 64, "contradict"),
         (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"),
+        (("login", "crm"), 64, '"crm" has GrantType=client_credentials: nobody logs in for it; use `sftoken get crm`'),
+        (("login", "crm", "--flow", "device"), 64, "nobody logs in for it"),
+        (("gett",), 64, 'did you mean "get"?'), (("staus",), 64, 'did you mean "status"?'), (("xyz",), 64, 'unknown command "xyz": see'),
         (("get", "crm", "--kind", "refresh_token"), 64, "--help"), (("import", "crm"), 64, "--kind"),
     ]
     for arguments, status, text in rows:
@@ -274,6 +277,20 @@ def test_which_daemon() -> None:
     (runtime / "sftokend").symlink_to(daemon.runtime)
     for arguments, extra in ((("get", "crm", "--user"), {}), (("get", "crm"), {"SFTOKEN_SOCKET": ""})):
         same(cli(*arguments, environment={**away, "XDG_RUNTIME_DIR": str(runtime), **extra}), wanted)
+    nowhere = daemon.directory / "nowhere"
+    nowhere.mkdir(mode=0o700)
+    for arguments, name in ((("get", "crm"), "io.sftoken.Broker"), (("status",), "io.sftoken.Manager")):
+        where = {"SFTOKEN_SOCKET": "", "XDG_RUNTIME_DIR": str(nowhere)}
+        errors = daemon.cli(*arguments, check=69, environment=where).stderr
+        assert f"{nowhere}/sftokend/{name}, nor at /run/sftokend/{name}" in errors, errors
+        same(len(errors.splitlines()), 1)
+        same(daemon.cli(*arguments, "-q", check=69, environment=where).stderr, "")
+        with subprocess.Popen([str(daemon.cli_program), *arguments], stdout=subprocess.PIPE, text=True,
+                              env={"PATH": "/usr/bin:/bin", **SANITIZERS, **where}) as late:
+            time.sleep(0.2)  # it has chosen the system's by now, or will find this at once
+            (nowhere / "sftokend").symlink_to(daemon.runtime)
+            assert late.wait(20) == 0 and late.stdout and late.stdout.read()
+        (nowhere / "sftokend").unlink()
     Shared.daemon.cli("get", "crm", "--system", check=69, environment={"XDG_RUNTIME_DIR": str(runtime)})
 
 
@@ -297,6 +314,9 @@ def test_help() -> None:
     for verb in ("adopt", "revoke", "import"):  # what to make sure of first is for those who ask about the command
         assert len(cli(verb, "--help").partition("example:")[0].strip().splitlines()) > 3, verb
     same([line for line in text.splitlines() if len(line) > 120], [])
+    same([line for line in "\n".join(cli(verb, "--help") for verb in VERBS).splitlines() if line != line.rstrip()], [])
+    assert "credentials" not in cli("status", "--help"), cli("status", "--help")
+    assert "report [CRED]" in cli("report", "--help")
     assert re.match(r"sftoken \d+\.\d+\.\d+\n", cli("--version"))
 
 

@@ -31,6 +31,9 @@ class Shared:
     daemon: Daemon
 
 
+REPLACED = "sftoken: it replaces the one that was there, which worked\n"
+
+
 def run_cli(*arguments: str, data: bytes = b"", check: Optional[int] = 0, environment: Optional[dict[str, str]] = None,
             user: Optional[int] = None, pass_fds: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
     """sftoken with bytes on its standard input."""
@@ -235,12 +238,14 @@ def test_import_refresh_token() -> None:
     status = json.loads(run_cli("status", "--json").stdout)
     assert any(w.startswith("first: ") and "sftoken import" in w for w in status["warnings"]), status["warnings"]
     assert "client secret" in give("first", "client_secret", SECRET + "\n").stdout
-    same(give("first", "refresh_token", new_token("first") + "\n", environment={}).stdout, 'the refresh token of "first" is in the store\n')
+    first = give("first", "refresh_token", new_token("first") + "\n", environment={})
+    same((first.stdout, first.stderr), ('the refresh token of "first" is in the store\n', ""))
     assert Shared.salesforce.is_live(access_token("first"))
     status = json.loads(run_cli("status", "--json").stdout)
     assert not any(w.startswith("first: ") for w in status["warnings"]), status["warnings"]
     generation = info("first")["generation"]
-    give("first", "refresh_token", new_token("first"))
+    wait_for(lambda: info("first")["state"] == "valid", "a token that is not being renewed")
+    same(give("first", "refresh_token", new_token("first")).stderr, REPLACED)
     wait_for(lambda: info("first")["generation"] > generation, "a token of the new grant")
 
 
@@ -253,7 +258,7 @@ def test_import_by_descriptor() -> None:
         os.close(writer)
         result = run_cli("import", "byfd", "--kind", "refresh_token", "--fd", str(reader), *options, pass_fds=[reader], check=None)
         os.close(reader)
-        same((result.returncode, result.stdout, result.stderr), (0, output, ""))
+        same((result.returncode, result.stdout, result.stderr.replace(REPLACED, "" if options != ("-q",) else REPLACED)), (0, output, ""))
         wait_for(lambda before=generation: info("byfd")["generation"] > before, "a token of the new grant")
     assert Shared.salesforce.is_live(access_token("byfd"))
 
@@ -453,6 +458,8 @@ def test_revoke_fails() -> None:
 def test_revoke_and_forget() -> None:
     """revoke --forget: the refresh token is dead at Salesforce and erased here; get says that a person must give another one (80)"""
     token = access_token("sfdx")
+    assert "if the store had a refresh token" in run_cli("revoke", "bearer", "--forget").stdout  # it had none
+    assert Shared.salesforce.is_live(access_token("bearer"))
     same(run_cli("revoke", "sfdx", "--forget", "--json").stdout, "{}\n")
     assert not Shared.salesforce.is_live(token)
     same([g["live"] for g in Shared.salesforce.grants("app-sfdx")], [False])

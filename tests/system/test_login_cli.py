@@ -191,8 +191,14 @@ def test_errors() -> None:
             m.error = {"error": name, "parameters": parameters}
             with Login(m, "--flow", "device") as login:
                 output, errors = login.end(status)
+            assert ("--manager PATH" in errors) == (status == 77), errors
             assert text in errors and not output and len(errors.splitlines()) == 1, (name, errors)
             same(m.calls[0]["parameters"], {"credential": "prod", "flow": "device"})
+    with FakeManager() as m:
+        m.error = {"error": MANAGER + ".FlowNotConfigured", "parameters": {"credential": "prod", "flow": "web_server"}}
+        with Login(m) as login:  # no flow was named, so none is to be blamed
+            errors = login.end(64)[1]
+        assert "nobody logs in for" in errors and "web_server" not in errors, errors
     with FakeManager() as m:
         with Login(m, environment={"SFTOKEN_MANAGER": "/tmp/absent/manager"}) as login:
             login.end(69)
@@ -332,6 +338,21 @@ def test_port_taken() -> None:
                 assert "another login" in output
                 thief.setblocking(False)
                 same(m.accepted, [m.right_url(CANARY)])
+
+
+def test_port_taken_and_no_terminal() -> None:
+    """Nobody can come with the answer then: the login ends at once, 75, and is cancelled; nothing is said with -q"""
+    with socket.socket() as thief:
+        thief.bind(("127.0.0.1", 0))
+        thief.listen()
+        port = thief.getsockname()[1]
+        for quiet in ((), ("-q",)):
+            with FakeManager(f"http://localhost:{port}/OauthRedirect") as m, Login(m, *quiet) as login:
+                output, errors = login.end(75)
+                assert m.cancelled.wait(10)
+            same(output, "")
+            assert quiet or (f"port {port} is taken" in errors and "terminal" in errors and len(errors.splitlines()) == 1), errors
+            assert not quiet or not errors, errors
 
 
 def test_same_port_again() -> None:

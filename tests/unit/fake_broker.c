@@ -151,7 +151,7 @@ static bool listen_at(struct fake_broker *b)
 	(void)snprintf(b->dir, sizeof b->dir, "/tmp/fake-broker.XXXXXX");
 	if (!mkdtemp(b->dir) || chmod(b->dir, 0755) < 0)
 		return false;
-	(void)snprintf(b->path, sizeof b->path, "%s/socket", b->dir);
+	(void)snprintf(b->path, sizeof b->path, "%s/io.sftoken.Broker", b->dir);
 	(void)snprintf(address.un.sun_path, sizeof address.un.sun_path, "%s", b->path);
 	b->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	return b->listener >= 0 && bind(b->listener, &address.any, sizeof address.un) == 0 &&

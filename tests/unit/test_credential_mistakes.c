@@ -223,12 +223,34 @@ TEST(the_deprecated_flow_is_a_warning)
 	begin();
 	CHECK_STR(
 		check_text(USER_AGENT, ""),
-		"credentials/a.conf:2: warning: GrantType=user_agent is deprecated, Salesforce "
+		"credentials/a.conf:2: warning: GrantType=user_agent of \"a\" is deprecated, Salesforce "
 		"discourages it, and its tokens cannot be renewed: a person must log in each time "
 		"— write GrantType=web_server\n");
 	CHECK_INT(f.status, 0);
 	/* a login asks for the refresh token by itself */
 	CHECK_STR(check_text(WEB, "Scopes=api web\n"), "");
+	end();
+}
+
+TEST(a_file_with_another_ending_is_a_warning)
+{
+	static const char *const quiet[] = {
+		"b.conf~",    "b.conf.dpkg-old", "#b.conf#",  ".hidden",
+		"b.conf.bak", "README",          "old/b.cfg",
+	};
+	char path[80];
+
+	begin();
+	for (size_t i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++) {
+		snprintf(path, sizeof(path), "credentials/%s", quiet[i]);
+		fixture_write(&f, path, "x");
+	}
+	CHECK_STR(check_text(WEB, ""), "");
+	fixture_write(&f, "credentials/prod.cfg", "x");
+	CHECK_STR(check_text(WEB, ""),
+		  "credentials/prod.cfg: warning: credentials/prod.cfg is ignored, because its "
+		  "name does not end in .conf — rename it, or move it elsewhere\n");
+	CHECK_INT(f.status, 0);
 	end();
 }
 

@@ -254,6 +254,14 @@ TEST(errors_of_the_manager_say_what_is_wrong)
 		  SFTOKEN_E_NO_SUCH_CREDENTIAL, "sftoken list" },
 		{ "{\"error\":\"io.sftoken.Broker.Rejected\",\"parameters\":{\"credential\":\"x\",\"oauthError\":\"revocation_refused\",\"description\":\"not so\",\"httpStatus\":0}}",
 		  SFTOKEN_E_REJECTED, "nothing was forgotten: not so" },
+		{ "{\"error\":\"io.sftoken.Broker.Rejected\",\"parameters\":{\"credential\":\"\",\"oauthError\":\"invalid_grant\",\"description\":\"no\",\"httpStatus\":400}}",
+		  SFTOKEN_E_REJECTED,
+		  "a token for the default credential (none was named): invalid_grant" },
+		{ "{\"error\":\"io.sftoken.Broker.NotServed\",\"parameters\":{\"credential\":\"\",\"state\":\"disabled\",\"message\":\"it is off\"}}",
+		  SFTOKEN_E_NOT_SERVED,
+		  "the default credential (none was named) is not served: it is off" },
+		{ "{\"error\":\"io.sftoken.Broker.NotServed\",\"parameters\":{\"credential\":\"x\",\"state\":\"disabled\",\"message\":\"it is off\"}}",
+		  SFTOKEN_E_NOT_SERVED, "\"x\" is not served: it is off" },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -274,7 +282,8 @@ TEST(errors_of_the_manager_say_what_is_wrong)
 
 TEST(a_daemon_that_stops_and_another_that_starts_are_one)
 {
-	static const char *const stopping[] = { "{\"error\":\"io.sftoken.Broker.ShuttingDown\"}", NULL };
+	static const char *const stopping[] = { "{\"error\":\"io.sftoken.Broker.ShuttingDown\"}",
+						NULL };
 	struct sftoken_err err;
 	BROKER(b, h, ANSWER, stopping);
 
@@ -524,6 +533,53 @@ TEST(threads_can_share_a_handle)
 	}
 	CHECK_INT(b.calls, 800);
 	end(&b, h);
+}
+
+/* b serves what would be the socket of the user whose $XDG_RUNTIME_DIR is *runtime, as soon as link is there. */
+static void make_runtime(const struct fake_broker *b, char *runtime, char link[96])
+{
+	CHECK(mkdtemp(runtime) != NULL);
+	CHECK(snprintf(link, 96, "%s/sftokend", runtime) > 0);
+	CHECK(strcmp(strrchr(b->path, '/'), "/io.sftoken.Broker") == 0);
+	CHECK(setenv("XDG_RUNTIME_DIR", runtime, 1) == 0);
+	CHECK(unsetenv("SFTOKEN_SOCKET") == 0);
+}
+
+static void remove_runtime(const char *runtime, const char *link)
+{
+	(void)unlink(link);
+	CHECK(rmdir(runtime) == 0);
+	CHECK(unsetenv("XDG_RUNTIME_DIR") == 0);
+}
+
+TEST(the_socket_is_chosen_again_until_one_answers)
+{
+	char runtime[] = "/tmp/test-runtime-XXXXXX", link[96];
+	struct fake_broker b = { .replies = one_token };
+	struct sftoken_err err;
+	struct sftoken *h;
+
+	CHECK(fake_broker_start(&b));
+	make_runtime(&b, runtime, link);
+	CHECK_INT(sftoken_open(&h, NULL, NULL), 0);
+	CHECK_STR(sftoken_path(h), "/run/sftokend/io.sftoken.Broker");
+	sftoken_set_connect_wait(h, 0);
+	CHECK_INT(get(h, &err), SFTOKEN_E_UNREACHABLE);
+	CHECK(strstr(err.text, runtime) != NULL); /* both that were tried */
+	CHECK(strstr(err.text, "/run/sftokend/io.sftoken.Broker") != NULL);
+
+	CHECK(symlink(b.dir, link) == 0);
+	CHECK_INT(get(h, &err), 0);
+	CHECK(strncmp(sftoken_path(h), link, strlen(link)) == 0);
+
+	/* his daemon is being restarted: that is no reason to ask another one */
+	CHECK(unlink(link) == 0);
+	fake_broker_stop(&b);
+	CHECK_INT(get(h, &err), SFTOKEN_E_UNREACHABLE);
+	CHECK(strstr(err.text, runtime) != NULL);
+	CHECK(strstr(err.text, "/run/sftokend/io.sftoken.Broker") == NULL);
+	sftoken_close(h);
+	remove_runtime(runtime, link);
 }
 
 CHECK_MAIN()
