@@ -33,7 +33,8 @@ struct schedule_rules keeper_rules(const struct keeper *k)
 		.renew_at_percent = c->renew_at_percent,
 		/* what lacks its refresh token says so at once */
 		.start_spread_ms = c->required || (flow && flow->spends &&
-						   !k->stored->refresh.token)
+						   (!k->stored->refresh.token ||
+						    k->stored->refresh.refused))
 					   ? 0
 					   : k->context->start_spread_ms,
 	};
@@ -434,6 +435,7 @@ void keeper_set_enabled(struct keeper *k, bool enabled)
 
 	k->begun = true;
 	keeper_step(k, &e);
+	keeper_recall_refusal(k);
 	k->stored->disabled = !enabled;
 	keeper_save(k, STORE_SYNC);
 	keeper_tell_settled(k);
