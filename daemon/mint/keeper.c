@@ -173,6 +173,8 @@ static void start_attempt(struct keeper *k)
 	}
 	if (keeper_read_files(k, &assertion, &subject_token, &err) < 0) {
 		keeper_problem_of(&p, &err);
+		/* whoever writes the file may be about to: the attempts go on, and each reads it */
+		p.class = PROBLEM_RETRY;
 		keeper_refused(k, &p);
 		return;
 	}
@@ -393,6 +395,8 @@ void keeper_want(struct keeper *k, const struct link_want *want)
 	};
 
 	k->begun = true;
+	/* a file that was mended a moment ago: the demand is not kept waiting for the back-off */
+	keeper_look_at_files(k);
 	keeper_step(k, &e);
 }
 
