@@ -171,6 +171,8 @@ def test_files_that_are_late() -> None:
             assert str(path) in told["lastError"] and words in told["lastError"], told
             replace(path, "")
         assert "warning: SubjectToken=" in daemon.cli("status").stdout or "SubjectToken=" in daemon.cli("reload").stderr
+        found = daemon.cli("doctor", "absent", check=None).stdout
+        assert f"{path} is empty" in found and "write the secret into it" in found and "asked again" not in found, found
         daemon.stop()
         daemon.start()
         daemon.cli("get", "absent", "--wait", "1", check=75)
