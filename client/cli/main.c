@@ -68,7 +68,7 @@ const struct command commands[] = {
 	  "take over a store that was found to be a copy\n\n"
 	  "Make sure first that no other machine, clone or container runs with this store or a copy of it, and that it is\n"
 	  "not older than the one that was used last: Salesforce answers an old refresh token by ending all its sessions.\n"
-	  "If you are not sure, import new refresh tokens afterwards (sftoken import).",
+	  "If you are not sure, log in or import new refresh tokens first (sftoken login, sftoken import), then adopt.",
 	  "sftoken adopt", 0, USES_JSON, cmd_adopt },
 	{ "doctor", "CRED",
 	  "walk the set-up step by step and say what is wrong\n\n"

@@ -33,6 +33,8 @@ struct credential_secrets {
 
 void credential_secrets_fini(struct credential_secrets *kept);
 
+/* The reference is written as it must be: what is wrong then is wrong with the file that it names. */
+bool credential_names_file(const char *reference);
 /* As credential_secret(), with what was read and opened before in kept. */
 struct secret *credential_secret_kept(struct credential_secrets *kept, const char *reference,
 				      uid_t service_uid, bool trim, struct err *err);

@@ -218,6 +218,21 @@ static int open_parent(struct credential_secrets *kept, const char *path, const 
 	return fd;
 }
 
+static bool is_name(const char *text)
+{
+	return *text && !strchr(text, '/') && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
+bool credential_names_file(const char *reference)
+{
+	const char *place = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!strncmp(reference, "file:/", 6))
+		return is_name(strrchr(reference, '/') + 1);
+	return !strncmp(reference, "credential:", 11) && is_name(reference + 11) && place &&
+	       place[0] == '/';
+}
+
 static struct secret *from_file(struct credential_secrets *kept, const char *path,
 				uid_t service_uid, bool trim, struct err *err)
 {

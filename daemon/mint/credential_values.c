@@ -23,18 +23,19 @@ static const struct reference {
 	const char *key;
 	size_t reference, value;
 	bool trim, stored;
+	bool anew; /* read at each attempt: the file may come later */
 } references[] = {
-#define REFERENCE(name, field, trim, stored) \
+#define REFERENCE(name, field, trim, stored, anew) \
 	{ \
 		name, offsetof(struct credential, field##_ref), \
-			offsetof(struct credential, field), trim, stored \
+			offsetof(struct credential, field), trim, stored, anew \
 	}
-	REFERENCE("ClientSecret", client_secret, true, true),
+	REFERENCE("ClientSecret", client_secret, true, true, false),
 	/* before the key that it opens */
-	REFERENCE("Passphrase", passphrase, true, false),
-	REFERENCE("PrivateKey", private_key, false, true),
-	REFERENCE("Assertion", assertion, true, true),
-	REFERENCE("SubjectToken", subject_token, true, false),
+	REFERENCE("Passphrase", passphrase, true, false, false),
+	REFERENCE("PrivateKey", private_key, false, true, false),
+	REFERENCE("Assertion", assertion, true, true, true),
+	REFERENCE("SubjectToken", subject_token, true, false, true),
 #undef REFERENCE
 };
 enum { REFERENCES = sizeof(references) / sizeof(references[0]) };
@@ -53,7 +54,7 @@ static struct secret **value_of(struct credential *c, const struct reference *r)
 	return at;
 }
 
-/* Reads one secret; a mistake is noted at its key. */
+/* Reads one secret; a mistake is noted at its key. A file that somebody else writes anew may be late: that is no mistake of ours. */
 static int read_one(struct credential *c, const struct credential_check *check,
 		    const struct reference *r, struct err *err)
 {
@@ -73,7 +74,11 @@ static int read_one(struct credential *c, const struct credential_check *check,
 		return 0;
 	if (why.code == ERR_INTERNAL)
 		return err_set(err, ERR_INTERNAL, "%s", why.text);
-	NOTE(c, check, r->key, "%s=: %s", r->key, why.text);
+	if (r->anew && credential_names_file(ref))
+		CREDENTIAL_NOTE(c, check->warnings, "Credential", r->key,
+				"%s=: %s; it is read again at each attempt", r->key, why.text);
+	else
+		NOTE(c, check, r->key, "%s=: %s", r->key, why.text);
 	return 0;
 }
 

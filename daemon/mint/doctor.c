@@ -190,13 +190,14 @@ static void grant_settled(struct doctor *d)
 }
 
 /* The keeper did not begin: it is refused at once (the problem says why), or neither budget nor server let it. */
-static void grant_held(struct doctor *d, unsigned n_requests)
+static void grant_held(struct doctor *d, unsigned n_requests, unsigned failures)
 {
 	const struct schedule *s = keeper_schedule(d->keeper);
 	struct doctor_facts *f = &d->facts;
 
 	d->phase = LOOKING;
-	f->answer.earlier = s->n_requests == n_requests;
+	/* what failed before anything was sent was asked now, too */
+	f->answer.earlier = s->n_requests == n_requests && s->failures == failures;
 	if (s->trouble == TROUBLE_BUDGET || s->trouble == TROUBLE_NONE) {
 		look_at_token(d);
 		copy_answer(d);
@@ -213,6 +214,7 @@ static void grant_held(struct doctor *d, unsigned n_requests)
 static void ask_grant(struct doctor *d)
 {
 	unsigned n_requests = keeper_schedule(d->keeper)->n_requests;
+	unsigned failures = keeper_schedule(d->keeper)->failures;
 
 	if (!doctor_may_ask(&d->facts)) {
 		d->phase = LOOKING;
@@ -230,7 +232,7 @@ static void ask_grant(struct doctor *d)
 	if (keeper_refresh(d->keeper))
 		d->phase = ASKING;
 	else
-		grant_held(d, n_requests);
+		grant_held(d, n_requests, failures);
 }
 
 /* --- the host --- */

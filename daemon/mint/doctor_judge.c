@@ -32,6 +32,22 @@ void doctor_act(struct doctor_finding *out, const char *format, ...)
 	va_end(ap);
 }
 
+void doctor_act_server(struct doctor_finding *out, const struct credential *c, const char *text)
+{
+	static const char key[] = "LoginUrl=";
+	const char *at = c->issuer ? strstr(text, key) : NULL;
+	size_t used = 0;
+
+	out->action[0] = '\0';
+	for (; at; at = strstr(text, key)) {
+		snprintf(out->action + used, sizeof out->action - used,
+			 "%.*sIssuer=", (int)(at - text), text);
+		used = strlen(out->action);
+		text = at + sizeof key - 1;
+	}
+	snprintf(out->action + used, sizeof out->action - used, "%s", text);
+}
+
 const char *doctor_span(int64_t seconds, char text[32])
 {
 	if (seconds < 120)
@@ -50,8 +66,17 @@ bool doctor_failed(const struct doctor_facts *f, enum doctor_step step)
 	return f->outcome[step] == CHECK_FAILED;
 }
 
+/* The daemon only tries again; what the file lacks somebody has to give. */
+static bool of_a_file(const struct doctor_answer *answer)
+{
+	return !answer->oauth_error[0] && (!strncmp(answer->message, "Assertion=: ", 12) ||
+					   !strncmp(answer->message, "SubjectToken=: ", 15));
+}
+
 static enum check_actor actor_of(const struct doctor_answer *answer)
 {
+	if (of_a_file(answer))
+		return ACTOR_ADMINISTRATOR;
 	switch (answer->error) {
 	case BROKER_LOGIN_REQUIRED:
 		return ACTOR_PERSON;
@@ -80,11 +105,11 @@ bool doctor_blamed(const struct doctor_facts *f, enum doctor_step step, struct d
 void doctor_fail_with(struct doctor_finding *out, enum check_outcome outcome,
 		      enum check_actor actor, const char *text)
 {
-	const char *colon = strstr(text, ": ");
+	size_t size;
+	const char *action = doctor_cut(text, &size);
 
-	doctor_say(out, outcome, actor, "%.*s", colon ? (int)(colon - text) : (int)strlen(text),
-		   text);
-	doctor_act(out, "%s", colon ? colon + 2 : "");
+	doctor_say(out, outcome, actor, "%.*s", (int)size, text);
+	doctor_act(out, "%s", action);
 }
 
 /* --- configuration --- */
@@ -308,7 +333,7 @@ static void judge_asked(const struct doctor_facts *f, struct doctor_finding *out
 		break;
 	case DOCTOR_NO_ANSWER:
 		FAIL(ACTOR_NOBODY, "the token endpoint has not answered");
-		doctor_act(out, CHECK_NETWORK);
+		doctor_act_server(out, f->credential, CHECK_NETWORK);
 		break;
 	case DOCTOR_NOT_ASKED:
 		SKIP("not asked now, too many requests for this credential: see MaxRequestsPerHour= in sftokend.conf(5); again in %s",
@@ -432,6 +457,19 @@ static void tell_alive(const struct doctor_facts *f, struct doctor_finding *out)
 			       : "");
 }
 
+/* OpenID Connect Core 5.3.1: userinfo wants a token of a grant with openid. What the server does not name is what was asked for (RFC 6749 5.1). */
+static bool not_for_userinfo(const struct doctor_facts *f)
+{
+	const struct credential *c = f->credential;
+	const char *scopes = f->token->scope;
+
+	if (!c->issuer || (f->userinfo.status != 401 && f->userinfo.status != 403))
+		return false;
+	if (!scopes || !*scopes)
+		scopes = c->scopes ? c->scopes : "";
+	return !has_scope(scopes, "openid");
+}
+
 static void judge_token(const struct doctor_facts *f, struct doctor_finding *out)
 {
 	const struct doctor_userinfo *u = &f->userinfo;
@@ -440,6 +478,8 @@ static void judge_token(const struct doctor_facts *f, struct doctor_finding *out
 		SKIP("there is none");
 	} else if (!u->done) {
 		SKIP("%s", u->problem[0] ? u->problem : "not asked");
+	} else if (not_for_userinfo(f)) {
+		SKIP("this server tells nothing about such a token (userinfo needs the scope openid)");
 	} else if (u->liveness == TOKEN_ALIVE) {
 		tell_alive(f, out);
 	} else if (u->liveness == TOKEN_DEAD) {
@@ -461,7 +501,7 @@ static void judge_token(const struct doctor_facts *f, struct doctor_finding *out
 		WARN(ACTOR_NOBODY, "%.200s did not say whether the token is alive (%s)",
 		     f->token->instance_url,
 		     u->problem[0] ? doctor_libcurl_words(u->problem) : "no answer");
-		doctor_act(out, CHECK_NETWORK);
+		doctor_act_server(out, f->credential, CHECK_NETWORK);
 	}
 }
 

@@ -29,7 +29,12 @@ enum doctor_step {
 };
 extern const char *const doctor_step_names[DOCTOR_STEPS];
 
-enum { DOCTOR_MESSAGE_MAX = 600, DOCTOR_ACTION_MAX = 400, DOCTOR_TEXT_MAX = 320, DOCTOR_URL_MAX = 1100 };
+enum {
+	DOCTOR_MESSAGE_MAX = 600,
+	DOCTOR_ACTION_MAX = 400,
+	DOCTOR_TEXT_MAX = 320,
+	DOCTOR_URL_MAX = 1100
+};
 
 struct doctor_finding {
 	enum check_outcome outcome;
@@ -121,6 +126,9 @@ struct doctor_cause {
 	enum doctor_step step; /* the one that fails */
 	char message[DOCTOR_MESSAGE_MAX], action[DOCTOR_ACTION_MAX];
 };
+/* Where a text of ours goes on with what to do; "" at its end if it does not say so. *size: what stands before that. Paths and the words of others may hold anything. */
+const char *doctor_cut(const char *text, size_t *size);
+
 /* Fills *out from the words of the answer (doctor_words.c). */
 void doctor_read_answer(const struct credential *c, const struct doctor_answer *answer,
 			struct doctor_cause *out);

@@ -13,6 +13,9 @@ void doctor_say(struct doctor_finding *out, enum check_outcome outcome, enum che
 void doctor_act(struct doctor_finding *out, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* As doctor_act(), with the key that names the server: what is said of LoginUrl= concerns Issuer= where that is set. */
+void doctor_act_server(struct doctor_finding *out, const struct credential *c, const char *text);
+
 #define OK(...) doctor_say(out, CHECK_OK, ACTOR_NONE, __VA_ARGS__)
 #define SKIP(...) doctor_say(out, CHECK_SKIPPED, ACTOR_NONE, __VA_ARGS__)
 #define WARN(actor, ...) doctor_say(out, CHECK_WARNING, actor, __VA_ARGS__)
@@ -24,7 +27,7 @@ const char *doctor_span(int64_t seconds, char text[32]);
 bool doctor_failed(const struct doctor_facts *f, enum doctor_step step);
 /* The token endpoint refuses because of this step: *out says so. */
 bool doctor_blamed(const struct doctor_facts *f, enum doctor_step step, struct doctor_finding *out);
-/* A text of the form "what is wrong: what to do": of the configuration, the store and the keeper. */
+/* A text of ours that says what is wrong and what to do (doctor_cut()): of the configuration, the store and the keeper. */
 void doctor_fail_with(struct doctor_finding *out, enum check_outcome outcome,
 		      enum check_actor actor, const char *text);
 

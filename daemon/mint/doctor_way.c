@@ -15,6 +15,7 @@ static const struct trouble {
 	enum doctor_step step;
 	enum check_actor actor;
 	const char *message, *action; /* message: %s is the host */
+	const char *other; /* action where it is no server of Salesforce; NULL: the same */
 } troubles[] = {
 	{ HTTP_WHY_NAME, DOCTOR_NAME, ACTOR_NOBODY, "%s has no address",
 	  "check the spelling of LoginUrl=, and the name service of this machine (getent hosts NAME)" },
@@ -35,7 +36,8 @@ static const struct trouble {
 	  "check the clock of this machine (timedatectl); if it is right, the server needs a new certificate" },
 	{ HTTP_WHY_WRONG_NAME, DOCTOR_TLS, ACTOR_ADMINISTRATOR,
 	  "the certificate that %s shows is for another name",
-	  "set LoginUrl= to the host's right name, as a rule https://YOUR-DOMAIN.my.salesforce.com; and check any proxy on the way" },
+	  "set LoginUrl= to the host's right name, as a rule https://YOUR-DOMAIN.my.salesforce.com; and check any proxy on the way",
+	  "set LoginUrl= as the server names itself; and check any proxy on the way" },
 	{ HTTP_WHY_TLS, DOCTOR_TLS, ACTOR_ADMINISTRATOR, "there is no TLS connection with %s",
 	  "check host and port of LoginUrl=, and any proxy or firewall on the way" },
 	{ HTTP_WHY_NONE, DOCTOR_NAME, ACTOR_NOBODY, "%s cannot be reached", CHECK_NETWORK },
@@ -77,7 +79,8 @@ static void tell_trouble(const struct doctor_facts *f, const struct trouble *t,
 		 host_of(f, &parts), at + 2);
 	doctor_say(out, CHECK_FAILED, t->actor, f->probe.problem[0] ? "%s (%s)" : "%s", text,
 		   doctor_libcurl_words(f->probe.problem));
-	doctor_act(out, "%s", t->action);
+	doctor_act_server(out, f->credential,
+			  f->credential->issuer && t->other ? t->other : t->action);
 }
 
 void doctor_judge_name(const struct doctor_facts *f, struct doctor_finding *out)
@@ -201,7 +204,10 @@ static bool judge_probe(const struct doctor_facts *f, struct doctor_finding *out
 		FAIL(ACTOR_ADMINISTRATOR,
 		     "the host sends us to %s (HTTP %ld), which is not followed with secrets in hand",
 		     p->moved, p->status);
-		doctor_act(out, "set LoginUrl=%s, if that is the org's new host", p->moved);
+		doctor_act(out,
+			   f->credential->issuer ? "set Issuer=%s, if that is its new host"
+						 : "set LoginUrl=%s, if that is the org's new host",
+			   p->moved);
 		return true;
 	}
 	if (f->asked == DOCTOR_GIVEN || p->outcome != HTTP_ANSWERED)
@@ -209,14 +215,17 @@ static bool judge_probe(const struct doctor_facts *f, struct doctor_finding *out
 	if (p->status >= 500) {
 		WARN(ACTOR_NOBODY, "the server is in trouble, or under maintenance (HTTP %ld)",
 		     p->status);
-		doctor_act(out, "see https://status.salesforce.com");
+		doctor_act(out, f->credential->issuer ? "ask who runs the server"
+						      : "see https://status.salesforce.com");
 		return true;
 	}
 	if (p->page) {
 		WARN(ACTOR_ADMINISTRATOR,
 		     "a web page came where a login host has none: maintenance, or no Salesforce login host (HTTP %ld)",
 		     p->status);
-		doctor_act(out, "check LoginUrl=, and https://status.salesforce.com");
+		doctor_act(out, f->credential->issuer
+					? "check Issuer=, and ask who runs the server"
+					: "check LoginUrl=, and https://status.salesforce.com");
 		return true;
 	}
 	return false;

@@ -97,22 +97,50 @@ static size_t find_cause(const struct credential *c, const struct doctor_answer 
 	return i;
 }
 
+/* How our own sentences go on with what to do; nothing else is taken for a seam. What is kept of it begins the action. */
+static const struct {
+	const char *seam;
+	size_t skip;
+} seams[] = {
+	{ " — ", sizeof " — " - 1 }, { "; if no other ", 2 }, { "; if none was ", 2 },
+	{ ": if it is right, ", 2 }, { "; look at ", 2 },     { ": add ", 2 },
+	{ ": check ", 2 },           { ": give ", 2 },        { ": set ", 2 },
+	{ ": sftoken ", 2 },         { ": write ", 2 },
+};
+
+const char *doctor_cut(const char *text, size_t *size)
+{
+	const char *at;
+
+	for (size_t i = 0; i < sizeof seams / sizeof seams[0]; i++) {
+		at = strstr(text, seams[i].seam);
+		if (!at)
+			continue;
+		*size = (size_t)(at - text);
+		return at + seams[i].skip;
+	}
+	*size = strlen(text);
+	return text + *size;
+}
+
 /* A sentence is "what is wrong: what to do (what the server said)"; a message of ours may lack any part but the first. */
 static void split(const char *message, struct doctor_cause *out)
 {
 	const struct oauth_error_row *row = row_of(message);
-	const char *bracket = strstr(message, " ("), *colon = strstr(message, ": ");
-	const char *end = row       ? message + strlen(row->sentence)
-			  : bracket ? bracket
-				    : message + strlen(message);
+	const char *colon = row ? strstr(row->sentence, ": ") : NULL;
+	const char *end = message + (row ? strlen(row->sentence) : 0), *action;
+	size_t size;
 
-	if (!colon || colon > end) {
-		snprintf(out->message, sizeof out->message, "%s", message);
-		out->action[0] = '\0';
+	if (colon) { /* of the sentence, which is ours */
+		size = (size_t)(colon - row->sentence);
+		snprintf(out->message, sizeof out->message, "%.*s%s", (int)size, message, end);
+		snprintf(out->action, sizeof out->action, "%s", colon + 2);
 		return;
 	}
-	snprintf(out->message, sizeof out->message, "%.*s%s", (int)(colon - message), message, end);
-	snprintf(out->action, sizeof out->action, "%.*s", (int)(end - colon - 2), colon + 2);
+	action = row ? "" : doctor_cut(message, &size);
+	snprintf(out->message, sizeof out->message, "%.*s", (int)(row ? strlen(message) : size),
+		 message);
+	snprintf(out->action, sizeof out->action, "%s", action);
 }
 
 void doctor_read_answer(const struct credential *c, const struct doctor_answer *answer,

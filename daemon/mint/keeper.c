@@ -33,7 +33,8 @@ struct schedule_rules keeper_rules(const struct keeper *k)
 		.renew_at_percent = c->renew_at_percent,
 		/* what lacks its refresh token says so at once */
 		.start_spread_ms = c->required || (flow && flow->spends &&
-						   !k->stored->refresh.token)
+						   (!k->stored->refresh.token ||
+						    k->stored->refresh.refused))
 					   ? 0
 					   : k->context->start_spread_ms,
 	};
@@ -184,6 +185,8 @@ static void start_attempt(struct keeper *k)
 	}
 	if (keeper_read_files(k, &assertion, &subject_token, &err) < 0) {
 		keeper_problem_of(&p, &err);
+		/* whoever writes the file may be about to: the attempts go on, and each reads it */
+		p.class = PROBLEM_RETRY;
 		keeper_refused(k, &p);
 		return;
 	}
@@ -404,6 +407,8 @@ void keeper_want(struct keeper *k, const struct link_want *want)
 	};
 
 	k->begun = true;
+	/* a file that was mended a moment ago: the demand is not kept waiting for the back-off */
+	keeper_look_at_files(k);
 	keeper_step(k, &e);
 }
 
@@ -446,6 +451,7 @@ void keeper_set_enabled(struct keeper *k, bool enabled)
 
 	k->begun = true;
 	keeper_step(k, &e);
+	keeper_recall_refusal(k);
 	k->stored->disabled = !enabled;
 	keeper_save(k, STORE_SYNC);
 	keeper_tell_settled(k);

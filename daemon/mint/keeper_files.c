@@ -27,7 +27,7 @@ static bool is_file(const char *ref)
 	return !strncmp(ref, "file:", 5) || !strncmp(ref, "credential:", 11);
 }
 
-/* Only a hint that it is worth reading again; what it is read by is strict. */
+/* Only a hint that it is worth reading again; what it is read by is strict. The time of the inode: chmod and chown mend it, too. */
 static struct keeper_file look(const char *ref)
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
@@ -42,8 +42,8 @@ static struct keeper_file look(const char *ref)
 		return (struct keeper_file){ 0 };
 	return (struct keeper_file){ .inode = st.st_ino,
 				     .size = st.st_size,
-				     .time_s = st.st_mtim.tv_sec,
-				     .time_ns = st.st_mtim.tv_nsec };
+				     .time_s = st.st_ctim.tv_sec,
+				     .time_ns = st.st_ctim.tv_nsec };
 }
 
 static bool same(const struct keeper_file *a, const struct keeper_file *b)

@@ -90,6 +90,8 @@ void keeper_spend_ended(struct keeper *k);
 bool keeper_spends(const struct keeper *k);
 /* There is a refresh token, and it is of the grant, server, client and user that k has now: nobody else may see it. */
 bool keeper_owns_refresh(const struct keeper *k);
+/* Tells the schedule, when it has taken a token from elsewhere, that nothing renews it: the refresh token is known to be dead. */
+void keeper_recall_refusal(struct keeper *k);
 /* The outcome of its last spend is not known. */
 bool keeper_in_doubt(const struct keeper *k);
 /* The store gets what has changed (SOON: no system call but a write). */

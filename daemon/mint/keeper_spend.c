@@ -93,6 +93,20 @@ bool keeper_may_start(struct keeper *k, struct problem *p)
 	return false;
 }
 
+void keeper_recall_refusal(struct keeper *k)
+{
+	struct problem p = { 0 };
+	struct schedule_event e = { .type = SCHEDULE_REFUSED, .failed = &p };
+	struct err err = { 0 };
+
+	if (!keeper_spends(k) || !keeper_owns_refresh(k) || !k->stored->refresh.refused)
+		return;
+	err_set(&err, ERR_LOGIN, "refused");
+	say_how(k, &err);
+	keeper_problem_of(&p, &err);
+	keeper_step(k, &e);
+}
+
 /* The connection is up, and the next thing that leaves is the token. */
 int keeper_about_to_spend(void *keeper, struct err *err)
 {
@@ -347,6 +361,7 @@ static void restore_token(struct keeper *k)
 	k->token = grant_ref(t->grant);
 	k->begun = true;
 	keeper_step(k, &e);
+	keeper_recall_refusal(k);
 }
 
 /* Of this origin, for a host that may still have it. */

@@ -321,6 +321,7 @@ static void begin_with(struct keeper *k, struct schedule_event *e)
 	e->type = SCHEDULE_TAKEN_OVER;
 	k->begun = true;
 	keeper_step(k, e);
+	keeper_recall_refusal(k);
 	log_event(LOG_LEVEL_INFO, "token.kept", F_STR("credential", k->credential->name),
 		  F_INT("generation", k->schedule.generation),
 		  F_INT("left_s",

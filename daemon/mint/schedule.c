@@ -448,13 +448,13 @@ static void say(struct step *x)
 typedef void cell(struct step *x);
 
 /* One row a state, one column an event. An answer that comes when no attempt runs was cancelled and is not heard. */
-#define ROW(START, TICK, GRANTED, FAILED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, REPORTED, \
-	    REFRESH, TAKEN_OVER, SUPPLIED, REVOKED, CLOCK, ENABLE, DISABLE, LOGGED_IN) \
+#define ROW(START, TICK, GRANTED, FAILED, REFUSED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, \
+	    REPORTED, REFRESH, TAKEN_OVER, SUPPLIED, REVOKED, CLOCK, ENABLE, DISABLE, LOGGED_IN) \
 	{ \
 		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, \
-		[SCHEDULE_FAILED] = FAILED, [SCHEDULE_INTROSPECTED] = INTROSPECTED, \
-		[SCHEDULE_CHECKED] = CHECKED, [SCHEDULE_ELDER] = ELDER, \
-		[SCHEDULE_WANTED] = WANTED, [SCHEDULE_USED] = USED, \
+		[SCHEDULE_FAILED] = FAILED, [SCHEDULE_REFUSED] = REFUSED, \
+		[SCHEDULE_INTROSPECTED] = INTROSPECTED, [SCHEDULE_CHECKED] = CHECKED, \
+		[SCHEDULE_ELDER] = ELDER, [SCHEDULE_WANTED] = WANTED, [SCHEDULE_USED] = USED, \
 		[SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH, \
 		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_SUPPLIED] = SUPPLIED, \
 		[SCHEDULE_REVOKED] = REVOKED, [SCHEDULE_CLOCK] = CLOCK, \
@@ -464,14 +464,14 @@ typedef void cell(struct step *x);
 
 /* clang-format off */
 static cell *const table[N_STATES][SCHEDULE_EVENTS] = {
-	[STATE_EMPTY] =          ROW(start,   look,    nothing,      nothing,     nothing,      nothing,      nothing,    wanted,   used,    report_in_vain, refresh, take_over, supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_MINTING] =        ROW(nothing, look,    step_granted, step_failed, nothing,      nothing,      step_elder, wanted,   used,    report_in_vain, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_VALID] =          ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_RENEWING] =       ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_BACKOFF] =        ROW(nothing, look,    nothing,      nothing,     introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_SUSPENDED] =      ROW(nothing, look,    step_granted, step_failed, introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_DISABLED] =       ROW(nothing, nothing, nothing,      nothing,     nothing,      nothing,      nothing,    say,      nothing, report_in_vain, say,     nothing,   say,      revoked, nothing,       enable,  nothing, step_logged_in),
+	[STATE_EMPTY] =          ROW(start,   look,    nothing,      nothing,     nothing,      nothing,      nothing,      nothing,    wanted,   used,    report_in_vain, refresh, take_over, supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_MINTING] =        ROW(nothing, look,    step_granted, step_failed, nothing,      nothing,      nothing,      step_elder, wanted,   used,    report_in_vain, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_VALID] =          ROW(nothing, look,    nothing,      nothing,     step_refused, introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_RENEWING] =       ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_BACKOFF] =        ROW(nothing, look,    nothing,      nothing,     nothing,      introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_SUSPENDED] =      ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_DISABLED] =       ROW(nothing, nothing, nothing,      nothing,     nothing,      nothing,      nothing,      nothing,    say,      nothing, report_in_vain, say,     nothing,   say,      revoked, nothing,       enable,  nothing, step_logged_in),
 };
 /* clang-format on */
 

@@ -40,7 +40,7 @@ enum schedule_trouble {
 	TROUBLE_SAME,    /* the server gives the very token that it refuses */
 	TROUBLE_BUDGET,  /* the credential has made too many requests */
 	TROUBLE_UNKNOWN, /* a refresh token was spent, and its answer is lost */
-	TROUBLE_LOGIN,   /* no attempt can bring a token: nobody has logged in, or what a login brought ends */
+	TROUBLE_LOGIN, /* no attempt can bring a token: nobody has logged in, or what a login brought ends */
 };
 
 struct schedule {
@@ -102,6 +102,7 @@ enum schedule_event_type {
 	SCHEDULE_TICK,  /* wake_ms has come */
 	SCHEDULE_GRANTED,
 	SCHEDULE_FAILED,
+	SCHEDULE_REFUSED, /* without a request: what a renewal would spend is known to be dead (failed) */
 	SCHEDULE_INTROSPECTED,
 	SCHEDULE_CHECKED, /* userinfo answered */
 	SCHEDULE_ELDER,   /* userinfo answered about the elder */

@@ -259,3 +259,10 @@ void step_failed(struct step *x)
 	else
 		fail_for_now(x, p);
 }
+
+/* The token that is there is served to its end, but nobody may take that for health: the same state as after the answer that said so. */
+void step_refused(struct step *x)
+{
+	x->out->changed = true;
+	fail_for_good(x, x->e->failed);
+}

@@ -25,6 +25,7 @@ bool step_start_attempt(struct step *x, bool demanded);
 /* schedule_answers.c: cells */
 void step_granted(struct step *x);
 void step_failed(struct step *x);
+void step_refused(struct step *x);
 void step_elder(struct step *x);
 void step_logged_in(struct step *x);
 

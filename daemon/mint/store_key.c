@@ -116,6 +116,6 @@ const char *store_key_note(const struct store *s)
 {
 	return s->key_auto
 		       ? "the key of the store lies beside it in STATE: whoever copies both can "
-			 "read it; set [Store] Key="
+			 "read it; [Store] Key= keeps it elsewhere, for a new store only: see sftokend.conf(5)"
 		       : "";
 }

@@ -192,14 +192,16 @@ static void judge(struct store *s, const struct stat *st, bool damaged)
 	if (what)
 		store_suspect(
 			s,
-			"%.100s/%s %s: its refresh tokens may have been used since, and are not spent; "
-			"if no other machine uses them, run `sftoken adopt`",
+			"%.100s/%s %s: its refresh tokens are not spent; if no other machine uses them and "
+			"none was renewed after this copy was made, run `sftoken adopt`; else log in or "
+			"import new ones first, then adopt",
 			s->state_dir, STORE_NAME, what);
 	else if (damaged)
 		store_suspect(
 			s,
-			"%.100s/%s is damaged, some of it is lost: its refresh tokens may be old, and "
-			"are not spent; look with `sftoken status`, then run `sftoken adopt`",
+			"%.100s/%s is damaged, some of it is lost: its refresh tokens are not spent; if none "
+			"was renewed after what is left was written, run `sftoken adopt`; else log in or import "
+			"new ones first, then adopt",
 			s->state_dir, STORE_NAME);
 }
 

@@ -157,6 +157,33 @@ def test_files_that_change() -> None:
     same({s["user"] for s in salesforce.sessions("app-idp")}, {USER})
 
 
+def test_files_that_are_late() -> None:
+    """A file that is missing, empty or not readable stops neither a reload nor the start; the credential says what is missing, and a get right after it is there has a token"""
+    daemon = Shared.daemon
+    lines, app = client_lines(daemon, "client_secret_post")
+    path = daemon.directory / "subject-absent"
+    add("absent", f"GrantType=token_exchange\n{lines}SubjectToken=file:{path}", **app)
+    try:
+        for words in ("does not exist", "is empty"):
+            daemon.cli("get", "absent", "--wait", "1", check=75)
+            told = info(daemon, "absent")
+            same(told["state"], "backoff")
+            assert str(path) in told["lastError"] and words in told["lastError"], told
+            replace(path, "")
+        assert "warning: SubjectToken=" in daemon.cli("status").stdout or "SubjectToken=" in daemon.cli("reload").stderr
+        found = daemon.cli("doctor", "absent", check=None).stdout
+        assert f"{path} is empty" in found and "write the secret into it" in found and "asked again" not in found, found
+        daemon.stop()
+        daemon.start()
+        daemon.cli("get", "absent", "--wait", "1", check=75)
+        replace(path, "opaque-1")
+        daemon.cli("get", "absent", "--wait", "2")
+        same(info(daemon, "absent")["lastError"], None)
+    finally:
+        (daemon.directory / "credentials" / "absent.conf").unlink(missing_ok=True)
+        daemon.cli("reload")
+
+
 def test_other_forms_of_an_assertion() -> None:
     """base64url of it is taken, too; what is no assertion is not sent, names the file, and the token that is there is served on"""
     salesforce, daemon = Shared.salesforce, Shared.daemon

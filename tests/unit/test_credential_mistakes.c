@@ -57,15 +57,15 @@ static const struct {
 	{ BASE("token_exchange"), "SubjectToken=stored:\n",
 	  "credentials/a.conf:5: SubjectToken=: stored: does not fit here — use file: or "
 	  "credential:\n" },
-	{ BASE("token_exchange"), "SubjectToken=file:@DIR@/none\n",
-	  "credentials/a.conf:5: SubjectToken=: none does not exist — put the secret there or mend "
-	  "the path\n" },
+	{ BASE("token_exchange"), "SubjectToken=file:none\n",
+	  "credentials/a.conf:5: SubjectToken=: the path after file: is not absolute — begin it with /\n" },
+	{ BASE("token_exchange"), "SubjectToken=file:@DIR@/\n",
+	  "credentials/a.conf:5: SubjectToken=: the path after file: names a directory — name the file\n" },
+	{ BASE("token_exchange"), "SubjectToken=credential:a/b\n",
+	  "credentials/a.conf:5: SubjectToken=: credential: takes the ID of a system credential, without a slash — mend it\n" },
 	{ BASE("token_exchange"), "SubjectToken=file:@DIR@/secret.txt\nSubjectTokenType=saml1\n",
 	  "credentials/a.conf:6: SubjectTokenType=saml1 is unknown — write one of: access_token, "
 	  "refresh_token, id_token, saml2, jwt, or a URN\n" },
-	{ BASE("saml_bearer"), "Assertion=file:@DIR@/none\n",
-	  "credentials/a.conf:5: Assertion=: none does not exist — put the secret there or mend "
-	  "the path\n" },
 	{ BASE("saml_bearer"), "Assertion=<saml:Assertion>\n",
 	  "credentials/a.conf:5: Assertion=: this is not a reference — secrets are never in this "
 	  "file: write file:PATH, credential:ID or stored:\n" },
@@ -215,6 +215,30 @@ TEST(a_token_that_is_away_is_a_warning)
 	CHECK_STR(check_text(JWT, "PrivateKey=pkcs11:token=t\n"),
 		  "credentials/a.conf:7: warning: PrivateKey=: the token is not there\n");
 	CHECK_INT(f.status, 0);
+	end();
+}
+
+/* Whoever renews the file may come after us. */
+TEST(a_file_that_is_read_at_each_attempt_may_be_late)
+{
+	static const struct {
+		const char *base, *more, *said;
+	} rows[] = {
+		{ BASE("saml_bearer"), "Assertion=file:@DIR@/none\n",
+		  "credentials/a.conf:5: warning: Assertion=: none does not exist — put the secret there or mend the path; it is read again at each attempt\n" },
+		{ BASE("token_exchange"), "SubjectToken=file:@DIR@/no/where\n",
+		  "credentials/a.conf:5: warning: SubjectToken=: no/where does not exist — put the secret there or mend the path; it is read again at each attempt\n" },
+		{ BASE("token_exchange"), "SubjectToken=file:@DIR@/empty\n",
+		  "credentials/a.conf:5: warning: SubjectToken=: empty is empty — write the secret into it; it is read again at each attempt\n" },
+		{ BASE("token_exchange"), "SubjectToken=file:@DIR@/open\n",
+		  "credentials/a.conf:5: warning: SubjectToken=: group or others have access to open (mode 0644) — chmod 600 open; it is read again at each attempt\n" },
+	};
+
+	begin();
+	fixture_write_bytes(&f, "empty", "", 0, 0600);
+	fixture_write_bytes(&f, "open", "x\n", 2, 0644);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		CHECK_STR(check_text(rows[i].base, rows[i].more), rows[i].said);
 	end();
 }
 

@@ -259,7 +259,7 @@ TEST(a_suspect_store_spends_nothing)
 	struct doctor_facts f = facts_of(&c, RENEW_REFRESH);
 
 	f.store = STORE_SUSPECT;
-	snprintf(f.store_why, sizeof(f.store_why), "it is a copy: sftoken adopt");
+	snprintf(f.store_why, sizeof(f.store_why), "it is a copy — sftoken adopt");
 	judge_all(&f);
 	CHECK_INT(first_failed(), DOCTOR_CONFIGURATION);
 	CHECK_STR(found[DOCTOR_CONFIGURATION].action, "sftoken adopt");
@@ -305,7 +305,7 @@ TEST(what_is_missing_or_disabled_is_said_first)
 	CHECK(!doctor_may_ask(&f));
 	f.disabled = false;
 	CHECK(doctor_may_ask(&f));
-	snprintf(f.missing, sizeof(f.missing), "the secret is not given: import it");
+	snprintf(f.missing, sizeof(f.missing), "the secret is not given — import it");
 	CHECK(!doctor_may_ask(&f));
 	judge_all(&f);
 	CHECK_STR(found[DOCTOR_CONFIGURATION].action, "import it");
@@ -388,6 +388,64 @@ TEST(what_userinfo_says_of_the_token)
 					       .username = "a@b.c" };
 	judge_all(&f);
 	check_has(found[DOCTOR_TOKEN].message, "a@b.c; in JWT format");
+}
+
+/* OpenID Connect Core 5.3.1: it needs the scope openid, which a client without a person hardly has. */
+TEST(userinfo_of_another_server_says_nothing_without_openid)
+{
+	static char issuer[] = "https://op.example", api[] = "api", openid[] = "api openid",
+		    none[] = "";
+	static const struct {
+		char *given, *asked;
+		long status;
+		enum check_outcome outcome;
+	} rows[] = {
+		{ api, NULL, 401, CHECK_SKIPPED },   { api, openid, 403, CHECK_SKIPPED },
+		{ none, NULL, 401, CHECK_SKIPPED },  { none, openid, 401, CHECK_FAILED },
+		{ openid, NULL, 401, CHECK_FAILED }, { api, NULL, 500, CHECK_FAILED },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct credential c = client();
+		struct grant token = some_grant();
+		struct doctor_facts f = facts_of(&c, RENEW_ITSELF);
+
+		c.issuer = issuer;
+		c.scopes = rows[i].asked;
+		token.scope = rows[i].given;
+		f.token = &token;
+		f.userinfo = (struct doctor_userinfo){ .done = true,
+						       .liveness = TOKEN_DEAD,
+						       .status = rows[i].status };
+		judge_all(&f);
+		CHECK_INT(found[DOCTOR_TOKEN].outcome, rows[i].outcome);
+		if (rows[i].outcome == CHECK_SKIPPED)
+			check_has(found[DOCTOR_TOKEN].message, "needs the scope openid");
+		c.issuer = NULL;
+		judge_all(&f);
+		CHECK_INT(found[DOCTOR_TOKEN].outcome, CHECK_FAILED);
+	}
+}
+
+TEST(an_issuer_is_mended_in_its_own_line)
+{
+	static char issuer[] = "https://op.example";
+
+	for (int why = 0; why <= HTTP_WHY_TLS; why++) {
+		struct credential c = client();
+		struct doctor_facts f = facts_of(&c, RENEW_ITSELF);
+
+		c.issuer = issuer;
+		f.probe.outcome = HTTP_UNSENT;
+		f.probe.why = (enum http_why)why;
+		judge_all(&f);
+		for (int step = 0; step <= DOCTOR_HOST; step++) {
+			CHECK(!strstr(found[step].action, "LoginUrl="));
+			CHECK(!strstr(found[step].action, "salesforce.com"));
+		}
+		if (why == HTTP_WHY_NAME || why == HTTP_WHY_WRONG_NAME)
+			check_has(found[first_failed()].action, " Issuer=");
+	}
 }
 
 TEST(an_interrupted_walk_fails_once)

@@ -142,24 +142,52 @@ TEST(a_client_that_signs_is_refused_for_its_key)
 	CHECK_INT(first_failed(), DOCTOR_KEY);
 }
 
-TEST(words_of_the_keeper_are_split_too)
+/* Only at the seams of our own sentences: a path, a description and libcurl's words may hold any other. */
+TEST(words_of_the_keeper_are_split_at_our_own_seams)
 {
+	static const struct {
+		const char *text, *message, *action;
+	} rows[] = {
+		{ "it is so — do this", "it is so", "do this" },
+		{ "it is so", "it is so", "" },
+		{ "it is so (host: x)", "it is so (host: x)", "" },
+		{ "SubjectToken=: /run/a: b/token does not exist — put the secret there or mend the path",
+		  "SubjectToken=: /run/a: b/token does not exist",
+		  "put the secret there or mend the path" },
+		{ "Assertion=: others have access to /a (mode 0644) — chmod 600 /a",
+		  "Assertion=: others have access to /a (mode 0644)", "chmod 600 /a" },
+		{ "left alone for 5 s: check the network and LoginUrl=", "left alone for 5 s",
+		  "check the network and LoginUrl=" },
+		{ "no connection: Connection refused", "no connection: Connection refused", "" },
+	};
 	struct credential c = client();
 	struct doctor_answer answer = { .error = BROKER_NOT_SERVED };
 	struct doctor_cause cause;
 
-	snprintf(answer.message, sizeof(answer.message), "it is so: do this");
-	doctor_read_answer(&c, &answer, &cause);
-	CHECK_STR(cause.message, "it is so");
-	CHECK_STR(cause.action, "do this");
-	snprintf(answer.message, sizeof(answer.message), "it is so");
-	doctor_read_answer(&c, &answer, &cause);
-	CHECK_STR(cause.message, "it is so");
-	CHECK_STR(cause.action, "");
-	snprintf(answer.message, sizeof(answer.message), "it is so (host: x)");
-	doctor_read_answer(&c, &answer, &cause);
-	CHECK_STR(cause.message, "it is so (host: x)");
-	CHECK_STR(cause.action, "");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		check_row(rows[i].text);
+		snprintf(answer.message, sizeof(answer.message), "%s", rows[i].text);
+		doctor_read_answer(&c, &answer, &cause);
+		CHECK_STR(cause.message, rows[i].message);
+		CHECK_STR(cause.action, rows[i].action);
+	}
+	check_row(NULL);
+}
+
+TEST(a_file_that_is_missing_is_for_an_administrator)
+{
+	struct credential c = client();
+	struct doctor_facts f = facts_of(&c, RENEW_ITSELF);
+
+	f.asked = DOCTOR_REFUSED;
+	f.answer = (struct doctor_answer){ .error = BROKER_UNAVAILABLE, .retry_s = 1 };
+	snprintf(f.answer.message, sizeof(f.answer.message),
+		 "SubjectToken=: /a is empty — write the secret into it");
+	judge_all(&f);
+	CHECK_INT(first_failed(), DOCTOR_GRANT);
+	CHECK_INT(found[DOCTOR_GRANT].actor, ACTOR_ADMINISTRATOR);
+	CHECK_STR(found[DOCTOR_GRANT].message, "SubjectToken=: /a is empty");
+	CHECK_STR(found[DOCTOR_GRANT].action, "write the secret into it");
 }
 
 /* --- user names, userinfo --- */

@@ -339,4 +339,57 @@ TEST(what_the_store_cannot_hold_is_not_taken_over)
 	stop();
 }
 
+static struct keeper *refreshing(void)
+{
+	struct keeper *k = keeper(7200000);
+
+	((struct credential *)(uintptr_t)keeper_credential(k))->grant_type = GRANT_REFRESH_TOKEN;
+	return k;
+}
+
+static void check_refused(struct keeper *k)
+{
+	CHECK(keeper_usable(k));
+	CHECK_INT(keeper_schedule(k)->state, STATE_LOGIN_REQUIRED);
+	CHECK_INT(keeper_problem(k).error, BROKER_LOGIN_REQUIRED);
+	CHECK(keeper_problem(k).permanent &&
+	      strstr(keeper_problem(k).message, "Salesforce does not take the refresh token"));
+}
+
+/* A token that is served to its end must not look like health: the refresh token is dead. */
+TEST(a_dead_refresh_token_is_told_after_a_restart_a_reload_and_when_enabled)
+{
+	CLEANUP(secret_unrefp) struct secret *token = secret_new("R1", 2);
+	struct keeper *k, *next;
+	struct err err;
+
+	start();
+	k = refreshing();
+	CHECK_INT(keeper_give_refresh(k, token, login_url, &err), 0);
+	REQUIRE(fake_http_in_flight() == 1);
+	answer_newest(200, TOKEN("00D1!a"));
+	CHECK_INT(keeper_schedule(k)->state, STATE_VALID);
+	CHECK(keeper_refresh(k));
+	answer_newest(
+		400,
+		"{\"error\":\"invalid_grant\",\"error_description\":\"expired access/refresh token\"}");
+	CHECK(keeper_stored(k)->refresh.refused);
+	CHECK(keeper_usable(k));
+	CHECK_INT(keeper_schedule(k)->state, STATE_LOGIN_REQUIRED);
+	keeper_free(k);
+	k = refreshing();
+	keeper_restore(k);
+	check_refused(k);
+	next = refreshing();
+	keeper_inherit(next, k);
+	keeper_free(k);
+	check_refused(next);
+	keeper_set_enabled(next, false);
+	CHECK_INT(keeper_schedule(next)->state, STATE_DISABLED);
+	keeper_set_enabled(next, true);
+	check_refused(next);
+	keeper_free(next);
+	stop();
+}
+
 CHECK_MAIN()

@@ -177,7 +177,7 @@ TEST(a_subject_token_is_read_at_each_attempt)
 	stop();
 }
 
-TEST(a_missing_file_is_for_an_administrator_and_a_new_one_is_tried_at_once)
+TEST(a_missing_file_may_come_at_any_time_and_a_new_one_is_tried_at_once)
 {
 	struct keeper *k;
 
@@ -185,7 +185,10 @@ TEST(a_missing_file_is_for_an_administrator_and_a_new_one_is_tried_at_once)
 	k = exchanging();
 	want(k);
 	CHECK_INT(fake_http_submitted, 0);
-	CHECK_INT(keeper_schedule(k)->state, STATE_SUSPENDED);
+	CHECK_INT(keeper_schedule(k)->state, STATE_BACKOFF);
+	CHECK_INT(keeper_problem(k).error, BROKER_UNAVAILABLE);
+	CHECK(!keeper_problem(k).permanent && keeper_schedule(k)->n_requests == 0 &&
+	      keeper_schedule(k)->next_attempt_ms - loop_now_ms(loop) <= 2000);
 	CHECK(strstr(keeper_problem(k).message, "SubjectToken=") &&
 	      strstr(keeper_problem(k).message, file));
 	keeper_look_at_files(k); /* still not there */
@@ -199,6 +202,27 @@ TEST(a_missing_file_is_for_an_administrator_and_a_new_one_is_tried_at_once)
 	write_file("two");
 	keeper_look_at_files(k);
 	answered("subject_token=two&", 200, TOKEN("00D1!a"));
+	CHECK(keeper_usable(k));
+	keeper_free(k);
+	stop();
+	unlink(file);
+}
+
+TEST(a_demand_reads_a_file_that_was_mended)
+{
+	struct keeper *k;
+
+	start();
+	k = exchanging();
+	write_file("one");
+	CHECK_INT(chmod(file, 0644), 0);
+	want(k);
+	want(k); /* nothing has changed */
+	CHECK_INT(fake_http_in_flight(), 0);
+	CHECK(strstr(keeper_problem(k).message, "chmod 600"));
+	CHECK_INT(chmod(file, 0600), 0);
+	want(k);
+	answered("subject_token=one&", 200, TOKEN("00D1!a"));
 	CHECK(keeper_usable(k));
 	keeper_free(k);
 	stop();
