@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <seccomp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -118,8 +119,12 @@ static void release(scmp_filter_ctx *filter)
 static int drop_capabilities(struct err *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 },
+				      mine[_LINUX_CAPABILITY_U32S_3];
 
+	/* Without any, as in our unit, whose filter of system calls does not know capset(), there is nothing to drop. */
+	if (syscall(SYS_capget, &header, mine) == 0 && memcmp(mine, none, sizeof none) == 0)
+		return 0;
 	if (syscall(SYS_capset, &header, none) < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot drop capabilities");
 	return 0;

@@ -45,6 +45,7 @@ struct listener_settings {
 	int64_t mode; /* -1: not set */
 	char *group;
 	struct config_list credentials;
+	char *fd_name; /* FileDescriptorName=: the manager's socket of that name */
 	bool disabled; /* a disabled one is not in settings_listeners() */
 	struct listener_settings *next;
 };
@@ -101,6 +102,9 @@ DEFINE_CLEANUP(struct settings *, settings_unref)
 /* The listeners to open: the two built-in ones (unless disabled) and the [Listener] sections, paths filled in. The list belongs to s. */
 const struct listener_settings *settings_listeners(struct settings *s, const struct places *places,
 						   struct err *err);
+
+/* "io.sftoken.Broker" or "io.sftoken.Manager" for the two built-in listeners, NULL for any other name. */
+const char *settings_listener_file(const char *name);
 
 /* AllowedHosts= when it is not set; LoginUrl's hosts are added to it by the credentials. Ends with NULL. */
 extern const char *const settings_default_hosts[];

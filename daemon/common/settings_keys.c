@@ -176,7 +176,8 @@ static const struct config_key listener_keys[] = {
 	{ "Credential", CONFIG_LIST, LISTENER(credentials),
 	  .meaning = "names or globs of the credentials that this socket may give at all; narrows "
 		     "[Access]" },
-	{ "FileDescriptorName", CONFIG_LATER, .meaning = "socket of that name from systemd" },
+	{ "FileDescriptorName", CONFIG_TEXT, LISTENER(fd_name), .max = 255,
+	  .meaning = "the socket of that name from systemd is taken, instead of opening one" },
 	{ "Disabled", CONFIG_BOOL, LISTENER(disabled), .meaning = "yes: the socket is not opened" },
 };
 

@@ -27,6 +27,13 @@ static int builtin_index(const char *name)
 	return -1;
 }
 
+const char *settings_listener_file(const char *name)
+{
+	int i = builtin_index(name);
+
+	return i >= 0 ? builtin[i].file : NULL;
+}
+
 static void listener_free(struct listener_settings *l)
 {
 	config_section_fini(settings_section("Listener "), l);
@@ -123,8 +130,31 @@ static void check_path(const struct settings *s, const struct listener_settings 
 	else if (l->path && strlen(l->path) > SOCKET_PATH_MAX)
 		note(s, l, "Path", notes,
 		     "Path= has more than 107 bytes, which no socket can have — shorten it");
-	else if (!l->path && builtin_index(l->name) < 0 && !path_assigned(s, l))
+	else if (!l->path && !l->fd_name && builtin_index(l->name) < 0 && !path_assigned(s, l))
 		note(s, l, "Path", notes, "Path= is missing — say where the socket is");
+}
+
+/* The socket is made by its unit: what would be done to it here cannot be. */
+static void check_fd_name(const struct settings *s, const struct listener_settings *l,
+			  struct config_notes *notes)
+{
+	if (!l->fd_name)
+		return;
+	if (l->path)
+		note(s, l, "Path", notes,
+		     "Path= does not fit FileDescriptorName= — ListenStream= of the socket unit says "
+		     "where it is");
+	if (l->mode >= 0)
+		note(s, l, "Mode", notes,
+		     "Mode= does not fit FileDescriptorName= — use SocketMode= of the socket unit");
+	if (l->group)
+		note(s, l, "Group", notes,
+		     "Group= does not fit FileDescriptorName= — use SocketGroup= of the socket unit");
+	for (const struct listener_settings *other = s->listeners; other != l; other = other->next)
+		if (other->fd_name && !other->disabled && !strcmp(other->fd_name, l->fd_name))
+			note(s, l, "FileDescriptorName", notes,
+			     "FileDescriptorName= is the one of another [Listener] — choose "
+			     "another");
 }
 
 static void check_one(const struct settings *s, const struct listener_settings *l,
@@ -146,6 +176,7 @@ static void check_one(const struct settings *s, const struct listener_settings *
 		     "Credential= holds something that no name matches — names or globs with * ? [ "
 		     "]");
 	check_path(s, l, notes);
+	check_fd_name(s, l, notes);
 	for (const struct listener_settings *other = s->listeners; l->path && other != l;
 	     other = other->next)
 		if (other->path && !other->disabled && !strcmp(other->path, l->path))
@@ -199,11 +230,22 @@ static void take_out_disabled(struct settings *s)
 	}
 }
 
+/* Where it is, its unit says; this is a name for people. */
+static int name_by_fd(struct listener_settings *l, struct err *err)
+{
+	if (l->path || asprintf(&l->path, "systemd:%s", l->fd_name) >= 0)
+		return 0;
+	l->path = NULL;
+	return err_oom(err);
+}
+
 static int complete(struct listener_settings *l, const struct places *places, struct err *err)
 {
 	int i = builtin_index(l->name);
 
 	l->interface = interface_of(l);
+	if (l->fd_name)
+		return name_by_fd(l, err);
 	if (!l->path && i >= 0 &&
 	    asprintf(&l->path, "%s/%s", places->runtime_dir, builtin[i].file) < 0) {
 		l->path = NULL;

@@ -96,6 +96,9 @@ int credential_check_login(struct credential *c, const struct credential_check *
 int credential_read_values(struct credential *c, const struct credential_check *check,
 			   struct err *err);
 
+/* Opens path (below dir unless it is absolute) without following a symbolic link on the way or at its end: ELOOP. With O_PATH it must be a directory. Sets O_CLOEXEC. The descriptor, or -1 with errno. */
+int credential_open_stepwise(int dir, const char *path, int flags);
+
 /* Visible ASCII alone. */
 bool credential_printable(const char *text, size_t size);
 

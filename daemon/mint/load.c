@@ -99,7 +99,7 @@ static bool sockets_differ(const struct listener_settings *a, const struct liste
 	for (; a && b; a = a->next, b = b->next)
 		if (texts_differ(a->name, b->name) || a->interface != b->interface ||
 		    texts_differ(a->path, b->path) || a->mode != b->mode ||
-		    texts_differ(a->group, b->group))
+		    texts_differ(a->group, b->group) || texts_differ(a->fd_name, b->fd_name))
 			return true;
 	return a || b;
 }

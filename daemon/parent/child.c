@@ -216,6 +216,8 @@ void child_died(struct child *c, int status, const struct limits *limits)
 
 int64_t child_watch(struct child *c, int64_t now_ms)
 {
+	int64_t ping_ms = c->ping_ms ? c->ping_ms : PING_MS;
+
 	if (c->pid == 0)
 		return INT64_MAX;
 	/* Silence counts from a Ping without a Pong: when we were stopped ourselves there was nothing to answer. */
@@ -226,11 +228,11 @@ int64_t child_watch(struct child *c, int64_t now_ms)
 		c->hung = true;
 		child_kill(c);
 	}
-	if (c->pinged_ms <= c->pong_ms && now_ms - c->pinged_ms >= PING_MS) {
+	if (c->pinged_ms <= c->pong_ms && now_ms - c->pinged_ms >= ping_ms) {
 		c->pinged_ms = now_ms;
 		child_send_type(c, CONTROL_PING);
 	}
-	return c->pinged_ms + PING_MS > now_ms ? c->pinged_ms + PING_MS : now_ms + PING_MS;
+	return c->pinged_ms + ping_ms > now_ms ? c->pinged_ms + ping_ms : now_ms + ping_ms;
 }
 
 void child_hung_up(struct child *c, int64_t now_ms)

@@ -16,6 +16,7 @@ struct child {
 	bool dies_with_us; /* PR_SET_PDEATHSIG */
 	char *const *arguments;
 	int64_t watchdog_ms; /* no Pong for so long: killed */
+	int64_t ping_ms;     /* a Ping so often; 0: every 2 s */
 	/* its life */
 	pid_t pid;   /* 0: not running */
 	int control; /* -1: not running */

@@ -30,6 +30,7 @@ struct parent {
 	struct identity identity;
 	struct sockets sockets;
 	struct supervisor supervisor;
+	struct sd sd;
 	int locks[2]; /* runtime, state */
 	char *environment[ENVIRONMENT_MAX];
 	const char *mint_arguments[ARGUMENTS_MAX], *front_arguments[ARGUMENTS_MAX];
@@ -189,7 +190,7 @@ static int open_sockets(struct parent *p)
 	if (!list && err.code)
 		return fail(EX_CONFIG, &err);
 	if (sockets_open(&p->sockets, list, p->settings, p->options.places.user_mode, &p->identity,
-			 &err) < 0)
+			 &p->sd, &err) < 0)
 		return fail(EXIT_DIRECTORY, &err);
 	return 0;
 }
@@ -240,6 +241,7 @@ static int serve(struct parent *p)
 
 	s->settings = p->settings;
 	s->sockets = &p->sockets;
+	s->sd = &p->sd;
 	s->mint.watchdog_ms = p->settings->limits.mint_watchdog_ms;
 	s->front.watchdog_ms = p->settings->limits.front_watchdog_ms;
 	if (child_lock(&s->mint, p->locks[1], &err) < 0 ||
@@ -261,6 +263,9 @@ static int run(struct parent *p)
 
 	if (places_resolve(&p->options.places, &err) < 0)
 		return fail(EX_CONFIG, &err);
+	/* First of all, so that what was passed to us goes no further. */
+	if (sd_init(&p->sd, &err) < 0)
+		return fail(EX_SOFTWARE, &err);
 	fill_environment(p);
 	fill_arguments(p);
 	status = open_children(p);
@@ -280,6 +285,7 @@ static int run(struct parent *p)
 static void fini(struct parent *p)
 {
 	sockets_close(&p->sockets);
+	sd_fini(&p->sd);
 	settings_unref(p->settings);
 	identity_fini(&p->identity);
 	places_fini(&p->options.places);
@@ -289,7 +295,7 @@ static void fini(struct parent *p)
 
 int main(int argc, char **argv)
 {
-	struct parent p = { .locks = { -1, -1 } };
+	struct parent p = { .locks = { -1, -1 }, .sd = { .socket = -1 } };
 	struct err err = { 0 };
 	int status;
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "daemon/parent/inherited.h"
 
 #define CALLERS_GROUP "sftoken"
 #define ADMIN_GROUP "sftokend-admin"
@@ -24,9 +25,7 @@ struct access {
 	bool has_gid;
 };
 
-static void warn(struct sockets *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void warn(struct sockets *s, const char *format, ...)
+void sockets_warn(struct sockets *s, const char *format, ...)
 {
 	char **warnings = reallocarray(s->warnings, s->n_warnings + 1, sizeof *warnings);
 	va_list args;
@@ -82,9 +81,10 @@ static struct access access_of(struct sockets *s, const struct listener_settings
 		a.has_gid = true;
 		a.mode = 0660;
 	} else if (group && !is_optional(l, settings)) {
-		warn(s,
-		     "the group %s of %s does not exist, so only the daemon's user and root may connect: groupadd --system %s, then restart",
-		     group, l->path, group);
+		sockets_warn(
+			s,
+			"the group %s of %s does not exist, so only the daemon's user and root may connect: groupadd --system %s, then restart",
+			group, l->path, group);
 		return a;
 	}
 	if (l->mode >= 0)
@@ -96,14 +96,19 @@ static void set_group(struct sockets *s, const char *path, const struct listener
 		      const struct identity *id, struct access *a)
 {
 	uid_t uid = geteuid() == 0 ? id->uid : (uid_t)-1;
+	struct stat st;
 
+	/* In the sandbox of our unit nothing can be given away, and nothing must be: see folder_of_group(). */
+	if (geteuid() != 0 && (!a->has_gid || (lstat(path, &st) == 0 && st.st_gid == a->gid)))
+		return;
 	/* Never through a symlink: as root we work in a directory of the service user. */
 	if (lchown(path, uid, a->has_gid ? a->gid : (gid_t)-1) == 0)
 		return;
 	a->mode = 0600;
-	warn(s,
-	     "%s cannot be given to group %u, so only the daemon's user and root may connect: make the daemon's user a member of it, or start as root",
-	     l->path, (unsigned)a->gid);
+	sockets_warn(
+		s,
+		"%s cannot be given to group %u, so only the daemon's user and root may connect: make the daemon's user a member of it, or start as root (under systemd: SYSTEMD in sftokend(8))",
+		l->path, (unsigned)a->gid);
 }
 
 static int bind_at(const char *path, struct err *err)
@@ -132,15 +137,48 @@ static int bind_at(const char *path, struct err *err)
 	return take_fd(&fd);
 }
 
-/* In the same directory, and never longer than the name that it will get. */
-static char *temporary_name(const char *path)
+int sockets_add(struct sockets *s, const struct listener_settings *l, int take_fd, const char *path,
+		enum socket_owner owner, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	char *name = NULL;
+	char *copy = strdup(path);
 
-	if (asprintf(&name, "%.*s/.%d", (int)(slash ? slash - path : 0), path, (int)getpid()) < 0)
-		return NULL;
-	return name;
+	if (!copy) {
+		close(take_fd);
+		return err_oom(err);
+	}
+	s->items[s->n++] = (struct socket_entry){ l, take_fd, copy, owner };
+	return 0;
+}
+
+/*
+ * A directory .group.NAME beside the socket, with the set-group-ID bit: what is made in it gets its group. tmpfiles.d makes those of the two usual groups, so that the unit's filter of system calls
+ * needs no chown() at all. Root needs none.
+ */
+static bool folder_of_group(const char *directory, int len, const char *group, char *name,
+			    size_t size)
+{
+	struct stat st;
+	int n = snprintf(name, size, "%.*s/.group.%s", len, directory, group);
+
+	return geteuid() != 0 && !strchr(group, '/') && n > 0 && (size_t)n < size &&
+	       lstat(name, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & S_ISGID);
+}
+
+/* In the same file system, and never longer than the name of a socket may be. */
+static char *temporary_name(const char *path, const char *group)
+{
+	enum { PID_LONGEST = sizeof("/.4194304") };
+	const char *slash = strrchr(path, '/');
+	int len = (int)(slash ? slash - path : 0);
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path) - PID_LONGEST];
+	char *name = NULL;
+	int n;
+
+	if (group && folder_of_group(path, len, group, folder, sizeof folder))
+		n = asprintf(&name, "%s/.%d", folder, (int)getpid());
+	else
+		n = asprintf(&name, "%.*s/.%d", len, path, (int)getpid());
+	return n < 0 ? NULL : name;
 }
 
 /* A name is only taken over from a socket. */
@@ -158,7 +196,8 @@ static int open_one(struct sockets *s, const struct listener_settings *l,
 		    struct err *err)
 {
 	struct access a = access_of(s, l, settings, user_mode);
-	CLEANUP(cleanup_free) char *name = temporary_name(l->path);
+	CLEANUP(cleanup_free)
+	char *name = temporary_name(l->path, a.has_gid ? group_of(l, settings, user_mode) : NULL);
 	CLEANUP(cleanup_close) int fd = -1;
 
 	if (!name)
@@ -179,13 +218,39 @@ static int open_one(struct sockets *s, const struct listener_settings *l,
 		unlink(name);
 		return err_errno(err, ERR_ADMIN, error, "cannot set up the socket %s", l->path);
 	}
-	s->items[s->n++] = (struct socket_entry){ l, take_fd(&fd) };
+	return sockets_add(s, l, take_fd(&fd), l->path, SOCKET_OURS, err);
+}
+
+/* It was opened by an earlier daemon, whose configuration may have been another. */
+static int use_kept(struct sockets *s, const struct listener_settings *l,
+		    const struct settings *settings, bool user_mode, const struct identity *id,
+		    struct err *err)
+{
+	struct access a = access_of(s, l, settings, user_mode);
+
+	set_group(s, l->path, l, id, &a);
+	if (fchmodat(AT_FDCWD, l->path, a.mode, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    listen(s->items[s->n - 1].fd, (int)settings->limits.backlog) < 0)
+		return err_errno(err, ERR_ADMIN, errno, "cannot set up the socket %s", l->path);
 	return 0;
+}
+
+static int open_any(struct sockets *s, const struct listener_settings *l,
+		    const struct settings *settings, bool user_mode, const struct identity *id,
+		    struct sd *sd, struct err *err)
+{
+	int r = inherited_take(s, l, sd, err);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (inherited_take_kept(s, l, sd))
+		return use_kept(s, l, settings, user_mode, id, err);
+	return open_one(s, l, settings, user_mode, id, err);
 }
 
 int sockets_open(struct sockets *s, const struct listener_settings *list,
 		 const struct settings *settings, bool user_mode, const struct identity *id,
-		 struct err *err)
+		 struct sd *sd, struct err *err)
 {
 	size_t n = 0;
 
@@ -196,19 +261,23 @@ int sockets_open(struct sockets *s, const struct listener_settings *list,
 	if (!s->items)
 		return err_oom(err);
 	for (const struct listener_settings *l = list; l; l = l->next) {
-		int r = l->disabled ? 0 : open_one(s, l, settings, user_mode, id, err);
+		int r = l->disabled ? 0 : open_any(s, l, settings, user_mode, id, sd, err);
 
 		if (r < 0)
 			return r;
 	}
+	inherited_drop(s, sd);
+	inherited_keep(s, sd);
 	return 0;
 }
 
 void sockets_close(struct sockets *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
-		unlink(s->items[i].settings->path);
+		if (s->items[i].owner == SOCKET_OURS)
+			unlink(s->items[i].path);
 		close(s->items[i].fd);
+		free(s->items[i].path);
 	}
 	for (size_t i = 0; i < s->n_warnings; i++)
 		free(s->warnings[i]);

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The listening sockets, opened by the parent and handed to its children. */
+/* The listening sockets, opened by the parent or passed to it, and handed to its children. */
 #ifndef PARENT_SOCKETS_H
 #define PARENT_SOCKETS_H
 
 #include "daemon/parent/identity.h"
+#include "daemon/parent/sd.h"
+
+enum socket_owner {
+	SOCKET_OURS,     /* its name goes when we stop */
+	SOCKET_KEPT,     /* ours, but the service manager keeps it open for the next daemon: the name stays */
+	SOCKET_MANAGERS, /* of a socket unit: nothing about it is ours to change */
+};
 
 struct socket_entry {
 	const struct listener_settings *settings;
 	int fd;
+	char *path; /* where it really is */
+	enum socket_owner owner;
 };
 
 struct sockets {
@@ -18,13 +27,22 @@ struct sockets {
 };
 
 /*
- * Opens every listener of the list: bound under a temporary name, given its mode and group, listening, then renamed over what a dead daemon left. 0 or -ERR_ADMIN.
+ * Opens every listener of the list: taken from the service manager where it has passed one, else bound under a temporary name, given its mode and group, listening, then renamed over what a dead
+ * daemon left. What the manager passed and nobody wants is closed. 0 or -ERR_ADMIN.
  */
 int sockets_open(struct sockets *s, const struct listener_settings *list,
 		 const struct settings *settings, bool user_mode, const struct identity *id,
-		 struct err *err);
+		 struct sd *sd, struct err *err);
 
-/* Closes them and removes their names. */
+/* Closes them, and removes the names of those that nobody keeps. */
 void sockets_close(struct sockets *s);
+
+/* --- for inherited.c --- */
+
+void sockets_warn(struct sockets *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds one; takes fd, and copies path. Without memory fd is closed. 0 or -ERR_INTERNAL. */
+int sockets_add(struct sockets *s, const struct listener_settings *l, int take_fd, const char *path,
+		enum socket_owner owner, struct err *err);
 
 #endif

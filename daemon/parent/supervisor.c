@@ -15,10 +15,24 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/common/packet.h"
-#include "daemon/parent/sd.h"
 
 /* A child that cannot even start once is not tried for ever: whoever started us wants to know. */
 enum { FIRST_DEATHS_MAX = 5, STATUS_MS = 1000, PACKETS_A_TURN = 64 };
+
+/* The front is asked so often in the time after which the manager would end us, that one lost answer is no reason. */
+enum { PINGS_A_WATCHDOG = 4, PING_MOST_MS = 2000, PING_LEAST_MS = 10 };
+
+/* For tests: nobody to tell. */
+static struct sd no_manager = { .socket = -1 };
+
+static void set_ping(struct supervisor *s)
+{
+	int64_t ping_ms = s->sd->watchdog_ms / PINGS_A_WATCHDOG;
+
+	if (s->sd->watchdog_ms == 0 || ping_ms > PING_MOST_MS)
+		ping_ms = PING_MOST_MS;
+	s->front.ping_ms = ping_ms < PING_LEAST_MS ? PING_LEAST_MS : ping_ms;
+}
 
 int supervisor_init(struct supervisor *s, struct err *err)
 {
@@ -37,6 +51,9 @@ int supervisor_init(struct supervisor *s, struct err *err)
 	if (s->signals < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot make a signalfd");
 	s->started_wall = clock_real_ms() / 1000;
+	if (!s->sd)
+		s->sd = &no_manager;
+	set_ping(s);
 	return 0;
 }
 
@@ -54,7 +71,7 @@ static void send_listeners(struct supervisor *s, struct child *c)
 			continue;
 		m.listener.name = e->settings->name;
 		m.listener.interface = wanted == LISTENER_MANAGER ? "manager" : "broker";
-		m.listener.path = e->settings->path;
+		m.listener.path = e->path;
 		child_send(c, &m, e->fd);
 	}
 	child_send_type(c, CONTROL_LISTENERS_END);
@@ -137,7 +154,7 @@ static void stop(struct supervisor *s, int exit_status)
 	s->stopping = true;
 	s->exit_status = exit_status;
 	s->stop_at_ms = clock_mono_ms() + s->settings->limits.stop_timeout_ms;
-	sd_tell_stopping();
+	sd_tell_stopping(s->sd);
 	child_send_type(&s->front, CONTROL_STOP);
 	child_send_type(&s->mint, CONTROL_STOP);
 }
@@ -158,19 +175,29 @@ static void kill_leftover(struct supervisor *s)
 
 /* --- what happens --- */
 
+/* In words, for whoever asks the service manager: first what is wrong. A missing mint is no reason to end: what the front holds is served. */
+static const char *words(const struct supervisor *s)
+{
+	if (s->told_ready && !s->front.ready)
+		return "degraded: the front is started again, callers wait for it";
+	if (s->told_ready && !s->mint.ready)
+		return "degraded: the mint is started again, the tokens that the front holds are served";
+	return s->status;
+}
+
 static void tell_ready(struct supervisor *s)
 {
 	if (s->told_ready || !s->mint.ready || !s->front.ready)
 		return;
 	s->told_ready = true;
 	log_event(LOG_LEVEL_NOTICE, "parent.ready", F_STR("status", s->status));
-	sd_tell_ready(s->status);
+	sd_tell_ready(s->sd, words(s));
 }
 
 static void end_reload(struct supervisor *s)
 {
 	if (s->reloading)
-		sd_tell_ready(s->status);
+		sd_tell_ready(s->sd, words(s));
 	s->reloading = false;
 }
 
@@ -178,10 +205,9 @@ static void on_ready(struct supervisor *s, struct child *c, const struct control
 {
 	c->ready = m->ready.value;
 	c->ever_ready |= c->ready;
-	if (c == &s->mint && m->status) {
+	if (c == &s->mint && m->status)
 		(void)snprintf(s->status, sizeof s->status, "%s", m->status);
-		s->status_due = true;
-	}
+	s->status_due = true;
 	tell_ready(s);
 }
 
@@ -190,6 +216,8 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 	switch (m->type) {
 	case CONTROL_PONG:
 		child_pong(c);
+		if (c == &s->front)
+			sd_tell_alive(s->sd);
 		break;
 	case CONTROL_READY:
 		on_ready(s, c, &m->ready);
@@ -243,6 +271,7 @@ static void on_death(struct supervisor *s, struct child *c, int status)
 		return;
 	}
 	child_died(c, status, &s->settings->limits);
+	s->status_due = true;
 	if (c == &s->mint)
 		end_reload(s);
 	if (s->stopping || !first)
@@ -279,11 +308,12 @@ static void write_status(struct supervisor *s)
 
 static void reload(struct supervisor *s)
 {
-	if (s->mint.control < 0)
-		return; /* the next mint reads it anyway */
 	s->reloading = true;
-	sd_tell_reloading();
-	child_send_type(&s->mint, CONTROL_RELOAD);
+	sd_tell_reloading(s->sd);
+	if (s->mint.control >= 0)
+		child_send_type(&s->mint, CONTROL_RELOAD);
+	else
+		end_reload(s); /* the next mint reads it anyway */
 }
 
 static void read_signals(struct supervisor *s)
@@ -317,13 +347,13 @@ static int64_t earlier(int64_t a, int64_t b)
 /* With thousands of credentials the words change a thousand times a second; nobody reads that fast. */
 static int64_t tell_status(struct supervisor *s, int64_t now_ms)
 {
-	if (!s->status_due)
+	if (!s->status_due || s->stopping)
 		return INT64_MAX;
 	if (now_ms < s->status_at_ms)
 		return s->status_at_ms;
 	s->status_due = false;
 	s->status_at_ms = now_ms + STATUS_MS;
-	sd_tell_status(s->status);
+	sd_tell_status(s->sd, words(s));
 	return INT64_MAX;
 }
 
@@ -335,6 +365,7 @@ static int64_t on_time(struct supervisor *s)
 	start_missing(s, now_ms);
 	next_ms = earlier(child_watch(&s->mint, now_ms), child_watch(&s->front, now_ms));
 	next_ms = earlier(next_ms, tell_status(s, now_ms));
+	next_ms = earlier(next_ms, sd_flush(s->sd, now_ms));
 	if (s->stopping) {
 		if (now_ms >= s->stop_at_ms)
 			kill_leftover(s);

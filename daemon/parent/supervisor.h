@@ -11,11 +11,13 @@
 struct supervisor {
 	const struct settings *settings;
 	struct sockets *sockets;
+	struct sd *sd;
 	char *const *environment;
 	struct child mint, front;
 	int signals;          /* signalfd */
 	int64_t started_wall; /* seconds since 1970 */
-	char status[200];     /* the mint's words, for STATUS= */
+	char status
+		[200]; /* the mint's words, for STATUS= while nothing is wrong with the children */
 	bool status_due;      /* the words are news for the service manager */
 	int64_t status_at_ms; /* CLOCK_MONOTONIC: not to be told before */
 	bool reloading, stopping, told_ready;

@@ -55,10 +55,12 @@ SUITES = (
           alone=MEASURE),
     Suite("peers", "other people's programs: jsforce, @salesforce/core, Authlib, Chromium", files="peers/test_*.py", builds=("release",),
           packages=("peers",), together=True),
+    Suite("systemd", "the units under Debian's real systemd, booted in a container", files="systemd/test_*.py", builds=("release",),
+          packages=("systemd",), timeout=900),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
     Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
-    Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), timeout=6 * 3600,
-          by_default=False),
+    Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), packages=("systemd",),
+          timeout=6 * 3600, by_default=False),
 )
 
 # Modules that stand beside the programs of a suite and are none themselves.

@@ -124,13 +124,23 @@ def test_keys_that_do_not_fit() -> None:
         same(sftokend(daemon, "--check").returncode, 0, "AllowUserAgent=no")
 
 
+def test_socket_of_systemd() -> None:
+    """A socket that only systemd could give: --check accepts the name, a start without it ends with 73 and says what is missing"""
+    with Daemon(Shared.salesforce) as daemon:
+        one_credential(daemon, "")
+        daemon.add_settings("[Listener x]\nFileDescriptorName=jobs\n")
+        same(sftokend(daemon, "--check").returncode, 0)
+        result = sftokend(daemon)
+        same(result.returncode, 73)
+        assert "FileDescriptorName=jobs" in result.stderr, result.stderr
+
+
 def test_later_settings() -> None:
     """Keys, values and options of later versions are mistakes that say so: sftokend.conf and the command line"""
     with Daemon(Shared.salesforce) as daemon:
         one_credential(daemon, "")
         for text, words in (("[Store]\nKey=pkcs11:x", "Key=pkcs11:"), ("[Log]\nFormat=journal", "Format=journal"),
-                            ("[Listener x]\nInterface=credential\nPath=/run/x", "Interface=credential"),
-                            ("[Listener x]\nFileDescriptorName=x\nPath=/run/x\nInterface=broker", "FileDescriptorName=")):
+                            ("[Listener x]\nInterface=credential\nPath=/run/x", "Interface=credential")):
             path = daemon.add_settings(text + "\n")
             result = sftokend(daemon, "--check")
             same(result.returncode, 78, text)

@@ -365,6 +365,7 @@ TEST(a_lock_with_a_second_name_is_neither_emptied_nor_given_away)
 
 static struct settings settings;
 static struct listener_settings listener;
+static struct sd manager = { .socket = -1 };
 
 static int open_one(struct sockets *s, const char *path, char *group, int64_t mode, bool user_mode,
 		    struct err *err)
@@ -376,7 +377,7 @@ static int open_one(struct sockets *s, const char *path, char *group, int64_t mo
 					       .path = (char *)path,
 					       .mode = mode,
 					       .group = group };
-	return sockets_open(s, &listener, &settings, user_mode, &me, err);
+	return sockets_open(s, &listener, &settings, user_mode, &me, &manager, err);
 }
 
 static bool can_connect(const char *path)
@@ -414,6 +415,7 @@ TEST(a_socket_takes_over_what_a_dead_daemon_left)
 	listener.path = (char *)in_folder("s");
 	sockets_close(&new);
 	CHECK_INT(n_names(), 0);
+	free(old.items[0].path);
 	free(old.items);
 	leave();
 }

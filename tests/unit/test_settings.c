@@ -229,9 +229,6 @@ static const struct {
 	{ "[Listener x]\nInterface=credential\nPath=/run/x\n",
 	  "sftokend.conf:2: Interface=credential is not available in this version — choose another "
 	  "one\n" },
-	{ "[Listener x]\nFileDescriptorName=x\nPath=/run/x\n",
-	  "sftokend.conf:2: FileDescriptorName= is not available in this version — remove the "
-	  "line\n" },
 	{ "[Listener x]\nMode=660\n",
 	  "sftokend.conf: [Listener x] Path= is missing — say where the socket is\n" },
 	{ "[Listener x]\nPath=run/x\n",
