@@ -140,6 +140,8 @@ const char *keeper_name(const struct keeper *k);
 const char *keeper_origin(const struct keeper *k);
 const struct schedule *keeper_schedule(const struct keeper *k);
 const struct grant *keeper_token(const struct keeper *k); /* NULL: none, or confirmed dead */
+const struct grant *keeper_newest(
+	const struct keeper *k); /* also a dead one, to know whose it was; NULL: none */
 int64_t keeper_generation(const struct keeper *k);
 /* The generation that nobody may be given any more: confirmed dead, or of other settings. 0: none. */
 int64_t keeper_withdrawn(const struct keeper *k);

@@ -33,6 +33,11 @@ const struct grant *keeper_token(const struct keeper *k)
 	return k->schedule.has_token && !k->schedule.dead ? k->token : NULL;
 }
 
+const struct grant *keeper_newest(const struct keeper *k)
+{
+	return k->token;
+}
+
 int64_t keeper_generation(const struct keeper *k)
 {
 	return k->schedule.generation;

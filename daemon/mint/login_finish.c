@@ -22,20 +22,37 @@ static void applied(int status, const struct err *err, void *arg)
 	bool disabled = l->keeper && keeper_schedule(l->keeper)->state == STATE_DISABLED;
 
 	l->applying = NULL;
+	/* Salesforce has refused nothing: it is our store, as with SecretStoreUnavailable at the begin */
 	if (status < 0)
-		login_end(l, LOGIN_FAILED, "the login could not be kept: %.200s; log in again",
-			  err->text);
+		login_end(l, status == -ERR_INTERNAL ? LOGIN_FAILED : LOGIN_CANCELLED,
+			  "the login could not be kept: %.200s; log in again", err->text);
 	else
-		login_end(l, LOGIN_SUCCEEDED, "logged in as %.80s%s%.20s, %.80s%s%.60s",
-			  g->username ? g->username : "a user whose name is not known",
+		login_end(l, LOGIN_SUCCEEDED, "logged in as %.80s%s%s%.20s, %.80s%s%.60s",
+			  g->username ? g->username : "a user whose name is not known", l->before,
 			  g->organization_id ? ", organization " : "",
 			  g->organization_id ? g->organization_id : "", g->instance_url,
 			  disabled ? "; it is disabled, not served: sftoken enable " : "",
 			  disabled ? l->credential->name : "");
 }
 
+/* Whose token this one replaces, if that was somebody else. */
+static void note_before(struct login *l)
+{
+	const struct grant *old = keeper_newest(l->keeper), *g = l->grant;
+	const char *name = old && old->username ? old->username : old ? old->user_id : NULL;
+	bool same = true;
+
+	if (old && old->user_id && g->user_id)
+		same = login_same_id(old->user_id, g->user_id);
+	if (same && old && old->username && g->username)
+		same = strcasecmp(old->username, g->username) == 0;
+	if (!same && name)
+		snprintf(l->before, sizeof l->before, " (before: %.60s)", name);
+}
+
 static void apply(struct login *l)
 {
+	note_before(l);
 	l->phase = LOGIN_APPLIES;
 	l->applying = keeper_take_login(l->keeper, l->grant, l->date_real_ms, applied, l);
 	if (!l->applying)

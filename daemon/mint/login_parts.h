@@ -39,6 +39,7 @@ struct login {
 	struct grant *grant;
 	int64_t date_real_ms;
 	struct keeper_login *applying;
+	char before[80]; /* " (before: NAME)", or "" */
 	char message[ERR_TEXT_MAX + 1];
 };
 

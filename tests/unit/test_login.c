@@ -236,6 +236,33 @@ TEST(nothing_secret_is_told)
 	end();
 }
 
+static void log_in_as(const char *token, const char *user)
+{
+	char body[100];
+
+	start();
+	CHECK_INT(complete("code"), 0);
+	REQUIRE(fake_http_in_flight() == 1);
+	answer(token);
+	snprintf(body, sizeof body, "{\"preferred_username\":\"%s\"}", user);
+	answer(body);
+	CHECK_INT(last.state, LOGIN_SUCCEEDED);
+}
+
+TEST(a_login_of_another_person_says_whose_it_replaces)
+{
+	begin(GRANT_WEB_SERVER);
+	log_in_as(TOKEN("A1", "R1"), "anna@example.com");
+	CHECK(!strstr(last_message, "before"));
+	log_in_as(TOKEN("A2", "R2"), "Anna@example.com");
+	CHECK(!strstr(last_message, "before"));
+	fake_http_answer(HTTP_ANSWERED, 200, ""); /* the grant that was replaced is revoked */
+	log_in_as(TOKEN("A3", "R3"), "bob@example.com");
+	CHECK(strstr(last_message, "logged in as bob@example.com (before: Anna@example.com), "));
+	fake_http_answer(HTTP_ANSWERED, 200, "");
+	end();
+}
+
 TEST(two_logins_have_nothing_in_common)
 {
 	char first[2048], id[64];
@@ -280,7 +307,7 @@ TEST(a_store_that_fails_in_the_end_changes_nothing_and_the_grant_is_revoked)
 	disk_fail_kind(DISK_ALLOCATE, ENOSPC);
 	answer("{}");
 	CHECK_INT(ended, 1);
-	CHECK_INT(last.state, LOGIN_FAILED);
+	CHECK_INT(last.state, LOGIN_CANCELLED);
 	CHECK(!keeper_token(k));
 	CHECK(!keeper_stored(k)->refresh.token);
 	CHECK_INT(keeper_schedule(k)->state, STATE_LOGIN_REQUIRED);
