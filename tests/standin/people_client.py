@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -18,6 +19,7 @@ from .grants_client import StandinError
 Json = dict[str, Any]
 PAGES_MAX = 12          # on the way of one login
 PASSWORD = "secret"     # of users that have no other
+_LOCALHOST = re.compile(r"\Ahttp://localhost(?=[:/]|\Z)")
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -84,8 +86,10 @@ class Browser:
     def open(self, url: str, form: Optional[dict[str, str]] = None) -> Page:
         """One page, or one redirect, which is not followed."""
         data = None if form is None else urlencode(form).encode()
-        request = urllib.request.Request(url, data, {"User-Agent": "Browser/1",
-                                                     "Accept": "text/html"})
+        # browsers know where localhost is without asking; not every machine has /etc/hosts
+        request = urllib.request.Request(_LOCALHOST.sub("http://127.0.0.1", url), data,
+                                         {"User-Agent": "Browser/1", "Accept": "text/html",
+                                          "Host": urlsplit(url).netloc})
         try:
             answer = self._opener.open(request, timeout=30)
         except urllib.error.HTTPError as error:

@@ -11,16 +11,20 @@
 
 enum { BYTES_MAX = 65536 };
 
-static struct secret *read_from(const char *path)
+static struct secret *read_all(FILE *from)
 {
 	static char bytes[BYTES_MAX];
-	FILE *from = fopen(path, "r");
-	struct secret *s;
 
-	if (!from)
-		return NULL;
-	s = secret_new(bytes, fread(bytes, 1, sizeof(bytes), from));
-	fclose(from);
+	return secret_new(bytes, fread(bytes, 1, sizeof(bytes), from));
+}
+
+static struct secret *read_from(const char *path)
+{
+	FILE *from = fopen(path, "r");
+	struct secret *s = from ? read_all(from) : NULL;
+
+	if (from)
+		fclose(from);
 	return s;
 }
 
@@ -54,7 +58,7 @@ int main(int argc, char **argv)
 	key = argv[1][0] == '/' ? read_from(argv[1]) : secret_new(argv[1], strlen(argv[1]));
 	if (argc > 2 && argv[2][0])
 		passphrase = secret_new(argv[2], strlen(argv[2]));
-	data = read_from("/dev/stdin");
+	data = read_all(stdin); /* not every machine has /dev/stdin */
 	if (!key || !data)
 		return 66;
 	for (int i = 0; i < times; i++)
