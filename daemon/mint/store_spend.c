@@ -270,7 +270,7 @@ int store_take_login(struct store *s, struct stored *e, struct secret *refresh, 
 		     const struct stored_token *token, int64_t now_ms, struct err *err)
 {
 	int64_t generation = e->generation;
-	struct stored_token before;
+	struct stored_token before = { 0 };
 	int r;
 
 	if (e->spend.state == SPEND_INTENT)
