@@ -18,7 +18,6 @@
 enum { BITS_MIN = 2048, BITS_MAX = 8192, URI_MAX = 4096, WORDS_MAX = 120 };
 
 DEFINE_CLEANUP(BIO *, BIO_free)
-DEFINE_CLEANUP(UI_METHOD *, UI_destroy_method)
 DEFINE_CLEANUP(OSSL_STORE_INFO *, OSSL_STORE_INFO_free)
 
 static void store_closep(OSSL_STORE_CTX **store)
