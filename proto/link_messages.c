@@ -26,6 +26,7 @@ static const struct field link_credential_fields[] = {
 	{ "attempt", FIELD_BOOL, 0, AT(struct link_credential, attempt), 0, 0, NULL },
 	{ "next_attempt_ms", FIELD_INT, FIELD_OPTIONAL, AT(struct link_credential, next_attempt_ms), 0, 0, NULL },
 	{ "last_error", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_credential, last_error), 0, 0, NULL },
+	{ "renewal_ends_session", FIELD_BOOL, FIELD_OPTIONAL, AT(struct link_credential, renewal_ends_session), 0, 0, NULL },
 };
 
 static const struct field link_publish_fields[] = {
@@ -98,6 +99,13 @@ static const struct field link_have_fields[] = {
 	{ "organization_id", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_have, organization_id), 0, 0, NULL },
 	{ "user_id", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_have, user_id), 0, 0, NULL },
 	{ "username", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_have, username), 0, 0, NULL },
+	{ "held_until_ms", FIELD_INT, FIELD_OPTIONAL, AT(struct link_have, held_until_ms), 0, 0, NULL },
+};
+
+static const struct field link_hold_fields[] = {
+	{ "credential", FIELD_TEXT, 0, AT(struct link_hold, credential), 0, 0, NULL },
+	{ "generation", FIELD_INT, 0, AT(struct link_hold, generation), 0, 0, NULL },
+	{ "until_ms", FIELD_INT, 0, AT(struct link_hold, until_ms), 0, 0, NULL },
 };
 
 static const struct field link_want_fields[] = {
@@ -186,6 +194,7 @@ static const struct row link_rows[LINK_TYPES] = {
 	[LINK_COUNT] = { .name = "Count" },
 	[LINK_HAVE] = { "Have", FIELDS(link_have_fields, struct link_have) },
 	[LINK_HAVE_ALL] = { .name = "HaveAll" },
+	[LINK_HOLD] = { "Hold", FIELDS(link_hold_fields, struct link_hold) },
 	[LINK_WANT] = { "Want", FIELDS(link_want_fields, struct link_want) },
 	[LINK_REPORT] = { "Report", FIELDS(link_report_fields, struct link_report) },
 	[LINK_SERVED] = { "Served", FIELDS(link_served_fields, struct link_served) },

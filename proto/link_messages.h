@@ -42,6 +42,7 @@ struct link_credential {
 	struct opt_bool attempt;
 	struct opt_int next_attempt_ms;
 	const char *last_error;
+	struct opt_bool renewal_ends_session; /* who holds the session puts the renewal off */
 };
 
 /*
@@ -110,6 +111,15 @@ struct link_have {
 	struct opt_bool unchanged;
 	struct text_list scopes;
 	const char *identity_url, *organization_id, *user_id, *username;
+	struct opt_int held_until_ms; /* as in Hold; 0: nobody holds it */
+};
+
+/*
+ * Front -> mint, level: until when (BOOTTIME) callers hold the session of this generation; 0: nobody does. Sent for credentials whose renewal ends the session.
+ */
+struct link_hold {
+	const char *credential;
+	struct opt_int generation, until_ms;
 };
 
 /*
@@ -150,7 +160,7 @@ struct link_counters {
 
 enum link_type {
 	LINK_HELLO, LINK_RULES, LINK_CREDENTIAL, LINK_PUBLISH, LINK_DEAD, LINK_VERDICT, LINK_PROBLEM, LINK_REMOVE, LINK_SYNCED, LINK_COUNT,
-	LINK_HAVE, LINK_HAVE_ALL, LINK_WANT, LINK_REPORT, LINK_SERVED, LINK_LOG, LINK_COUNTERS, LINK_TYPES
+	LINK_HAVE, LINK_HAVE_ALL, LINK_HOLD, LINK_WANT, LINK_REPORT, LINK_SERVED, LINK_LOG, LINK_COUNTERS, LINK_TYPES
 };
 
 struct link_message {
@@ -165,6 +175,7 @@ struct link_message {
 		struct link_problem problem;
 		struct link_name remove;
 		struct link_have have;
+		struct link_hold hold;
 		struct link_want want;
 		struct link_report report;
 		struct link_served served;

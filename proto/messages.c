@@ -95,6 +95,20 @@ static const struct field get_token_fields[] = {
 };
 const struct fields get_token_table = FIELDS(get_token_fields, struct get_token_call);
 
+static const struct field hold_token_fields[] = {
+	{ "credential", FIELD_TEXT, FIELD_OPTIONAL, AT(struct hold_token_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },
+	{ "maxSeconds", FIELD_INT, FIELD_OPTIONAL, AT(struct hold_token_call, max_s), 0, SECONDS_MAX, NULL },
+};
+const struct fields hold_token_table = FIELDS(hold_token_fields, struct hold_token_call);
+
+static const struct field hold_token_reply_fields[] = {
+	{ "generation", FIELD_INT, 0, AT(struct hold_token_reply, generation), 0, 0, NULL },
+	{ "endsInSeconds", FIELD_INT, 0, AT(struct hold_token_reply, ends_in_s), 0, 0, NULL },
+	{ "ending", FIELD_BOOL, 0, AT(struct hold_token_reply, ending), 0, 0, NULL },
+};
+const struct fields hold_token_reply_table = FIELDS(hold_token_reply_fields,
+						    struct hold_token_reply);
+
 static const struct field credential_call_fields[] = {
 	{ "credential", FIELD_TEXT, FIELD_OPTIONAL, AT(struct credential_call, credential), 0, CREDENTIAL_NAME_MAX, NULL },
 };

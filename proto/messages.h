@@ -75,6 +75,19 @@ struct credential_call {
 extern const struct fields credential_call_table;     /* ?string */
 extern const struct fields credential_required_table; /* string */
 
+struct hold_token_call {
+	const char *credential;
+	struct opt_int max_s;
+};
+extern const struct fields hold_token_table;
+
+/* The replies after the first one, which begins with a token. */
+struct hold_token_reply {
+	struct opt_int generation, ends_in_s;
+	struct opt_bool ending;
+};
+extern const struct fields hold_token_reply_table;
+
 struct report_rejected_call {
 	const char *credential;
 	struct opt_int generation, http_status;

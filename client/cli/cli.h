@@ -35,7 +35,7 @@ struct cli {
 	const char *credential; /* argument, else $SFTOKEN_CREDENTIAL, else NULL */
 	const char *format, *as, *reason, *error_code, *kind, *flow;
 	int64_t min_valid_s, wait_s, rejected, generation, http_status, fd; /* -1: not given */
-	bool allow_stale, socket_only, forget, no_browser;
+	bool allow_stale, socket_only, forget, no_browser, hold;
 	const char *env[ENV_MAX]; /* NAME=FIELD */
 	size_t n_env;
 	char **rest; /* exec: the command; check: the directory */
@@ -66,6 +66,9 @@ extern const size_t n_commands;
 int cmd_get(struct cli *cli);
 int cmd_env(struct cli *cli);
 int cmd_exec(struct cli *cli);
+/* exec --hold: *t held by a call on *h that the command inherits, until *ends_at (seconds since 1970). 0 or an exit status. */
+int fetch_held(const struct cli *cli, struct sftoken **h, struct sftoken_token **t,
+	       int64_t *ends_at);
 int cmd_list(struct cli *cli);
 int cmd_show(struct cli *cli);
 int cmd_watch(struct cli *cli);

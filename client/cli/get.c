@@ -131,22 +131,40 @@ static int set_environment(const struct cli *cli, const struct sftoken *h,
 	return r;
 }
 
+static int set_time(const char *name, int64_t seconds)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%" PRId64, seconds);
+	return set_variable(name, text);
+}
+
 int cmd_exec(struct cli *cli)
 {
 	struct sftoken_token *t;
 	struct sftoken *h;
+	int64_t hold_ends_at;
 	int r;
 
 	if (cli->as && strcmp(cli->as, "sf") != 0)
 		return complain(EXIT_STATUS_USAGE, "--as takes sf, not \"%s\"", cli->as);
+	if (cli->hold && (cli->min_valid_s >= 0 || cli->rejected >= 0 || cli->wait_s >= 0 ||
+			  cli->allow_stale || cli->reason))
+		return complain(EXIT_STATUS_USAGE,
+				"--hold chooses the token itself: leave out --min-valid, --wait, "
+				"--rejected, --allow-stale and --reason");
 	if (cli->as && cli->socket_only)
 		return complain(EXIT_STATUS_USAGE, "--as and --socket-only contradict each other");
-	r = fetch(cli, &h, &t);
+	r = cli->hold ? fetch_held(cli, &h, &t, &hold_ends_at) : fetch(cli, &h, &t);
 	if (r)
 		return r;
 	r = set_environment(cli, h, t);
+	if (r == 0 && cli->hold)
+		r = set_time("SFTOKEN_HOLD_ENDS_AT", hold_ends_at);
 	sftoken_token_free(t);
-	sftoken_close(h);
+	/* a hold lasts as long as its connection, which is the command's from now on */
+	if (r || !cli->hold)
+		sftoken_close(h);
 	if (r)
 		return r;
 	execvp(cli->rest[0], cli->rest);

@@ -26,7 +26,8 @@ enum option_id {
 	OPT_FD = 8192,
 	OPT_FORGET = 16384,
 	OPT_FLOW = 32768,
-	OPT_NO_BROWSER = 65536
+	OPT_NO_BROWSER = 65536,
+	OPT_HOLD = 131072
 };
 
 #define GET_OPTIONS (OPT_MIN_VALID | OPT_WAIT | OPT_REJECTED | OPT_STALE | OPT_REASON)
@@ -37,9 +38,11 @@ const struct command commands[] = {
 	  "             [--rejected GENERATION] [--allow-stale] [--reason TEXT]",
 	  "print an access token", "curl -H @<(sftoken get prod --format header) \"$URL\"",
 	  GET_OPTIONS | OPT_FORMAT, TAKES_CREDENTIAL, cmd_get },
-	{ "exec", "[CRED] [--as sf] [--env NAME=FIELD]... [--socket-only] -- COMMAND...",
-	  "run a command with a token in its environment", "sftoken exec prod -- python3 load.py",
-	  GET_OPTIONS | OPT_AS | OPT_ENV | OPT_SOCKET_ONLY, TAKES_CREDENTIAL | TAKES_COMMAND, cmd_exec },
+	{ "exec", "[CRED] [--as sf] [--env NAME=FIELD]... [--socket-only] [--hold] -- COMMAND...",
+	  "run a command with a token in its environment\n\n"
+	  "--hold keeps the session of the token from being ended by a renewal while the command runs (at most MaxHold= of the daemon,\n"
+	  "and not beyond the life of the token); $SFTOKEN_HOLD_ENDS_AT says until when.", "sftoken exec prod -- python3 load.py",
+	  GET_OPTIONS | OPT_AS | OPT_ENV | OPT_SOCKET_ONLY | OPT_HOLD, TAKES_CREDENTIAL | TAKES_COMMAND, cmd_exec },
 	{ "env", "[CRED]", "print shell assignments", "eval \"$(sftoken env prod)\"", GET_OPTIONS, TAKES_CREDENTIAL, cmd_env },
 	{ "list", "", "show the credentials that you may use", "sftoken list", 0, USES_JSON, cmd_list },
 	{ "show", "[CRED]", "show one credential and what is wrong with it", "sftoken show prod", 0, TAKES_CREDENTIAL | USES_JSON, cmd_show },
@@ -115,6 +118,7 @@ static const struct option options[] = {
 	{ "--as",          OPT_AS,           OPTION_TEXT,   OF(as) },
 	{ "--env",         OPT_ENV,          OPTION_ENV,    0 },
 	{ "--socket-only", OPT_SOCKET_ONLY,  OPTION_FLAG,   OF(socket_only) },
+	{ "--hold",        OPT_HOLD,         OPTION_FLAG,   OF(hold) },
 	{ "--generation",  OPT_GENERATION,   OPTION_NUMBER, OF(generation) },
 	{ "--status",      OPT_STATUS,       OPTION_NUMBER, OF(http_status) },
 	{ "--code",        OPT_CODE,         OPTION_TEXT,   OF(error_code) },

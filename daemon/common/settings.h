@@ -16,6 +16,7 @@ struct limits {
 	int64_t backlog, accept_pause_ms;
 	int64_t default_wait_ms, max_wait_ms; /* 30 s, 300 s */
 	int64_t default_min_valid_ms;         /* 60 s, or a tenth of the life if that is less */
+	int64_t max_hold_ms, hold_notice_ms;  /* 2 h, 60 s */
 	/* schedule */
 	int64_t renew_at_percent, renew_refresh_at_percent, renew_jitter_percent; /* 50, 66, 5 */
 	int64_t min_renew_delay_ms, renew_margin_ms,

@@ -97,6 +97,10 @@ static const struct config_key limit_keys[] = {
 	TIME("DefaultMinValid", default_min_valid_ms, 0, HOUR, "60s",
 	     "life that a token must have left for a caller who does not say; a tenth of the "
 	     "believed life if that is less"),
+	TIME("MaxHold", max_hold_ms, 0, 24 * HOUR, "2h",
+	     "longest time that a caller may hold a session; 0: none is held"),
+	TIME("HoldNotice", hold_notice_ms, 0, HOUR, "60s",
+	     "how long before a hold ends its caller is told; a quarter of the hold if that is less"),
 	/* renewal */
 	SHARE("RenewAt", renew_at_percent, 10, 90, "50%",
 	      "part of the believed life after which a token is renewed"),

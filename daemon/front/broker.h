@@ -44,6 +44,9 @@ void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j
 		     struct judge_ask *ask, const struct peer *peer);
 /* Sends e's token; more: the call goes on. false: no memory, nothing was sent. */
 bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason);
+/* The same with another end than token_tail(): what follows "expiresInSeconds":, NUL included. */
+bool broker_give_with(struct caller *c, struct entry *e, int validity, const char *tail,
+		      size_t size, bool more, const char *reason);
 
 /* --- broker_waiting.c and broker_wait.c: calls that are not answered yet --- */
 
@@ -69,6 +72,14 @@ void broker_watch_token(void *caller, const struct varlink_call *call, const voi
 /* Sends what is new, or ends the watch. */
 void broker_watch_step(struct waiting *w);
 void broker_drained(struct connection *c, void *front);
+
+/* --- broker_hold.c --- */
+
+void broker_hold_token(void *caller, const struct varlink_call *call, const void *params);
+/* Begins the hold when there is a token, says that it ends, or ends it. */
+void broker_hold_step(struct waiting *w);
+/* A hold of e has begun or ended, or its token is another: tells the mint. */
+void broker_holds_changed(struct front *f, struct entry *e);
 
 /* --- broker_list.c --- */
 

@@ -7,6 +7,7 @@
 static const struct varlink_method methods[] = {
 	{ "GetToken", &get_token_table, 0, broker_get_token },
 	{ "WatchToken", &credential_call_table, METHOD_MORE, broker_watch_token },
+	{ "HoldToken", &hold_token_table, METHOD_MORE, broker_hold_token },
 	{ "ReportRejected", &report_rejected_table, 0, broker_report_rejected },
 	{ "ListCredentials", &list_credentials_table, 0, broker_list_credentials },
 	{ "GetCredential", &credential_call_table, 0, broker_get_credential },
@@ -135,7 +136,10 @@ void broker_judged_error(struct caller *c, const struct entry *e, const struct j
 		.max_valid_s = number(j->max_valid_s),
 	};
 
-	if (j->of_problem && e->problem.message)
+	if (j->held)
+		fields.message =
+			"a caller holds the session of the current token, and a renewal would end it";
+	else if (j->of_problem && e->problem.message)
 		fields.message = e->problem.message;
 	else if (!j->of_problem && e->last_error && j->error != BROKER_UNAVAILABLE)
 		fields.message = e->last_error;

@@ -84,25 +84,31 @@ static void send_to_mint(struct front *f, struct entry *e)
 
 /* --- giving --- */
 
-bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason)
+bool broker_give_with(struct caller *c, struct entry *e, int validity, const char *tail,
+		      size_t size, bool more, const char *reason)
 {
 	struct front *f = c->front;
 	const struct peer *peer = connection_peer(c->connection);
-	const struct secret *ready;
-	char tail[TOKEN_TAIL_MAX];
-	size_t size;
+	const struct secret *ready = token_ready(e->token, entry_name(e), validity);
 
-	assert(e->token); /* nothing else is ever judged to be given */
-	ready = token_ready(e->token, entry_name(e), validity);
 	if (!ready)
 		return false;
-	size = token_tail(e->token, loop_now_ms(f->loop), more, tail);
 	audit_served(&f->audit, peer->uid, peer->pid, entry_name(e), e->names[0].node.hash,
 		     e->token->judge.generation, reason);
 	f->counters.value[COUNT_TOKENS]++;
 	connection_send_ready(c->connection, secret_bytes(ready), secret_size(ready), tail, size,
 			      more);
 	return true;
+}
+
+bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason)
+{
+	char tail[TOKEN_TAIL_MAX];
+	size_t size;
+
+	assert(e->token); /* nothing else is ever judged to be given */
+	size = token_tail(e->token, loop_now_ms(c->front->loop), more, tail);
+	return broker_give_with(c, e, validity, tail, size, more, reason);
 }
 
 /* --- the request that is byte-equal to the last one --- */

@@ -30,6 +30,10 @@ static void judge_waiter(struct front *f, struct waiting *w)
 	int64_t now = loop_now_ms(f->loop), until;
 	struct judgement j;
 
+	if (w->hold) {
+		broker_hold_step(w);
+		return;
+	}
 	if (!broker_allows(w->caller, e)) {
 		end_no_such(w);
 		return;
@@ -46,6 +50,20 @@ static void judge_waiter(struct front *f, struct waiting *w)
 		(void)deadlines_set(&f->deadlines, &w->deadline, until);
 	list_remove(&w->link);
 	list_append(&e->waiters, &w->link);
+}
+
+/* A step may end its own hold, no other one. */
+static void step_holds(struct front *f, struct entry *e)
+{
+	struct list *n = e->holds.next;
+
+	while (n != &e->holds) {
+		struct list *next = n->next;
+
+		broker_hold_step(LIST_OWNER(struct waiting, link, n));
+		n = next;
+	}
+	broker_holds_changed(f, e);
 }
 
 void broker_changed(struct front *f, struct entry *e)
@@ -65,6 +83,7 @@ void broker_changed(struct front *f, struct entry *e)
 		list_append(&e->watches, n);
 		broker_watch_step(LIST_OWNER(struct waiting, link, n));
 	}
+	step_holds(f, e);
 	if (e->want || e->report)
 		front_link_send(f->link, e);
 }
@@ -73,7 +92,8 @@ void broker_gone(struct entry *e)
 {
 	struct list *n;
 
-	while ((n = list_shift(&e->waiters)) || (n = list_shift(&e->watches)))
+	while ((n = list_shift(&e->waiters)) || (n = list_shift(&e->watches)) ||
+	       (n = list_shift(&e->holds)))
 		end_no_such(LIST_OWNER(struct waiting, link, n));
 }
 
@@ -93,6 +113,7 @@ void broker_move(struct entry *to, struct entry *from)
 {
 	move(&to->waiters, &from->waiters, to);
 	move(&to->watches, &from->watches, to);
+	move(&to->holds, &from->holds, to);
 	to->judge.demand_ms = from->judge.demand_ms;
 	/* A claim that nobody waits for must not get lost with the mint that it was made to. */
 	if (from->report_generation > 0 && to->token &&
@@ -140,5 +161,6 @@ void broker_stop(struct front *f)
 	for (size_t i = 0; i < f->table.n; i++) {
 		shut_down(&f->table.sorted[i]->waiters);
 		shut_down(&f->table.sorted[i]->watches);
+		shut_down(&f->table.sorted[i]->holds);
 	}
 }

@@ -23,8 +23,13 @@ struct waiting *broker_wait(struct caller *c, struct entry *e, const char *sent)
 
 void broker_wait_end(struct waiting *w)
 {
+	struct front *f = w->caller->front;
+	struct entry *held = w->hold ? w->entry : NULL;
+
 	list_remove(&w->link);
-	deadlines_clear(&w->caller->front->deadlines, &w->deadline);
+	deadlines_clear(&f->deadlines, &w->deadline);
 	w->caller->waiting = NULL;
 	free(w);
+	if (held)
+		broker_holds_changed(f, held);
 }

@@ -77,10 +77,13 @@ void broker_drained(struct connection *connection, void *front)
 	struct entry *e;
 
 	(void)front;
-	if (!w || !w->watch)
+	if (!w || !(w->watch || w->hold))
 		return;
 	e = w->entry;
-	broker_watch_step(w);
+	if (w->hold)
+		broker_hold_step(w);
+	else
+		broker_watch_step(w);
 	if (e->want || e->report)
 		front_link_send(c->front->link, e);
 }

@@ -119,7 +119,7 @@ static void on_closed(struct connection *connection, void *arg)
 	struct caller *c = connection_data(connection);
 
 	if (c->waiting)
-		broker_wait_end(c->waiting);
+		broker_wait_end(c->waiting); /* a hold with it */
 	broker_forget_request(f, c->last);
 	if (f->candidate == connection)
 		f->candidate = NULL;
@@ -219,7 +219,8 @@ static void judge_all(struct front *f)
 	for (size_t i = 0; i < f->table.n; i++) {
 		struct entry *e = f->table.sorted[i];
 
-		if (!list_empty(&e->waiters) || !list_empty(&e->watches) || e->report)
+		if (!list_empty(&e->waiters) || !list_empty(&e->watches) ||
+		    !list_empty(&e->holds) || e->report)
 			broker_changed(f, e);
 	}
 }

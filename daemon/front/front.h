@@ -38,9 +38,9 @@ struct remembered {
 	char bytes[];
 };
 
-/* A call that is not answered yet: a GetToken without its token, or a watch. */
+/* A call that is not answered yet: a GetToken without its token, a watch or a hold. */
 struct waiting {
-	struct list link; /* in entry->waiters or entry->watches */
+	struct list link; /* in entry->waiters, entry->watches or entry->holds */
 	struct deadline deadline;
 	struct caller *caller;
 	struct entry *entry;
@@ -50,7 +50,9 @@ struct waiting {
 	struct judge_ask ask;
 	/* watch_sent: the generation that the watch got last, 0: none */
 	int64_t wait_s, watch_sent;
-	bool watch;
+	/* a hold: how long it was asked for; held: its generation, 0: it has not begun; its end, and when its caller is told */
+	int64_t hold_ms, held, hold_end_ms, notice_ms;
+	bool watch, hold, told;
 };
 
 /* One connection. Small: ten thousand of them are idle. */

@@ -20,7 +20,7 @@ struct front_link {
 	size_t have_at; /* index of the next token to tell by Have */
 	bool have_done; /* HaveAll is sent */
 	bool counters_due;
-	struct list unsent; /* entries whose Want or Report did not fit */
+	struct list unsent; /* entries whose Hold, Want or Report did not fit */
 	int64_t log_dropped;
 };
 
@@ -55,6 +55,8 @@ static struct link_message have_message(const struct entry *e)
 			.organization_id = t->organization_id,
 			.user_id = t->user_id,
 			.username = t->username,
+			.held_until_ms = { .value = e->judge.held_until_ms,
+					   .set = e->judge.held_until_ms > 0 },
 		},
 	};
 }
@@ -116,14 +118,32 @@ static bool send_report(struct front_link *f, struct entry *e)
 	return true;
 }
 
+static bool send_hold(struct front_link *f, struct entry *e)
+{
+	const struct link_message m = {
+		.type = LINK_HOLD,
+		.hold = {
+			.credential = entry_name(e),
+			.generation = { .value = e->generation, .set = true },
+			.until_ms = { .value = e->judge.held_until_ms, .set = true },
+		},
+	};
+
+	if (send(f, &m) != 1)
+		return false;
+	e->hold = false;
+	return true;
+}
+
 void front_link_send(struct front_link *f, struct entry *e)
 {
 	list_remove(&e->unsent);
 	if (e->want)
 		e->judge.want_pending = true;
-	if (f->synced && (!e->report || send_report(f, e)) && (!e->want || send_want(f, e)))
+	if (f->synced && (!e->hold || send_hold(f, e)) && (!e->report || send_report(f, e)) &&
+	    (!e->want || send_want(f, e)))
 		return;
-	if (e->report || e->want)
+	if (e->hold || e->report || e->want)
 		list_append(&f->unsent, &e->unsent);
 }
 

@@ -246,6 +246,16 @@ static struct judgement by_default(const struct judge_token *t, const struct jud
 	return or_stale(miss(c, a, l, now_ms), t, a, now_ms);
 }
 
+/* A better token is to be had only when the last hold has ended. */
+static struct judgement held_back(const struct judge_credential *c, int64_t now_ms)
+{
+	struct judgement j = fail(BROKER_UNAVAILABLE);
+
+	j.held = true;
+	j.retry_after_s = seconds_up(c->held_until_ms - now_ms);
+	return j;
+}
+
 static struct judgement by_wish(const struct judge_token *t, const struct judge_credential *c,
 				const struct judge_ask *a, const struct limits *l, int64_t now_ms)
 {
@@ -255,6 +265,8 @@ static struct judgement by_wish(const struct judge_token *t, const struct judge_
 		return give(t, now_ms);
 	if (a->min_valid_ms > t->life_ms)
 		return too_short(t->life_ms);
+	if (left > 0 && c->held_until_ms > a->deadline_ms)
+		return or_stale(held_back(c, now_ms), t, a, now_ms);
 	/* The same token again, or one that was asked for after this wish and is no better. */
 	if (t->unchanged || (t->issued_ms >= a->start_ms && a->min_valid_ms > 0 && left > 0))
 		return or_stale(too_short(left), t, a, now_ms);

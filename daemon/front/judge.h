@@ -37,7 +37,9 @@ struct judge_credential {
 	bool verdict_alive;
 	/* a Want is out and nothing about this credential has come since */
 	bool want_pending;
-	int64_t want_ms;   /* when the last Want went out; 0: never */
+	int64_t want_ms; /* when the last Want went out; 0: never */
+	/* callers hold its session, and no renewal comes before; 0: nobody does */
+	int64_t held_until_ms;
 	int64_t demand_ms; /* when the last call before this one missed; 0: never */
 };
 
@@ -66,6 +68,7 @@ struct judgement {
 	/* enum broker_error; for JUDGE_PROBLEM the parameters are the mint's */
 	int error;
 	bool of_problem; /* the texts of the mint's Problem belong to it */
+	bool held;       /* Unavailable, because a caller holds the session */
 	bool alive;      /* Rejected(token_accepted_by_server) */
 	int64_t retry_after_s;
 	int64_t max_valid_s; /* LifetimeTooShort */

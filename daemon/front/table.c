@@ -176,6 +176,7 @@ int table_credential(struct table *t, struct link_credential *m, struct entry **
 	access_fini(&e->access);
 	e->access = access;
 	e->grant_type = m->grant_type;
+	e->renewal_ends_session = m->renewal_ends_session.value;
 	e->upstream_attempts = m->upstream_attempts.value;
 	e->judge.state = m->state;
 	e->judge.attempt = m->attempt.value;

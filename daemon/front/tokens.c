@@ -137,7 +137,7 @@ static struct secret *build_ready(const struct token *t, const char *name, int v
 	};
 	CLEANUP(buf_finip) struct buf b;
 
-	buf_init(&b, VARLINK_MESSAGE_MAX - TOKEN_TAIL_MAX);
+	buf_init(&b, VARLINK_MESSAGE_MAX - HOLD_TAIL_MAX);
 	varlink_begin_reply(&b);
 	json_begin_object(&b);
 	json_key(&b, "token");
@@ -165,8 +165,7 @@ const struct secret *token_ready(struct token *t, const char *name, int validity
 	return fresh;
 }
 
-/* Seconds left are rounded down: a caller must never think that it has more than there is. */
-static int64_t seconds_left(const struct token *t, int64_t now_ms)
+int64_t token_seconds_left(const struct token *t, int64_t now_ms)
 {
 	int64_t ms = t->judge.deadline_ms - now_ms;
 
@@ -176,7 +175,7 @@ static int64_t seconds_left(const struct token *t, int64_t now_ms)
 size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TOKEN_TAIL_MAX])
 {
 	static const char end[] = "}}}", continued[] = "}},\"continues\":true}";
-	int64_t value = seconds_left(t, now_ms);
+	int64_t value = token_seconds_left(t, now_ms);
 	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
 	char digits[24];
 	size_t n = 0, size = 0;

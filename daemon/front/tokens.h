@@ -15,7 +15,7 @@
 #include "daemon/front/policy.h"
 #include "proto/link_messages.h"
 
-enum { TOKEN_TAIL_MAX = 64 };
+enum { TOKEN_TAIL_MAX = 64, HOLD_TAIL_MAX = 160 };
 
 struct token {
 	unsigned refs;
@@ -48,6 +48,9 @@ const struct secret *token_ready(struct token *t, const char *name, int validity
  */
 size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TOKEN_TAIL_MAX]);
 
+/* Rounded down: a caller must never think that it has more than there is. */
+int64_t token_seconds_left(const struct token *t, int64_t now_ms);
+
 struct entry;
 
 /* One name or alias of a credential. */
@@ -66,6 +69,7 @@ struct entry {
 	int64_t generation;  /* the last one known, 0: none */
 	int64_t dead;        /* the highest generation that was confirmed dead */
 	int grant_type;
+	bool renewal_ends_session;
 	int64_t upstream_attempts;
 	char *username, *last_error;
 	struct judge_credential judge; /* linked is filled in by the caller of judge() */
@@ -74,14 +78,14 @@ struct entry {
 		int64_t http_status;
 	} problem;
 	/* Outgoing, level: what the mint has to be told. */
-	struct list unsettled; /* in front's list while more about it is expected in a moment */
-	struct list unsent;    /* in front_link's list while want or report could not be sent */
-	bool want, report;
+	struct list unsettled;   /* in front's list while more about it is expected in a moment */
+	struct list unsent;      /* in front_link's list while want or report could not be sent */
+	bool want, report, hold; /* hold: judge.held_until_ms */
 	int64_t want_min_left_ms, want_not_generation, want_deadline_ms;
 	int64_t report_generation, report_deadline_ms; /* the claim that is out; 0: none */
 	int64_t report_uid, report_pid, report_status; /* of the one who made it; -1: not known */
 	char *report_code;
-	struct list waiters, watches; /* of struct waiting */
+	struct list waiters, watches, holds; /* of struct waiting */
 };
 
 /* Without aliases and access. NULL when memory is out. */

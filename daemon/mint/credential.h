@@ -60,6 +60,7 @@ struct credential {
 	int introspect;             /* enum introspect */
 	bool renew_when_idle;       /* no: no renewal ahead for a token that nobody asked for */
 	int64_t idle_stop_ms; /* no renewal ahead so long after the last caller; 0: never stops */
+	bool renewal_ends_session; /* a renewal waits for those who hold the session */
 	bool required;
 	/* [Access] as written, for --check */
 	struct config_list allow_users, allow_groups, allow_login;

@@ -275,6 +275,13 @@ static void set_idle(struct credential *c)
 		c->idle_stop_ms = REFRESH_IDLE_STOP_MS;
 }
 
+/* Rotation ends the session before (facts of 2026: airbyte PR 84302); who knows better says so. */
+static void set_session_end(struct credential *c)
+{
+	if (!credential_assigned(c, "Credential", "RenewalEndsSession"))
+		c->renewal_ends_session = credential_refreshes(c);
+}
+
 int credential_check(struct credential *c, const struct credential_check *check, struct err *err)
 {
 	bool known = c->grant_type >= 0;
@@ -295,5 +302,6 @@ int credential_check(struct credential *c, const struct credential_check *check,
 	    credential_read_values(c, check, err) < 0)
 		return -ERR_INTERNAL;
 	set_idle(c);
+	set_session_end(c);
 	return 0;
 }

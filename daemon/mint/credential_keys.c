@@ -77,6 +77,9 @@ static const struct config_key credential_keys[] = {
 	  .meaning = "whether to renew while nobody asks" },
 	{ "IdleStop", CONFIG_DURATION, OF(idle_stop_ms), 0, 365LL * DAY, "0s",
 	  .meaning = "time without a caller after which renewing ahead stops; 0: never" },
+	{ "RenewalEndsSession", CONFIG_BOOL, OF(renewal_ends_session), .fallback = "no",
+	  .meaning = "whether the server ends the old session with a renewal, which then waits for "
+		     "callers who hold it; by default yes for grants that spend a refresh token" },
 	{ "OnEvent", CONFIG_LATER, .meaning = "program to run on events" },
 	{ "Alias", CONFIG_LIST, OF(aliases), .meaning = "further names, at most 8" },
 	{ "Required", CONFIG_BOOL, OF(required), .fallback = "no",

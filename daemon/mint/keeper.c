@@ -27,6 +27,7 @@ struct schedule_rules keeper_rules(const struct keeper *k)
 		.limits = &k->context->settings->limits,
 		.renewal = flow ? flow->renewal : RENEW_PERSON,
 		.introspect = c->introspect != INTROSPECT_NO && flow_client_proves(c),
+		.renewal_ends_session = c->renewal_ends_session,
 		.renew_when_idle = c->renew_when_idle,
 		.idle_stop_ms = c->idle_stop_ms,
 		.session_timeout_ms = c->session_timeout_ms,
@@ -283,6 +284,11 @@ void keeper_step(struct keeper *k, struct schedule_event *e)
 			  F_INT("generation", k->schedule.generation),
 			  F_INT("age_s", (now.boot_ms - k->schedule.issued_ms) / 1000));
 	log_state(k, before);
+	if (out.put_off)
+		log_event(LOG_LEVEL_INFO, "renewal.put_off",
+			  F_STR("credential", k->credential->name),
+			  F_INT("generation", k->schedule.generation),
+			  F_INT("for_s", (k->schedule.next_attempt_ms - now.boot_ms) / 1000));
 	if (out.ending)
 		log_event(LOG_LEVEL_WARNING, "token.ending",
 			  F_STR("credential", k->credential->name),
@@ -427,6 +433,24 @@ void keeper_report(struct keeper *k, const struct link_report *report)
 		  F_INT("status", report->http_status.set ? report->http_status.value : 0),
 		  F_STR("error", report->error_code));
 	keeper_step(k, &e);
+}
+
+void keeper_hold(struct keeper *k, int64_t generation, int64_t until_ms)
+{
+	struct schedule_event e = { .type = SCHEDULE_HELD,
+				    .held = { .generation = generation, .until_ms = until_ms } };
+
+	if (k->schedule.held_generation == generation && k->schedule.held_until_ms == until_ms)
+		return;
+	keeper_step(k, &e);
+}
+
+void keeper_end_hold_soon(struct keeper *k)
+{
+	int64_t soon = loop_now_ms(k->context->loop) + HOLD_GRACE_MS;
+
+	if (k->schedule.held_until_ms > soon)
+		keeper_hold(k, k->schedule.held_generation, soon);
 }
 
 void keeper_used(struct keeper *k)

@@ -67,6 +67,11 @@ void keeper_set_credential(struct keeper *k, struct credential *c);
 
 void keeper_want(struct keeper *k, const struct link_want *want);
 void keeper_report(struct keeper *k, const struct link_report *report);
+/* Callers hold the session of this generation until then (BOOTTIME); 0: nobody does. */
+void keeper_hold(struct keeper *k, int64_t generation, int64_t until_ms);
+/* The front that knew of the holds is gone: HOLD_GRACE_MS for its successor to hear of them again. */
+enum { HOLD_GRACE_MS = 15000 };
+void keeper_end_hold_soon(struct keeper *k);
 void keeper_used(struct keeper *k);
 /* Refresh now, whatever the expiry. context.settled() follows when an attempt ends; false: none could be started (the problem says why). */
 bool keeper_refresh(struct keeper *k);

@@ -360,6 +360,9 @@ static void restore_token(struct keeper *k)
 
 	k->token = grant_ref(t->grant);
 	k->begun = true;
+	/* what is overdue may have waited for callers: the front, or they themselves, will say so in a moment */
+	k->schedule.held_generation = t->generation;
+	k->schedule.held_until_ms = loop_now_ms(k->context->loop) + HOLD_GRACE_MS;
 	keeper_step(k, &e);
 	keeper_recall_refusal(k);
 }

@@ -441,6 +441,8 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	s->skew_ms = o->skew_ms;
 	s->not_before_ms = o->not_before_ms;
 	s->last_use_ms = o->last_use_ms;
+	s->held_generation = o->held_generation;
+	s->held_until_ms = o->held_until_ms;
 	k->sent = old->sent;
 	k->withdrawn = keeper_withdrawn(old);
 	inherit_spend(k, old);

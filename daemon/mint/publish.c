@@ -120,6 +120,8 @@ static void take_over(struct publish *p, const struct link_have *have)
 
 	if (!k || !have->generation.set)
 		return;
+	/* first: what is overdue must not begin in between */
+	keeper_hold(k, have->generation.value, have->held_until_ms.value);
 	if (keeper_take_over(k, have, &err) < 0 && strcmp(have->credential, keeper_name(k)) == 0)
 		log_event(LOG_LEVEL_DEBUG, "token.left", F_STR("credential", have->credential),
 			  F_STR("why", err.text));
@@ -140,6 +142,14 @@ static void want(struct publish *p, const struct link_want *w)
 
 	if (k)
 		keeper_want(k, w);
+}
+
+static void hold(struct publish *p, const struct link_hold *h)
+{
+	struct keeper *k = h->credential ? registry_find(p->registry, h->credential) : NULL;
+
+	if (k)
+		keeper_hold(k, h->generation.value, h->until_ms.value);
 }
 
 static void served(struct publish *p, const struct link_served *s)
@@ -221,6 +231,9 @@ static void message(const struct link_message *m, void *arg)
 	case LINK_HAVE_ALL:
 		have_all(p);
 		break;
+	case LINK_HOLD:
+		hold(p, &m->hold);
+		break;
 	case LINK_WANT:
 		want(p, &m->want);
 		break;
@@ -250,8 +263,17 @@ static void no_counters(void *arg)
 	p->handlers.counters(NULL, p->handlers.arg);
 }
 
+/* The callers come again to the next front, if they live. */
+static void end_holds_soon(struct publish *p)
+{
+	for (size_t i = 0; i < registry_count(p->registry); i++)
+		keeper_end_hold_soon(registry_at(p->registry, i));
+}
+
 static void close_link(struct publish *p)
 {
+	if (p->end)
+		end_holds_soon(p);
 	link_close(TAKE(p->end));
 	timer_clear(p->flush);
 	if (timer_is_set(p->count)) {

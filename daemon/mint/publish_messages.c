@@ -127,6 +127,7 @@ static int send_credential(struct link_end *e, struct keeper *k)
 		.last_error = problem.error >= 0 && problem.message
 				      ? shortened(problem.message, last_error)
 				      : NULL,
+		.renewal_ends_session = { c->renewal_ends_session, true },
 	};
 	return link_send(e, &m);
 }

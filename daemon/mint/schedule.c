@@ -105,7 +105,7 @@ bool step_start_attempt(struct step *x, bool demanded)
 	struct schedule *s = x->s;
 	int64_t at = schedule_budget_ms(x->rules, s, x->now.boot_ms);
 
-	if (step_by_person(x) || wait_for_end(x))
+	if (step_by_person(x) || wait_for_end(x) || step_wait_for_holders(x))
 		return false;
 	if (at < s->not_before_ms)
 		at = s->not_before_ms;
@@ -118,6 +118,7 @@ bool step_start_attempt(struct step *x, bool demanded)
 	}
 	schedule_budget_take(s, x->now.boot_ms);
 	s->in_flight = true;
+	s->put_off = false;
 	s->demanded = demanded;
 	s->next_attempt_ms = 0;
 	x->out->start = true;
@@ -361,7 +362,7 @@ static void forget_token(struct step *x)
 	step_forget_claims(x);
 	step_drop_elder(x);
 	x->out->drop_checks = true;
-	s->has_token = s->dead = s->unchanged = false;
+	s->has_token = s->dead = s->unchanged = s->put_off = false;
 	s->deadline_ms = s->normal_ms = s->vouched_ms = 0;
 }
 
@@ -449,13 +450,14 @@ typedef void cell(struct step *x);
 
 /* One row a state, one column an event. An answer that comes when no attempt runs was cancelled and is not heard. */
 #define ROW(START, TICK, GRANTED, FAILED, REFUSED, INTROSPECTED, CHECKED, ELDER, WANTED, USED, \
-	    REPORTED, REFRESH, TAKEN_OVER, SUPPLIED, REVOKED, CLOCK, ENABLE, DISABLE, LOGGED_IN) \
+	    REPORTED, HELD, REFRESH, TAKEN_OVER, SUPPLIED, REVOKED, CLOCK, ENABLE, DISABLE, LOGGED_IN) \
 	{ \
 		[SCHEDULE_START] = START, [SCHEDULE_TICK] = TICK, [SCHEDULE_GRANTED] = GRANTED, \
 		[SCHEDULE_FAILED] = FAILED, [SCHEDULE_REFUSED] = REFUSED, \
 		[SCHEDULE_INTROSPECTED] = INTROSPECTED, [SCHEDULE_CHECKED] = CHECKED, \
 		[SCHEDULE_ELDER] = ELDER, [SCHEDULE_WANTED] = WANTED, [SCHEDULE_USED] = USED, \
-		[SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_REFRESH] = REFRESH, \
+		[SCHEDULE_REPORTED] = REPORTED, [SCHEDULE_HELD] = HELD, \
+		[SCHEDULE_REFRESH] = REFRESH, \
 		[SCHEDULE_TAKEN_OVER] = TAKEN_OVER, [SCHEDULE_SUPPLIED] = SUPPLIED, \
 		[SCHEDULE_REVOKED] = REVOKED, [SCHEDULE_CLOCK] = CLOCK, \
 		[SCHEDULE_ENABLE] = ENABLE, [SCHEDULE_DISABLE] = DISABLE, \
@@ -464,14 +466,14 @@ typedef void cell(struct step *x);
 
 /* clang-format off */
 static cell *const table[N_STATES][SCHEDULE_EVENTS] = {
-	[STATE_EMPTY] =          ROW(start,   look,    nothing,      nothing,     nothing,      nothing,      nothing,      nothing,    wanted,   used,    report_in_vain, refresh, take_over, supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_MINTING] =        ROW(nothing, look,    step_granted, step_failed, nothing,      nothing,      nothing,      step_elder, wanted,   used,    report_in_vain, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_VALID] =          ROW(nothing, look,    nothing,      nothing,     step_refused, introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_RENEWING] =       ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_BACKOFF] =        ROW(nothing, look,    nothing,      nothing,     nothing,      introspected, step_checked, step_elder, wanted,   used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_SUSPENDED] =      ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, step_use, used,    step_report,    refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
-	[STATE_DISABLED] =       ROW(nothing, nothing, nothing,      nothing,     nothing,      nothing,      nothing,      nothing,    say,      nothing, report_in_vain, say,     nothing,   say,      revoked, nothing,       enable,  nothing, step_logged_in),
+	[STATE_EMPTY] =          ROW(start,   look,    nothing,      nothing,     nothing,      nothing,      nothing,      nothing,    wanted,   used,    report_in_vain, step_hold, refresh, take_over, supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_MINTING] =        ROW(nothing, look,    step_granted, step_failed, nothing,      nothing,      nothing,      step_elder, wanted,   used,    report_in_vain, step_hold, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_VALID] =          ROW(nothing, look,    nothing,      nothing,     step_refused, introspected, step_checked, step_elder, wanted,   used,    step_report,    step_hold, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_RENEWING] =       ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, wanted,   used,    step_report,    step_hold, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_BACKOFF] =        ROW(nothing, look,    nothing,      nothing,     nothing,      introspected, step_checked, step_elder, wanted,   used,    step_report,    step_hold, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_LOGIN_REQUIRED] = ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, step_use, used,    step_report,    step_hold, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_SUSPENDED] =      ROW(nothing, look,    step_granted, step_failed, nothing,      introspected, step_checked, step_elder, step_use, used,    step_report,    step_hold, refresh, nothing,   supplied, revoked, clock_was_set, nothing, disable, step_logged_in),
+	[STATE_DISABLED] =       ROW(nothing, nothing, nothing,      nothing,     nothing,      nothing,      nothing,      nothing,    say,      nothing, report_in_vain, step_hold, say,     nothing,   say,      revoked, nothing,       enable,  nothing, step_logged_in),
 };
 /* clang-format on */
 

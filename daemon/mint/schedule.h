@@ -18,7 +18,8 @@ struct schedule_rules {
 	const struct limits *limits;
 	enum renewal renewal;
 	bool introspect; /* may the server be asked for the expiry? (a client secret is there and the administrator agrees) */
-	bool renew_when_idle; /* false: no renewal ahead for a token that nobody asked for */
+	bool renewal_ends_session; /* it waits for those who hold the session */
+	bool renew_when_idle;      /* false: no renewal ahead for a token that nobody asked for */
 	int64_t idle_stop_ms; /* no renewal ahead so long after the last caller; 0: never stops */
 	int64_t session_timeout_ms; /* what to believe when nothing better is known */
 	int64_t renew_at_percent;   /* 0: the default of the grant */
@@ -72,6 +73,10 @@ struct schedule {
 	bool outlived;        /* counted in n_outlived */
 	bool ending;          /* RENEW_PERSON: its end has been announced */
 
+	/* callers hold the session of held_generation until then (0: nobody); put_off: the renewal was due, and waits for them */
+	int64_t held_generation, held_until_ms;
+	bool put_off;
+
 	/* refresh grants: when the server took the refresh token last (may lie before the boot: negative) */
 	bool spent;
 	int64_t spent_ms;
@@ -109,6 +114,7 @@ enum schedule_event_type {
 	SCHEDULE_WANTED,  /* a caller misses a token */
 	SCHEDULE_USED,    /* a caller got it */
 	SCHEDULE_REPORTED,
+	SCHEDULE_HELD, /* who holds the session, and until when, has changed */
 	SCHEDULE_REFRESH,    /* an administrator wants a new one now */
 	SCHEDULE_TAKEN_OVER, /* a token that is known from elsewhere: the front, or before a reload */
 	SCHEDULE_SUPPLIED,   /* what an attempt lacked is there now */
@@ -148,6 +154,9 @@ struct schedule_event {
 			int64_t generation, deadline_ms;
 		} reported;
 		struct {
+			int64_t generation, until_ms;
+		} held;
+		struct {
 			int64_t generation, issued_ms, life_ms, deadline_ms, vouched_ms;
 			enum expiry_source source;
 			bool unchanged;
@@ -174,6 +183,7 @@ struct schedule_actions {
 	bool drop_elder;   /* forget it */
 	bool take_problem; /* SCHEDULE_FAILED: this problem is what callers shall hear */
 	bool confirmed_dead;
+	bool put_off;    /* the renewal of this token begins to wait for those who hold it */
 	bool ending;     /* tell people that only a login brings the next token */
 	bool changed;    /* the front should hear of the state */
 	int64_t wake_ms; /* give SCHEDULE_TICK then; 0: never */

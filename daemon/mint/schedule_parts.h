@@ -46,4 +46,9 @@ void step_login_needed(struct step *x);
 void step_person_due(struct step *x);
 int64_t step_person_wake_ms(const struct schedule *s);
 
+/* schedule_hold.c: true: nothing is sent now, because somebody holds the session that it would end; the next time is planned. */
+bool step_wait_for_holders(struct step *x);
+/* cell */
+void step_hold(struct step *x);
+
 #endif

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "daemon/common/hold.h"
 #include "daemon/mint/schedule.h"
 #include "tests/unit/check.h"
 
@@ -67,7 +68,19 @@ static bool budget_holds(const struct world *w)
 	       in_life <= (unsigned)limits.max_requests_per_life;
 }
 
-static void note_actions(struct world *w, const struct schedule_actions *out)
+/* Who holds the session is not disturbed before the hard deadline, but by an administrator. */
+static bool holds_are_kept(const struct world *w, enum schedule_event_type by)
+{
+	const struct schedule *s = &w->s;
+	int64_t limit = hold_limit_ms(&limits, s->deadline_ms, s->life_ms);
+
+	return !w->rules.renewal_ends_session || !s->has_token || s->dead ||
+	       s->held_generation != s->generation || by == SCHEDULE_REFRESH ||
+	       by == SCHEDULE_SUPPLIED || w->now >= limit || w->now >= s->held_until_ms;
+}
+
+static void note_actions(struct world *w, const struct schedule_actions *out,
+			 enum schedule_event_type by)
 {
 	if (out->cancel)
 		w->attempt = w->check = w->introspect = w->elder = false;
@@ -83,6 +96,7 @@ static void note_actions(struct world *w, const struct schedule_actions *out)
 		if (w->n_sent <= 4096)
 			CHECK(budget_holds(w));
 		CHECK(w->now >= w->s.not_before_ms);
+		CHECK(holds_are_kept(w, by));
 		/* what may end the present token is not sent while it lives */
 		CHECK(!w->s.unknown || !w->s.has_token || w->s.dead || w->now >= w->s.deadline_ms);
 	}
@@ -209,6 +223,15 @@ static struct schedule_event random_administrator(const struct world *w)
 	}
 }
 
+static struct schedule_event random_hold(const struct world *w)
+{
+	return (struct schedule_event){
+		.type = SCHEDULE_HELD,
+		.held = { .generation = w->s.generation - !dice(10),
+			  .until_ms = dice(3) ? w->now + dice(7200) * SECOND : 0 },
+	};
+}
+
 static struct schedule_event random_caller(const struct world *w)
 {
 	struct schedule_event e = { .type = SCHEDULE_WANTED };
@@ -227,7 +250,7 @@ static struct schedule_event random_caller(const struct world *w)
 		e.type = dice(10) ? SCHEDULE_TICK : SCHEDULE_DISABLE;
 		break;
 	case 4:
-		e = random_administrator(w);
+		e = dice(2) ? random_administrator(w) : random_hold(w);
 		break;
 	case 5:
 		e.type = dice(4) ? SCHEDULE_WANTED : SCHEDULE_REFRESH;
@@ -273,6 +296,7 @@ static void run_random(uint64_t seed, unsigned steps)
 	w.rules.renew_when_idle = dice(4) > 0;
 	w.rules.idle_stop_ms = dice(4) ? 0 : (1 + dice(7200)) * SECOND;
 	w.rules.renewal = dice(2) ? RENEW_ITSELF : RENEW_REFRESH;
+	w.rules.renewal_ends_session = dice(2);
 	w.rules.start_spread_ms = dice(2) * MINUTE;
 	w.rules.session_timeout_ms = (30 + dice(7200)) * SECOND;
 	schedule_init(&w.s, 0);
@@ -284,7 +308,7 @@ static void run_random(uint64_t seed, unsigned steps)
 		schedule_step(&w.rules, &w.s, &e, at(w.now), &out);
 		if (e.type == SCHEDULE_SUPPLIED && out.cancel)
 			w.n_sent--; /* what the new refresh token replaces had not left yet */
-		note_actions(&w, &out);
+		note_actions(&w, &out, e.type);
 		hold_invariants(&w, before);
 		if (check_run.failures > 5) {
 			printf("# seed %llu, step %u, event %d\n", (unsigned long long)seed, i,
