@@ -102,6 +102,7 @@ static const struct field hold_token_fields[] = {
 const struct fields hold_token_table = FIELDS(hold_token_fields, struct hold_token_call);
 
 static const struct field hold_token_reply_fields[] = {
+	{ "token", FIELD_RAW, FIELD_OPTIONAL, AT(struct hold_token_reply, token), 0, 0, NULL },
 	{ "generation", FIELD_INT, 0, AT(struct hold_token_reply, generation), 0, 0, NULL },
 	{ "endsInSeconds", FIELD_INT, 0, AT(struct hold_token_reply, ends_in_s), 0, 0, NULL },
 	{ "ending", FIELD_BOOL, 0, AT(struct hold_token_reply, ending), 0, 0, NULL },

@@ -83,6 +83,7 @@ extern const struct fields hold_token_table;
 
 /* The replies after the first one, which begins with a token. */
 struct hold_token_reply {
+	struct json_value token;
 	struct opt_int generation, ends_in_s;
 	struct opt_bool ending;
 };

@@ -139,23 +139,30 @@ static int set_time(const char *name, int64_t seconds)
 	return set_variable(name, text);
 }
 
-int cmd_exec(struct cli *cli)
+static int check_exec(const struct cli *cli)
 {
-	struct sftoken_token *t;
-	struct sftoken *h;
-	int64_t hold_ends_at;
-	int r;
+	bool chooses = cli->min_valid_s >= 0 || cli->rejected >= 0 || cli->wait_s >= 0 ||
+		       cli->allow_stale || cli->reason;
 
 	if (cli->as && strcmp(cli->as, "sf") != 0)
 		return complain(EXIT_STATUS_USAGE, "--as takes sf, not \"%s\"", cli->as);
-	if (cli->hold && (cli->min_valid_s >= 0 || cli->rejected >= 0 || cli->wait_s >= 0 ||
-			  cli->allow_stale || cli->reason))
+	if (cli->hold && chooses)
 		return complain(EXIT_STATUS_USAGE,
 				"--hold chooses the token itself: leave out --min-valid, --wait, "
 				"--rejected, --allow-stale and --reason");
 	if (cli->as && cli->socket_only)
 		return complain(EXIT_STATUS_USAGE, "--as and --socket-only contradict each other");
-	r = cli->hold ? fetch_held(cli, &h, &t, &hold_ends_at) : fetch(cli, &h, &t);
+	return 0;
+}
+
+/* What the command finds. 0 or an exit status. */
+static int prepare_exec(const struct cli *cli)
+{
+	struct sftoken_token *t;
+	struct sftoken *h;
+	int64_t hold_ends_at;
+	int r = cli->hold ? fetch_held(cli, &h, &t, &hold_ends_at) : fetch(cli, &h, &t);
+
 	if (r)
 		return r;
 	r = set_environment(cli, h, t);
@@ -165,6 +172,15 @@ int cmd_exec(struct cli *cli)
 	/* a hold lasts as long as its connection, which is the command's from now on */
 	if (r || !cli->hold)
 		sftoken_close(h);
+	return r;
+}
+
+int cmd_exec(struct cli *cli)
+{
+	int r = check_exec(cli);
+
+	if (r == 0)
+		r = prepare_exec(cli);
 	if (r)
 		return r;
 	execvp(cli->rest[0], cli->rest);

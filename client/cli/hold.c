@@ -76,7 +76,7 @@ static int write_parameters(const struct cli *cli, char parameters[PARAMETERS_MA
 	const char *name = cli->credential;
 
 	if (!name) {
-		strcpy(parameters, "{}");
+		snprintf(parameters, PARAMETERS_MAX, "{}");
 		return 0;
 	}
 	if (name[strspn(name, letters)] || strlen(name) > 128)

@@ -18,6 +18,8 @@ IMAGES = {
     "get_token_fields": (BROKER, "<GetToken"),
     "credential_call_fields": (BROKER, "<GetCredential"),
     "credential_required_fields": (MANAGER, "!NoSuchCredential"),
+    "hold_token_fields": (BROKER, "<HoldToken"),
+    "hold_token_reply_fields": (BROKER, ">HoldToken"),
     "report_rejected_fields": (BROKER, "<ReportRejected"),
     "report_rejected_reply_fields": (BROKER, ">ReportRejected"),
     "list_credentials_fields": (BROKER, "<ListCredentials"),
@@ -60,7 +62,7 @@ ENUM_NAMES = {
     "check_outcome_names": "CheckOutcome", "check_actor_names": "CheckActor",
 }
 # methods beside Watch* that answer with several replies
-STREAMS = {"Login", "Diagnose"}
+STREAMS = {"Login", "Diagnose", "HoldToken"}
 PLAIN = {"FIELD_TEXT": "string", "FIELD_INT": "int", "FIELD_BOOL": "bool", "FIELD_TEXTS": "[]string", "FIELD_INTS": "[]int",
          "FIELD_OBJECT": "object"}
 
