@@ -17,6 +17,14 @@ int64_t clock_now_ms(void)
 	return read_ms(CLOCK_BOOTTIME);
 }
 
+int64_t clock_now_us(void)
+{
+	struct timespec now = { 0, 0 };
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t clock_real_ms(void)
 {
 	return read_ms(CLOCK_REALTIME);

@@ -11,6 +11,9 @@
 /* CLOCK_BOOTTIME in milliseconds. */
 int64_t clock_now_ms(void);
 
+/* The same in microseconds: how long something took. */
+int64_t clock_now_us(void);
+
 /* CLOCK_REALTIME in milliseconds since 1970. */
 int64_t clock_real_ms(void);
 

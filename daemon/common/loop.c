@@ -41,7 +41,7 @@ struct loop {
 	uint64_t order;
 	struct timer_list due;
 	int64_t armed_ms; /* what timer_fd is set to; INT64_MAX: not */
-	int64_t now_ms;   /* of this turn; -1: not read yet */
+	int64_t now_ms, now_us; /* of this turn; now_ms -1: not read yet */
 	bool soon; /* a timer was set into the past: run it after this turn without a timerfd */
 	bool stop;
 	void (*clock_set)(void *arg);
@@ -311,9 +311,23 @@ struct event_base *loop_base(struct loop *l)
 
 int64_t loop_now_ms(struct loop *l)
 {
-	if (l->now_ms < 0)
-		l->now_ms = clock_now_ms();
+	if (l->now_ms < 0) {
+		l->now_us = clock_now_us();
+		l->now_ms = l->now_us / 1000;
+	}
 	return l->now_ms;
+}
+
+int64_t loop_now_us(struct loop *l)
+{
+	(void)loop_now_ms(l);
+	return l->now_us;
+}
+
+int64_t loop_fresh_us(struct loop *l)
+{
+	(void)l;
+	return clock_now_us();
 }
 
 /* --- the wall clock --- */

@@ -31,6 +31,9 @@ struct event_base *loop_base(struct loop *l);
 
 /* BOOTTIME now in ms, read once per turn of the loop. */
 int64_t loop_now_ms(struct loop *l);
+/* The same in us: when this turn began. loop_fresh_us(): read anew, to know how long something has taken since. */
+int64_t loop_now_us(struct loop *l);
+int64_t loop_fresh_us(struct loop *l);
 
 /* Called after the wall clock was set (TFD_TIMER_CANCEL_ON_SET). One handler. */
 void loop_on_clock_set(struct loop *l, void (*changed)(void *arg), void *arg);

@@ -42,6 +42,8 @@ struct judgement broker_judge(struct front *f, struct entry *e, struct judge_ask
 /* Raises e's Want and Report as the judgement says (sent by front_link_send()). */
 void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j,
 		     struct judge_ask *ask, const struct peer *peer);
+/* The caller's GetToken, if one is not answered yet, ends so: it is counted. */
+void broker_got(struct caller *c, enum get_outcome outcome);
 /* Sends e's token; more: the call goes on. false: no memory, nothing was sent. */
 bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason);
 /* The same with another end than token_tail(): what follows "expiresInSeconds":, NUL included. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/broker.h"
 
+#include <string.h>
+
 #include "proto/messages.h"
 
 /* clang-format off */
@@ -76,6 +78,7 @@ static void reply_error(struct caller *c, enum broker_error error,
 {
 	broker_add_error(connection_out(c->connection), error, fields);
 	connection_reply(c->connection, false);
+	broker_got(c, (enum get_outcome)(GOT_ERROR + error));
 }
 
 void broker_no_such(struct caller *c, const char *sent)
@@ -178,6 +181,15 @@ static bool may_call(struct caller *c)
 	return false;
 }
 
+/* Before anybody has looked at what the call wants: if it is a GetToken, the refusal counts as one. */
+static void refuse(struct caller *c, const struct varlink_call *call,
+		   void (*answer)(struct caller *c))
+{
+	if (strcmp(call->method, BROKER_INTERFACE ".GetToken") == 0)
+		c->get_us = loop_now_us(c->front->loop);
+	answer(c);
+}
+
 /* Nothing to say means that the call broke the protocol. */
 static void reply_or_close(struct connection *c)
 {
@@ -194,9 +206,9 @@ void broker_call(struct connection *c, struct varlink_call *call, void *front)
 
 	f->counters.value[COUNT_CALLS]++;
 	if (f->stopping)
-		broker_shutting_down(caller);
+		refuse(caller, call, broker_shutting_down);
 	else if (!may_call(caller))
-		broker_rate_limited(caller);
+		refuse(caller, call, broker_rate_limited);
 	else if (!service_dispatch(&broker_service, call, caller, connection_out(c)))
 		reply_or_close(c);
 	f->candidate = NULL;

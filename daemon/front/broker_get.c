@@ -84,6 +84,16 @@ static void send_to_mint(struct front *f, struct entry *e)
 
 /* --- giving --- */
 
+void broker_got(struct caller *c, enum get_outcome outcome)
+{
+	struct front *f = c->front;
+
+	if (c->get_us == 0)
+		return;
+	counters_got(&f->counters, outcome, loop_fresh_us(f->loop) - c->get_us);
+	c->get_us = 0;
+}
+
 bool broker_give_with(struct caller *c, struct entry *e, int validity, const char *tail,
 		      size_t size, bool more, const char *reason)
 {
@@ -98,6 +108,7 @@ bool broker_give_with(struct caller *c, struct entry *e, int validity, const cha
 	f->counters.value[COUNT_TOKENS]++;
 	connection_send_ready(c->connection, secret_bytes(ready), secret_size(ready), tail, size,
 			      more);
+	broker_got(c, GOT_A_TOKEN);
 	return true;
 }
 
@@ -154,6 +165,7 @@ static bool give_again(struct caller *c)
 	    !bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second,
 			 loop_now_ms(f->loop)))
 		return false;
+	c->get_us = loop_now_us(f->loop);
 	return broker_give(c, e, j.validity, false, NULL);
 }
 
@@ -259,6 +271,7 @@ static void invalid_parameter(struct caller *c, const char *name)
 {
 	varlink_add_invalid_parameter(connection_out(c->connection), name);
 	connection_reply(c->connection, false);
+	broker_got(c, GOT_INVALID_PARAMETER);
 }
 
 static struct judge_ask ask_from(const struct front *f, const struct get_token_call *p, bool oneway,
@@ -311,6 +324,7 @@ void broker_get_token(void *caller, const struct varlink_call *call, const void 
 	struct judgement j;
 	int64_t wait_ms;
 
+	c->get_us = loop_now_us(f->loop);
 	if (p->reason && !printable(p->reason)) {
 		invalid_parameter(c, "reason");
 		return;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/counters.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -32,6 +34,58 @@ static const char *const names[COUNTERS] = {
 	[LIMIT_OTHER] = "other_limit",
 };
 
+static const char *const get_names[GET_OUTCOMES] = {
+	[GOT_A_TOKEN] = "token",
+	[GOT_ERROR + BROKER_NO_SUCH_CREDENTIAL] = "no_such_credential",
+	[GOT_ERROR + BROKER_LOGIN_REQUIRED] = "login_required",
+	[GOT_ERROR + BROKER_NOT_SERVED] = "not_served",
+	[GOT_ERROR + BROKER_REJECTED] = "rejected",
+	[GOT_ERROR + BROKER_UNAVAILABLE] = "unavailable",
+	[GOT_ERROR + BROKER_TIMED_OUT] = "timed_out",
+	[GOT_ERROR + BROKER_LIFETIME_TOO_SHORT] = "lifetime_too_short",
+	[GOT_ERROR + BROKER_RATE_LIMITED] = "rate_limited",
+	[GOT_ERROR + BROKER_SHUTTING_DOWN] = "shutting_down",
+	[GOT_INVALID_PARAMETER] = "invalid_parameter",
+	[GOT_NOTHING] = "abandoned",
+};
+
+/* A warm get takes some ten us, one that waits for Salesforce some hundred ms: it is found from below. */
+static const int64_t bounds_us[GET_BOUNDS] = {
+	25,	50,	100,	250,	500,	 1000,	  5000,	   25000,
+	100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000,
+};
+
+void counters_got(struct counters *c, enum get_outcome outcome, int64_t took_us)
+{
+	size_t i = 0;
+
+	while (i < GET_BOUNDS && took_us > bounds_us[i])
+		i++;
+	c->gets[outcome]++;
+	c->times.n[i]++;
+	c->times.sum_us += took_us;
+}
+
+static void add_gets(const struct counters *c, struct buf *out)
+{
+	char name[48];
+
+	for (int i = 0; i < GET_OUTCOMES; i++) {
+		snprintf(name, sizeof(name), "gets.%s", get_names[i]);
+		json_key(out, name);
+		json_add_int(out, c->gets[i]);
+	}
+	for (int i = 0; i < GET_BOUNDS; i++) {
+		snprintf(name, sizeof(name), "get_us.%" PRId64, bounds_us[i]);
+		json_key(out, name);
+		json_add_int(out, c->times.n[i]);
+	}
+	json_key(out, "get_us.inf");
+	json_add_int(out, c->times.n[GET_BOUNDS]);
+	json_key(out, "get_us.sum");
+	json_add_int(out, c->times.sum_us);
+}
+
 enum counter counter_of_limit(const char *which)
 {
 	for (int i = COUNT_LIMITS; i < COUNTERS; i++) {
@@ -52,6 +106,7 @@ void counters_add(const struct counters *c, struct buf *out)
 		json_key(out, names[i]);
 		json_add_int(out, c->value[i]);
 	}
+	add_gets(c, out);
 }
 
 /*

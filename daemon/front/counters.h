@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "proto/messages.h"
 
 enum counter {
 	COUNT_CALLS,
@@ -38,15 +39,39 @@ enum counter {
 	COUNTERS
 };
 
+/* How GetToken was answered. */
+enum get_outcome {
+	GOT_A_TOKEN,
+	GOT_ERROR,                                        /* + enum broker_error */
+	GOT_INVALID_PARAMETER = GOT_ERROR + BROKER_ERRORS,
+	GOT_NOTHING, /* the caller went away before */
+	GET_OUTCOMES
+};
+
+enum { GET_BOUNDS = 16 };
+
+/* How long that took, from the turn of the loop that saw the call to the answer in the socket. */
+struct get_times {
+	int64_t n[GET_BOUNDS + 1]; /* of each bound alone, the last one has none */
+	int64_t sum_us;
+};
+
 struct counters {
 	int64_t value[COUNTERS];
 	int64_t logged[COUNTERS]; /* limits: value when the last log line was written */
+	int64_t gets[GET_OUTCOMES];
+	struct get_times times;
 };
 
 /* The counter of a limit that connection.c names; LIMIT_OTHER for one that is not known. */
 enum counter counter_of_limit(const char *which);
 const char *counter_name(enum counter c);
-/* Appends the members "name":value of all counters to a JSON object. */
+/* One GetToken is answered, after took_us. */
+void counters_got(struct counters *c, enum get_outcome outcome, int64_t took_us);
+/*
+ * Appends the members "name":value of all counters to a JSON object: the names above, "gets.OUTCOME",
+ * "get_us.BOUND" (upwards, the last one "get_us.inf") and "get_us.sum".
+ */
 void counters_add(const struct counters *c, struct buf *out);
 /* Logs the limits that were reached since the last time. */
 void counters_log_limits(struct counters *c);

@@ -120,6 +120,7 @@ static void on_closed(struct connection *connection, void *arg)
 
 	if (c->waiting)
 		broker_wait_end(c->waiting); /* a hold with it */
+	broker_got(c, GOT_NOTHING);
 	broker_forget_request(f, c->last);
 	if (f->candidate == connection)
 		f->candidate = NULL;
@@ -262,6 +263,8 @@ static void on_counters(struct buf *counters, struct buf *listeners, struct text
 	f->counters.value[COUNT_AUDIT_LOST] = (int64_t)f->audit.lost;
 	f->counters.value[COUNT_LOG_DROPPED] = front_link_log_dropped(f->link);
 	counters_add(&f->counters, counters);
+	json_key(counters, "started_ms");
+	json_add_int(counters, f->started_ms);
 	json_key(counters, "connections");
 	json_add_int(counters, f->connections);
 	json_key(counters, "waiting");
@@ -348,6 +351,7 @@ struct front *front_new(struct loop *l, long descriptors, const struct front_eve
 	}
 	f->loop = l;
 	f->events = events;
+	f->started_ms = loop_now_ms(l);
 	f->descriptors = descriptors > 2 * DESCRIPTORS_RESERVE ? descriptors - DESCRIPTORS_RESERVE
 							       : descriptors / 2;
 	list_init(&f->unsettled);

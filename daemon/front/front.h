@@ -67,6 +67,7 @@ struct caller {
 	uint32_t last_version;
 	uint32_t null_version;    /* null_entry holds while this is the table's */
 	struct entry *null_entry; /* what null means for this caller; NULL: nothing */
+	int64_t get_us;           /* when its GetToken that is not answered yet began; 0: none */
 	uint32_t listener;        /* index */
 };
 
@@ -88,6 +89,7 @@ struct front {
 	struct front_link_handlers link_handlers;
 	struct front_listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
+	int64_t started_ms; /* BOOTTIME: tells the mint that the counters began anew */
 	/* descriptors: how many connections the descriptor limit allows */
 	int64_t connections, descriptors;
 	struct rates rates;

@@ -36,6 +36,7 @@ void attempt_free(struct attempt *t)
 	free(t->redirect_uri);
 	free(t->base_url);
 	free(t->issuer);
+	tally_unref(t->tally);
 	free(t);
 }
 
@@ -140,6 +141,7 @@ static void on_answer(const struct http_response *res, void *arg)
 	int64_t now_ms = clock_now_ms();
 
 	t->call = NULL;
+	tally_answered(t->tally, t->endpoint, res);
 	timer_clear(t->timer);
 	gate_leave(a->gate, &t->gate, reached(res), res->retry_after_ms, now_ms);
 	pump(a, t->gate.host);
@@ -178,6 +180,7 @@ static void send_request(struct attempt *t, struct http_request *req)
 	int64_t now_ms = clock_now_ms();
 
 	t->end_ms = now_ms + t->all->timeout_ms;
+	t->endpoint = req->endpoint;
 	t->call = http_submit(t->all->http, req, on_answer, t);
 	if (!t->call) {
 		end_unsent(t, PROBLEM_RETRY, 0, "out of memory");
@@ -427,6 +430,14 @@ struct attempt *attempt_request(struct attempts *a, struct http_request *req,
 	return t;
 }
 
+void attempt_count_for(struct attempt *t, struct tally *tally)
+{
+	if (!t || !tally)
+		return;
+	tally_unref(t->tally);
+	t->tally = tally_ref(tally);
+}
+
 void attempt_demand(struct attempt *t)
 {
 	gate_demand(&t->gate);
@@ -443,6 +454,8 @@ void attempt_cancel(struct attempt *t)
 		return;
 	a = t->all;
 	host = t->gate.host;
+	if (t->call)
+		tally_cancelled(t->tally, t->endpoint);
 	http_cancel(TAKE(t->call));
 	if (t->gate.place == GATE_INSIDE) {
 		gate_leave(a->gate, &t->gate, GATE_UNDECIDED, 0, clock_now_ms());

@@ -8,6 +8,7 @@
 #include "daemon/common/loop.h"
 #include "daemon/mint/flow.h"
 #include "daemon/mint/http.h"
+#include "daemon/mint/tally.h"
 
 struct attempts; /* what all attempts share: http, loop, hosts */
 struct attempt;
@@ -53,6 +54,8 @@ struct attempt_order {
 struct attempt *attempt_start(struct attempts *a, const struct attempt_order *order);
 /* From now on the callbacks get this arg. */
 void attempt_set_arg(struct attempt *t, void *arg);
+/* Its requests are counted there; without this call nowhere. t may be NULL. */
+void attempt_count_for(struct attempt *t, struct tally *tally);
 void attempt_demand(struct attempt *t);
 void attempt_cancel(struct attempt *t); /* takes NULL */
 

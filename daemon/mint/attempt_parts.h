@@ -35,6 +35,8 @@ struct attempt {
 	struct timer *timer;
 	enum phase phase;
 	struct http_call *call;
+	enum http_endpoint endpoint; /* that call asks */
+	struct tally *tally;         /* counted; NULL: nobody wants to know */
 	int64_t end_ms;
 	void *arg;
 	/* its server's endpoints are to be asked for first, or are all that is wanted (discovered) */

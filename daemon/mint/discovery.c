@@ -40,7 +40,7 @@ static char *place_url(const char *issuer, unsigned place)
 
 int discovery_request(const char *issuer, unsigned place, struct http_request *req, struct err *err)
 {
-	*req = (struct http_request){ .url = place_url(issuer, place) };
+	*req = (struct http_request){ .url = place_url(issuer, place), .endpoint = HTTP_DISCOVERY };
 	return req->url ? 0 : err_set(err, ERR_ADMIN, "Issuer= is not a URL that can be asked");
 }
 

@@ -115,6 +115,12 @@ static int userinfo_request(const struct doctor *d, struct http_request *req, st
 	return r == 0 ? check_url(d, req->url, err) : r;
 }
 
+static void count(struct doctor *d)
+{
+	if (d->keeper)
+		attempt_count_for(d->request, keeper_tally(d->keeper));
+}
+
 static void ask_userinfo(struct doctor *d)
 {
 	struct doctor_userinfo *u = &d->facts.userinfo;
@@ -125,6 +131,7 @@ static void ask_userinfo(struct doctor *d)
 	if (d->token && userinfo_request(d, &req, &err) == 0)
 		d->request = attempt_request(registry_attempts(d->registry), &req, userinfo_done,
 					     d);
+	count(d);
 	http_request_fini(&req);
 	if (d->request)
 		return;
@@ -311,7 +318,7 @@ static void probe_done(const struct http_response *res, void *arg)
 /* Every login host has this page, and it costs nobody anything (OpenID Connect Discovery 1.0, 4). */
 static void probe(struct doctor *d)
 {
-	struct http_request req = { 0 };
+	struct http_request req = { .endpoint = HTTP_DISCOVERY };
 	struct err err = { 0 };
 
 	d->phase = PROBING;
@@ -321,6 +328,7 @@ static void probe(struct doctor *d)
 		req.url = NULL;
 	if (req.url)
 		d->request = attempt_request(registry_attempts(d->registry), &req, probe_done, d);
+	count(d);
 	http_request_fini(&req);
 	if (!d->request && tell_until(d, DOCTOR_CLOCK))
 		ask_grant(d);

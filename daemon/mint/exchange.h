@@ -17,8 +17,12 @@
 
 enum { HTTP_BODY_MAX = 64 * 1024 };
 
+/* What is asked, for the counters. */
+enum http_endpoint { HTTP_TOKEN, HTTP_USERINFO, HTTP_INTROSPECTION, HTTP_REVOCATION, HTTP_DEVICE, HTTP_DISCOVERY, HTTP_ENDPOINTS };
+
 struct http_request {
 	char *url; /* owned */
+	enum http_endpoint endpoint;
 	bool post;
 	struct secret *body;   /* application/x-www-form-urlencoded; owned; NULL for GET */
 	struct secret *bearer; /* Authorization: Bearer; owned; NULL */

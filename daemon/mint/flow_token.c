@@ -27,6 +27,15 @@ static int without(const struct flow_run *run, const char *name, struct err *err
 	return err_set(err, ERR_RETRY, "it is not known yet where the server has its %s", name);
 }
 
+static int ask(const struct flow_run *run, const char *url, struct buf *form,
+	       enum http_endpoint endpoint, struct http_request *req, struct err *err)
+{
+	int r = flow_ask(run, url, form, FLOW_AUTHENTICATED, req, err);
+
+	req->endpoint = endpoint;
+	return r;
+}
+
 int flow_ask_userinfo(const struct flow_run *run, const struct grant *g, struct http_request *req,
 		      struct err *err)
 {
@@ -37,7 +46,9 @@ int flow_ask_userinfo(const struct flow_run *run, const struct grant *g, struct 
 		return salesforce_userinfo_request(g, req, err);
 	if (!url)
 		return without(run, "userinfo_endpoint", err);
-	*req = (struct http_request){ .url = strdup(url), .bearer = secret_ref(g->access_token) };
+	*req = (struct http_request){ .url = strdup(url),
+				       .endpoint = HTTP_USERINFO,
+				       .bearer = secret_ref(g->access_token) };
 	if (req->url)
 		return 0;
 	http_request_fini(req);
@@ -65,7 +76,7 @@ int flow_ask_introspection(const struct flow_run *run, const struct grant *g,
 	if (!url)
 		return err_oom(err);
 	add_token(&form, g->access_token, "access_token");
-	return flow_ask(run, url, &form, FLOW_AUTHENTICATED, req, err);
+	return ask(run, url, &form, HTTP_INTROSPECTION, req, err);
 }
 
 int flow_ask_revocation(const struct flow_run *run, const char *base_url,
@@ -82,7 +93,7 @@ int flow_ask_revocation(const struct flow_run *run, const char *base_url,
 	if (!url)
 		return without(run, "revocation_endpoint", err);
 	add_token(&form, token, refresh ? "refresh_token" : "access_token");
-	return flow_ask(run, url, &form, FLOW_AUTHENTICATED, req, err);
+	return ask(run, url, &form, HTTP_REVOCATION, req, err);
 }
 
 /* Whoever is not Salesforce says 200 of what it does not know, too (RFC 7009 2.2): an error is one. */

@@ -201,6 +201,7 @@ static void start_attempt(struct keeper *k)
 		order.about_to_spend = keeper_about_to_spend;
 	}
 	k->attempt = attempt_start(k->context->attempts, &order);
+	attempt_count_for(k->attempt, k->tally);
 	if (k->attempt)
 		return;
 	k->running = credential_unref(k->running);
@@ -319,9 +320,10 @@ struct keeper *keeper_new(struct keeper_context *context, struct credential *c, 
 	k->credential = credential_ref(c);
 	k->origin = credential_origin(c);
 	k->timer = timer_new(context->loop, timer_fired, k);
+	k->tally = tally_new();
 	k->stored = store_get(context->store, c->name);
 	schedule_init(&k->schedule, k->stored ? k->stored->generation : 0);
-	if (!k->origin || !k->timer || !k->stored) {
+	if (!k->origin || !k->timer || !k->stored || !k->tally) {
 		keeper_free(k);
 		err_oom(err);
 		return NULL;
@@ -369,6 +371,7 @@ void keeper_free(struct keeper *k)
 	secret_unref(k->next_refresh);
 	credential_unref(k->running);
 	credential_unref(k->credential);
+	tally_unref(k->tally);
 	free(k->origin);
 	free(k);
 }

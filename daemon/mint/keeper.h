@@ -142,6 +142,8 @@ size_t keeper_history(const struct keeper *k, struct keeper_note notes[KEEPER_NO
 
 const struct credential *keeper_credential(const struct keeper *k);
 const char *keeper_name(const struct keeper *k);
+/* Its counters, for those who ask the server for it, and for Manager.Metrics. */
+struct tally *keeper_tally(const struct keeper *k);
 const char *keeper_origin(const struct keeper *k);
 const struct schedule *keeper_schedule(const struct keeper *k);
 const struct grant *keeper_token(const struct keeper *k); /* NULL: none, or confirmed dead */

@@ -17,8 +17,12 @@ struct attempt *keeper_discover(struct keeper *k,
 	struct attempts *a = k->context->attempts;
 	CLEANUP(endpoints_unrefp) struct endpoints *known = attempts_endpoints(a, k->credential);
 
-	return known || !k->credential->issuer ? NULL
-					       : attempt_discover(a, k->credential, done, arg);
+	struct attempt *call = known || !k->credential->issuer
+				       ? NULL
+				       : attempt_discover(a, k->credential, done, arg);
+
+	attempt_count_for(call, k->tally);
+	return call;
 }
 
 int keeper_run(const struct keeper *k, struct flow_run *run, struct endpoints **endpoints,
@@ -46,6 +50,7 @@ static struct attempt *ask(struct keeper *k, const struct grant *g, question *fi
 	if (keeper_run(k, &run, &e, NULL) == 0 && fill(&run, g, &req, NULL) == 0 &&
 	    (!e || keeper_check_host(k, req.url, NULL) == 0))
 		call = attempt_request(k->context->attempts, &req, done, k);
+	attempt_count_for(call, k->tally);
 	http_request_fini(&req);
 	return call;
 }

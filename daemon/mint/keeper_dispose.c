@@ -13,6 +13,7 @@ struct keeper_disposal {
 	struct keeper_disposal *next;
 	struct keeper_context *context;
 	struct credential *credential; /* as it was; its server is asked */
+	struct tally *tally;
 	char *base_url;
 	struct secret *token;
 	bool refresh; /* what it is */
@@ -36,6 +37,7 @@ static void disposal_free(struct keeper_disposal *d)
 	timer_free(d->timer);
 	secret_unref(d->token);
 	credential_unref(d->credential);
+	tally_unref(d->tally);
 	free(d->base_url);
 	free(d);
 }
@@ -103,6 +105,7 @@ static void ask(void *arg)
 
 	if (r == 0)
 		d->call = attempt_request(d->context->attempts, &req, answered, d);
+	attempt_count_for(d->call, d->tally);
 	http_request_fini(&req);
 	if (d->call)
 		return;
@@ -121,6 +124,7 @@ void keeper_dispose(struct keeper *k, const char *base_url, struct secret *token
 	d->next = k->context->disposals;
 	k->context->disposals = d;
 	d->credential = credential_ref(k->credential);
+	d->tally = tally_ref(k->tally);
 	d->base_url = strdup(base_url);
 	d->token = secret_ref(token);
 	d->refresh = refresh;

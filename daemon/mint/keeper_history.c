@@ -34,36 +34,19 @@ void keeper_note(struct keeper *k, const char *kind, const char *outcome, long h
 	k->notes[0] = e;
 }
 
-static const char *outcome_of(const struct problem *p)
-{
-	static const char *const classes[] = {
-		[PROBLEM_NONE] = "transient",
-		[PROBLEM_RETRY] = "transient",
-		[PROBLEM_RATE] = "rate_limited",
-		[PROBLEM_CLOCK] = "clock",
-		[PROBLEM_LOGIN] = "login_required",
-		[PROBLEM_ADMIN] = "admin",
-		[PROBLEM_BUG] = "bug",
-	};
-
-	if (p->spend_unknown)
-		return "unknown";
-	if (p->outcome == HTTP_UNSENT || p->outcome == HTTP_REFUSED)
-		return "not_sent";
-	return classes[p->class];
-}
-
 void keeper_note_attempt(struct keeper *k, const struct problem *p, bool same)
 {
-	if (p)
-		keeper_note(k, k->kind, outcome_of(p), p->http_status, p->message);
-	else
-		keeper_note(k, k->kind, same ? "same_token" : "new_token", 200, NULL);
+	enum tally_renewal how = tally_renewal_of(p, same);
+
+	tally_renewed(k->tally, how, clock_real_ms() / 1000);
+	keeper_note(k, k->kind, tally_renewal_names[how], p ? p->http_status : 200,
+		    p ? p->message : NULL);
 }
 
 void keeper_login_failed(struct keeper *k, const struct problem *p)
 {
-	keeper_note(k, "login", outcome_of(p), p->http_status, p->message);
+	keeper_note(k, "login", tally_renewal_names[tally_renewal_of(p, false)], p->http_status,
+		    p->message);
 }
 
 size_t keeper_history(const struct keeper *k, struct keeper_note notes[KEEPER_NOTES])

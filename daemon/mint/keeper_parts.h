@@ -7,6 +7,7 @@
 
 #include "daemon/mint/keeper.h"
 #include "daemon/mint/store.h"
+#include "daemon/mint/tally.h"
 
 /* One line of the history; message owned. */
 struct keeper_entry {
@@ -59,6 +60,7 @@ struct keeper {
 	char login[300]; /* what TROUBLE_LOGIN says */
 	struct keeper_wall wall;
 	struct keeper_sent sent;
+	struct tally *tally; /* what requests for it came to; owned */
 };
 
 /* keeper.c */

@@ -191,6 +191,7 @@ static void ask_to_revoke(struct keeper_revocation *r)
 	status = fill(r, base, token, refresh, &req);
 	if (status == 0)
 		r->call = attempt_request(k->context->attempts, &req, revoked, r);
+	attempt_count_for(r->call, k->tally);
 	http_request_fini(&req);
 	if (!r->call)
 		end(r, status < 0 ? status : err_oom(&r->err));

@@ -18,6 +18,11 @@ const char *keeper_name(const struct keeper *k)
 	return k->credential->name;
 }
 
+struct tally *keeper_tally(const struct keeper *k)
+{
+	return k->tally;
+}
+
 const char *keeper_origin(const struct keeper *k)
 {
 	return k->origin;
@@ -429,6 +434,8 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	};
 
 	keeper_history_move(k, old);
+	tally_unref(k->tally);
+	k->tally = tally_ref(old->tally);
 	s->generation = o->generation;
 	s->attempts = o->attempts;
 	s->idle_from_ms = o->idle_from_ms;

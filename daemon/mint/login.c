@@ -311,6 +311,12 @@ static void discovered(const struct endpoints *e, const struct problem *p, void 
 		login_end_problem(l, p);
 }
 
+void login_count(struct login *l)
+{
+	if (l->keeper)
+		attempt_count_for(l->call, keeper_tally(l->keeper));
+}
+
 static void begin_url(struct login *l)
 {
 	struct endpoints *known;
@@ -326,6 +332,7 @@ static void begin_url(struct login *l)
 		return;
 	}
 	l->call = attempt_discover(l->context->attempts, l->credential, discovered, l);
+	login_count(l);
 	if (!l->call)
 		login_end(l, LOGIN_FAILED, "out of memory");
 }
@@ -367,6 +374,7 @@ static void begin_device(struct login *l)
 	};
 
 	l->call = attempt_start(l->context->attempts, &order);
+	login_count(l);
 	if (!l->call)
 		login_end(l, LOGIN_FAILED, "out of memory");
 }

@@ -153,6 +153,7 @@ void login_check_user(struct login *l)
 	login_hold_stop(l);
 	if (ask_user(l, &req, &err) == 0)
 		l->call = attempt_request(l->context->attempts, &req, user_known, l);
+	login_count(l);
 	http_request_fini(&req);
 	if (l->call)
 		return;
@@ -212,6 +213,7 @@ static void exchange(struct login *l, const struct login_answer *a)
 	l->exchanging = true;
 	if (login.code)
 		l->call = attempt_start(l->context->attempts, &order);
+	login_count(l);
 	secret_unref(login.code);
 	if (l->call) {
 		login_hold_stop(l);

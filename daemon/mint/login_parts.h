@@ -51,6 +51,8 @@ void login_end_problem(struct login *l, const struct problem *p);
 /* The code is about to be sent, or a grant has come: until the login is over, the daemon does not stop. */
 void login_hold_stop(struct login *l);
 void login_forget(struct login *l); /* frees what was told */
+/* What it asks now is counted for its credential. */
+void login_count(struct login *l);
 
 /* login_finish.c: attempt_order.done of the exchange. */
 void login_exchanged(const struct attempt_result *r, void *login);

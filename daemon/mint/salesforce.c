@@ -149,6 +149,7 @@ bool salesforce_jwt_life(const char *token, size_t size, int64_t *exp_s, int64_t
 int salesforce_userinfo_request(const struct grant *g, struct http_request *req, struct err *err)
 {
 	*req = (struct http_request){ .url = salesforce_url(g->instance_url, "userinfo"),
+				      .endpoint = HTTP_USERINFO,
 				      .bearer = secret_ref(g->access_token) };
 	if (req->url)
 		return 0;
@@ -192,7 +193,9 @@ int salesforce_revoke_request(const char *base_url, const struct secret *token,
 
 	buf_init(&form, HTTP_BODY_MAX);
 	oauth_form_add(&form, "token", secret_bytes(token), secret_size(token));
-	*req = (struct http_request){ .post = true, .url = salesforce_url(base_url, "revoke") };
+	*req = (struct http_request){ .post = true,
+				      .endpoint = HTTP_REVOCATION,
+				      .url = salesforce_url(base_url, "revoke") };
 	req->body = buf_failed(&form) ? NULL : secret_new(form.data, form.len);
 	if (req->url && req->body)
 		return 0;

@@ -43,6 +43,17 @@ int64_t loop_now_ms(struct loop *l)
 	return now_ms;
 }
 
+int64_t loop_now_us(struct loop *l)
+{
+	return loop_now_ms(l) * 1000;
+}
+
+/* Everything takes 30 us here, but for waiting. */
+int64_t loop_fresh_us(struct loop *l)
+{
+	return loop_now_us(l) + 30;
+}
+
 int64_t fixture_now(void)
 {
 	return now_ms;

@@ -42,6 +42,7 @@ static int ask_start(struct flow_run *run, struct http_request *req, struct err 
 {
 	const struct credential *c = run->credential;
 	CLEANUP(buf_finip) struct buf form;
+	int r;
 
 	buf_init(&form, HTTP_BODY_MAX);
 	if (!c->client_id)
@@ -50,7 +51,9 @@ static int ask_start(struct flow_run *run, struct http_request *req, struct err 
 		add(&form, "response_type", "device_code");
 		add(&form, "client_id", c->client_id);
 		add_scopes(&form, c);
-		return flow_ask_token(run, &form, FLOW_PUBLIC, req, err);
+		r = flow_ask_token(run, &form, FLOW_PUBLIC, req, err);
+		req->endpoint = HTTP_DEVICE; /* as the answer is that, whatever its address */
+		return r;
 	}
 	if (!run->endpoints || !run->endpoints->device_authorization)
 		return err_set(
@@ -58,8 +61,10 @@ static int ask_start(struct flow_run *run, struct http_request *req, struct err 
 			"the server names no device_authorization_endpoint: Dialect=rfc8628 needs Issuer= of a server with the "
 			"device flow; Salesforce needs Dialect=salesforce");
 	add_scopes(&form, c);
-	return flow_ask(run, run->endpoints->device_authorization, &form, FLOW_AUTHENTICATED, req,
-			err);
+	r = flow_ask(run, run->endpoints->device_authorization, &form, FLOW_AUTHENTICATED, req,
+		     err);
+	req->endpoint = HTTP_DEVICE;
+	return r;
 }
 
 /* Salesforce's page takes the code from the link, but does not say so. */
