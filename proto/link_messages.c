@@ -167,6 +167,8 @@ static const struct field control_about_fields[] = {
 	{ "mint_pid", FIELD_INT, FIELD_OPTIONAL, AT(struct control_about, mint_pid), 0, 0, NULL },
 	{ "front_pid", FIELD_INT, FIELD_OPTIONAL, AT(struct control_about, front_pid), 0, 0, NULL },
 	{ "started_wall", FIELD_INT, FIELD_OPTIONAL, AT(struct control_about, started_wall), 0, 0, NULL },
+	{ "mint_restarts", FIELD_INT, FIELD_OPTIONAL, AT(struct control_about, mint_restarts), 0, 0, NULL },
+	{ "front_restarts", FIELD_INT, FIELD_OPTIONAL, AT(struct control_about, front_restarts), 0, 0, NULL },
 	{ "warnings", FIELD_TEXTS, FIELD_OPTIONAL, AT(struct control_about, warnings), 0, 0, NULL },
 };
 

@@ -152,7 +152,7 @@ struct link_log {
 	struct json_value fields;
 };
 
-/* Front -> mint: answers Count. counters: object name -> integer; listeners: object name -> connections. warnings: what status shows. */
+/* Front -> mint: answers Count. counters: object name -> integer, started_ms among them (who the front is: counters begin at its start); listeners: object name -> connections. warnings: what status shows. */
 struct link_counters {
 	struct json_value counters, listeners;
 	struct text_list warnings;
@@ -202,9 +202,9 @@ struct control_reloaded {
 	const char *message;
 };
 
-/* Parent -> mint: facts for Manager.Status. */
+/* Parent -> mint: facts for Manager.Status and Manager.Metrics. *_restarts: starts since the parent's own, but for the first. */
 struct control_about {
-	struct opt_int parent_pid, mint_pid, front_pid, started_wall;
+	struct opt_int parent_pid, mint_pid, front_pid, started_wall, mint_restarts, front_restarts;
 	struct text_list warnings;
 };
 

@@ -371,6 +371,17 @@ static const struct field store_unavailable_fields[] = {
 const struct fields store_unavailable_table = FIELDS(store_unavailable_fields,
 						     struct store_unavailable_error);
 
+static const struct field metrics_fields[] = {
+	{ "after", FIELD_TEXT, NULLABLE, AT(struct metrics_call, after), 0, 0, NULL },
+};
+const struct fields metrics_table = FIELDS(metrics_fields, struct metrics_call);
+
+static const struct field metrics_reply_fields[] = {
+	{ "text", FIELD_TEXT, 0, AT(struct metrics_reply, text), 0, 0, NULL },
+	{ "next", FIELD_TEXT, NULLABLE, AT(struct metrics_reply, next), 0, 0, NULL },
+};
+const struct fields metrics_reply_table = FIELDS(metrics_reply_fields, struct metrics_reply);
+
 static const struct field set_log_level_fields[] = {
 	{ "level", FIELD_INT, 0, AT(struct set_log_level_call, level), 0, 7, NULL },
 };

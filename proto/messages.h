@@ -251,6 +251,16 @@ struct status_reply {
 };
 extern const struct fields status_reply_table;
 
+struct metrics_call {
+	const char *after;
+};
+extern const struct fields metrics_table;
+
+struct metrics_reply {
+	const char *text, *next;
+};
+extern const struct fields metrics_reply_table;
+
 struct event_reply {
 	struct opt_int time;
 	const char *event, *credential;

@@ -33,6 +33,7 @@ struct cli {
 	const char *socket, *manager;
 	bool user, system, json, quiet, help;
 	const char *credential; /* argument, else $SFTOKEN_CREDENTIAL, else NULL */
+	const char *output; /* metrics */
 	const char *format, *as, *reason, *error_code, *kind, *flow;
 	int64_t min_valid_s, wait_s, rejected, generation, http_status, fd; /* -1: not given */
 	bool allow_stale, socket_only, forget, no_browser, hold;
@@ -86,6 +87,7 @@ int cmd_enable(struct cli *cli);
 int cmd_disable(struct cli *cli);
 int cmd_reload(struct cli *cli);
 int cmd_check(struct cli *cli);
+int cmd_metrics(struct cli *cli);
 
 /* Parses argv into *cli; 0, or an exit status after a message. */
 int cli_parse(struct cli *cli, int argc, char **argv);

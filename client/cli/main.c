@@ -27,7 +27,8 @@ enum option_id {
 	OPT_FORGET = 16384,
 	OPT_FLOW = 32768,
 	OPT_NO_BROWSER = 65536,
-	OPT_HOLD = 131072
+	OPT_HOLD = 131072,
+	OPT_OUTPUT = 262144
 };
 
 #define GET_OPTIONS (OPT_MIN_VALID | OPT_WAIT | OPT_REJECTED | OPT_STALE | OPT_REASON)
@@ -83,6 +84,11 @@ const struct command commands[] = {
 	{ "disable", "CRED", "stop renewing and serving", "sftoken disable prod", 0, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_disable },
 	{ "reload", "", "read the configuration again", "sftoken reload", 0, USES_JSON, cmd_reload },
 	{ "status", "", "show the daemon, its files, sockets and warnings", "sftoken status", 0, USES_JSON, cmd_status },
+	{ "metrics", "[--output FILE]",
+	  "print the counters of the daemon for Prometheus\n\n"
+	  "--output: into a file, at once or not at all, for the textfile collector of node_exporter. When no daemon answers the\n"
+	  "file says sftokend_up 0, and the exit status is 69 or 75.",
+	  "sftoken metrics --output /var/lib/prometheus/node-exporter/sftokend.prom", OPT_OUTPUT, USES_JSON, cmd_metrics },
 	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, USES_JSON, cmd_ping },
 	{ "check", "[DIRECTORY]", "check the configuration without using it", "sftoken check /etc/sftokend", 0, TAKES_DIRECTORY, cmd_check },
 };
@@ -126,6 +132,7 @@ static const struct option options[] = {
 	{ "--fd",          OPT_FD,           OPTION_NUMBER, OF(fd) },
 	{ "--forget",      OPT_FORGET,       OPTION_FLAG,   OF(forget) },
 	{ "--flow",        OPT_FLOW,         OPTION_TEXT,   OF(flow) },
+	{ "--output",      OPT_OUTPUT,       OPTION_TEXT,   OF(output) },
 	{ "--no-browser",  OPT_NO_BROWSER,   OPTION_FLAG,   OF(no_browser) },
 };
 /* clang-format on */

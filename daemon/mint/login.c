@@ -43,6 +43,16 @@ struct logins *logins_new(const struct login_handlers *handlers, struct err *err
 	return all;
 }
 
+size_t logins_count(const struct logins *all)
+{
+	const struct login *l;
+	size_t n = 0;
+
+	TAILQ_FOREACH(l, &all->list, link)
+		n += l->phase != LOGIN_OVER;
+	return n;
+}
+
 void login_hold_stop(struct login *l)
 {
 	if (l->counted)

@@ -24,6 +24,8 @@ struct login_handlers {
 	void *arg;
 };
 
+/* That have begun and are not over. */
+size_t logins_count(const struct logins *all);
 struct logins *logins_new(const struct login_handlers *handlers, struct err *err);
 void logins_free(struct logins *all); /* takes NULL; drops what is left, nobody is told */
 

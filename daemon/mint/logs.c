@@ -13,6 +13,7 @@ static struct {
 	void (*seen)(const char *event, const struct log_field *fields, size_t n, void *arg);
 	void *arg;
 	bool showing;
+	int64_t dropped;
 } logs;
 
 /* syslog severities, for the <N> in front of a line that the journal reads */
@@ -32,9 +33,9 @@ static void write_line(enum log_level level, const char *event, const struct log
 	log_format_line(&line, logs.format, "sftokend-mint", clock_real_ms(), level, event, fields,
 			n);
 	buf_add_char(&line, '\n');
-	if (!buf_failed(&line) && write(STDERR_FILENO, line.data, line.len) < 0) {
-		/* nowhere to say so */
-	}
+	/* nowhere to say so but in the metrics */
+	if (buf_failed(&line) || write(STDERR_FILENO, line.data, line.len) < 0)
+		logs.dropped++;
 	buf_fini(&line);
 }
 
@@ -62,6 +63,11 @@ void logs_set(enum log_level level, enum log_format format)
 {
 	logs.format = format;
 	logs_set_level(level);
+}
+
+int64_t logs_dropped(void)
+{
+	return logs.dropped;
 }
 
 enum log_level logs_level(void)

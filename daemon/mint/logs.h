@@ -13,6 +13,8 @@ void logs_open(enum log_level level, enum log_format format);
 /* Both may be changed while it runs (reload, SetLogLevel). */
 void logs_set(enum log_level level, enum log_format format);
 void logs_set_level(enum log_level level);
+/* Lines that could not be written since the start. */
+int64_t logs_dropped(void);
 enum log_level logs_level(void);
 
 /* NULL: nobody watches. Events that are logged from within seen() are written, but not shown to it. */

@@ -7,13 +7,12 @@
 #include "daemon/mint/login.h"
 #include "daemon/mint/logs.h"
 #include "daemon/mint/manager_parts.h"
+#include "daemon/mint/totals.h"
 
 /*
  * Administrators are few; what they cost must not depend on how often they connect. Others come for AllowLogin= (or in vain): they do not keep administrators out, nor each other.
  */
 enum { CLIENTS_MAX = 256, CLIENTS_KEPT = 32, CLIENTS_OF_USER = 32, FULL_TOLD_MS = 60 * 1000 };
-
-#define NOT_BUILT(method) { .name = (method), .flags = METHOD_NOT_BUILT }
 
 static const struct varlink_method manager_methods[] = {
 	{ "Login", &login_table, METHOD_MORE, manager_call_login },
@@ -27,7 +26,7 @@ static const struct varlink_method manager_methods[] = {
 	{ "Status", NULL, 0, manager_call_status },
 	{ "History", &credential_required_table, 0, manager_call_history },
 	{ "Diagnose", &credential_required_table, METHOD_MORE, manager_call_diagnose },
-	NOT_BUILT("Metrics"),
+	{ "Metrics", &metrics_table, 0, manager_call_metrics },
 	{ "WatchEvents", &credential_call_table, METHOD_MORE, manager_call_watch_events },
 };
 
@@ -264,7 +263,9 @@ struct manager *manager_new(struct loop *l, struct registry *registry, struct pu
 		return NULL;
 	}
 	m->logins = manager_logins_new(m, err);
-	if (!m->logins) {
+	m->totals = totals_new();
+	if (!m->logins || !m->totals) {
+		logins_free(m->logins);
 		free(m);
 		return NULL;
 	}
@@ -290,6 +291,7 @@ void manager_free(struct manager *m)
 	while (m->clients)
 		connection_close(m->clients->connection);
 	logins_free(m->logins);
+	totals_free(m->totals);
 	manager_about_fini(m);
 	free(m);
 }

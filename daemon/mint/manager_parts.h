@@ -8,12 +8,13 @@
 #include "daemon/common/connection.h"
 #include "daemon/common/listener.h"
 #include "daemon/mint/doctor.h"
+#include "daemon/mint/login.h"
 #include "daemon/mint/manager_api.h"
 #include "daemon/mint/store.h"
 
 enum { MANAGER_LISTENERS_MAX = 16, MANAGER_WARNINGS_MAX = 50, MANAGER_FILES_MAX = 50, MANAGER_NAMES_MAX = 100 };
 
-enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_REVOKE, WAITS_STATUS, WAITS_EVENTS, WAITS_DOCTOR, WAITS_LOGIN, WAITS_COMPLETION };
+enum client_waits { WAITS_NOT, WAITS_REFRESH, WAITS_REVOKE, WAITS_STATUS, WAITS_METRICS, WAITS_EVENTS, WAITS_DOCTOR, WAITS_LOGIN, WAITS_COMPLETION };
 
 /* One administrator's connection and what its call waits for. */
 struct client {
@@ -46,10 +47,12 @@ struct manager {
 	size_t n_listeners;
 	struct client *clients;
 	struct logins *logins;
+	struct totals *totals; /* what the front has counted, over its restarts */
 	size_t n_clients;
 	int64_t full_until_ms; /* until then nobody is told again that there was no room */
 	struct {
 		int64_t parent_pid, mint_pid, front_pid, started_wall;
+		int64_t mint_restarts, front_restarts;
 		char *warnings[MANAGER_WARNINGS_MAX];
 		size_t n_warnings;
 	} about;
@@ -100,6 +103,13 @@ void manager_doctors_forget(struct manager *m, const struct keeper *k);
 /* manager_status.c */
 void manager_call_status(void *client, const struct varlink_call *call, const void *params);
 void manager_about_fini(struct manager *m);
+/* How many connections the front has on that listener; c NULL: 0. */
+int64_t manager_front_connections(const struct link_counters *c, const char *name);
+
+/* manager_metrics.c */
+void manager_call_metrics(void *client, const struct varlink_call *call, const void *params);
+/* Whoever waits for the front's counters gets the first piece. counters NULL: it has not answered. */
+void manager_metrics_counted(struct manager *m, const struct link_counters *counters);
 
 /* manager_events.c */
 void manager_call_watch_events(void *client, const struct varlink_call *call, const void *params);

@@ -40,6 +40,8 @@ void manager_about(struct manager *m, const struct control_about *about)
 	m->about.mint_pid = about->mint_pid.value;
 	m->about.front_pid = about->front_pid.value;
 	m->about.started_wall = about->started_wall.value;
+	m->about.mint_restarts = about->mint_restarts.value;
+	m->about.front_restarts = about->front_restarts.value;
 	copy_warnings(m, &about->warnings);
 }
 
@@ -153,7 +155,7 @@ static void add_warnings(struct texts *t, const struct manager *m, const struct 
 
 /* --- listeners --- */
 
-static int64_t front_connections(const struct link_counters *c, const char *name)
+int64_t manager_front_connections(const struct link_counters *c, const char *name)
 {
 	struct json_iter i;
 	struct json_value key, value;
@@ -184,7 +186,7 @@ static void add_listeners(struct buf *out, const struct manager *m, const struct
 			.protocol = "varlink",
 			.address = l->path ? l->path : "",
 			.role = broker ? "broker" : "manager",
-			.connections = { broker ? front_connections(c, l->name) : (int64_t)m->n_clients, true },
+			.connections = { broker ? manager_front_connections(c, l->name) : (int64_t)m->n_clients, true },
 		};
 
 		if (!l->disabled)
@@ -265,6 +267,7 @@ void manager_counters(struct manager *m, const struct link_counters *counters)
 	struct parts parts;
 	struct client *c = m->clients, *next;
 
+	manager_metrics_counted(m, counters);
 	collect(&parts, m, counters);
 	for (; c; c = next) {
 		next = c->next;

@@ -161,8 +161,10 @@ static void served(struct publish *p, const struct link_served *s)
 		  F_INT("uid", s->uid.set ? s->uid.value : -1),
 		  F_INT("pid", s->pid.set ? s->pid.value : -1), F_INT("count", s->count.value),
 		  F_STR("reason", s->reason));
-	if (k)
-		keeper_used(k);
+	if (!k)
+		return;
+	keeper_tally(k)->served += s->count.value;
+	keeper_used(k);
 }
 
 /*

@@ -23,6 +23,7 @@ struct child {
 	bool ready, ever_ready, hung;
 	int64_t started_ms, restart_at_ms, pinged_ms, pong_ms; /* pong_ms 0: none yet */
 	unsigned deaths; /* in a row, without having lived for a while */
+	int64_t starts;  /* ever */
 };
 
 /* Opens name beside us: ../libexec/sftokend/, else the build folder's layout. 0 or -ERR_ADMIN. */

@@ -110,6 +110,8 @@ static void send_about(struct supervisor *s)
 	m.about.mint_pid = number(s->mint.pid);
 	m.about.front_pid = number(s->front.pid);
 	m.about.started_wall = number(s->started_wall);
+	m.about.mint_restarts = number(s->mint.starts > 0 ? s->mint.starts - 1 : 0);
+	m.about.front_restarts = number(s->front.starts > 0 ? s->front.starts - 1 : 0);
 	m.about.warnings = (struct text_list){ .items = (const char *const *)s->sockets->warnings,
 					       .n = s->sockets->n_warnings };
 	child_send(&s->mint, &m, -1);
@@ -125,6 +127,7 @@ static bool start(struct supervisor *s, struct child *c)
 		c->restart_at_ms = clock_mono_ms() + s->settings->limits.restart_max_ms;
 		return false;
 	}
+	c->starts++;
 	send_listeners(s, c);
 	return true;
 }

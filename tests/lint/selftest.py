@@ -75,7 +75,7 @@ MISTAKES = (
     ("varlink", "enumerations", swap("proto/messages.c", '"readonly", "suspect"', '"suspect", "readonly"'), "store_state_names"),
     ("varlink", "enumerations", swap("proto/messages.c", '"NotServed", "Rejected"', '"Rejected", "NotServed"'), "broker_error_names"),
     ("varlink", "methods", swap("daemon/front/broker_api.c", '"GetToken", &get_token_table', '"GetToken", &report_rejected_table'), "GetToken takes"),
-    ("varlink", "methods", swap("daemon/mint/manager_api.c", 'NOT_BUILT("Metrics")', 'NOT_BUILT("Metric")'), "the methods of no"),
+    ("varlink", "methods", swap("daemon/mint/manager_api.c", '{ "Metrics",', '{ "Metric",'), "the methods of no"),
     ("manpages", "settings", swap("man/sftokend.conf.5.scd", "*ConnectTimeout=*", "*Connect=*"), "ConnectTimeout= is missing"),
     ("manpages", "settings", swap("man/sftokend.conf.5.scd", "*ConnectTimeout=*", "*Nonsense=*"), "Nonsense= is not in this version"),
     ("manpages", "settings", swap("daemon/common/settings_keys.c", '"10240"', '"10241"'), "the default 10241 is not told"),

@@ -49,6 +49,8 @@ IMAGES = {
     "diagnose_reply_fields": (MANAGER, ">Diagnose"),
     "listener_info_fields": (MANAGER, "Listener"),
     "status_reply_fields": (MANAGER, ">Status"),
+    "metrics_fields": (MANAGER, "<Metrics"),
+    "metrics_reply_fields": (MANAGER, ">Metrics"),
     "event_reply_fields": (MANAGER, ">WatchEvents"),
     "configuration_invalid_fields": (MANAGER, "!ConfigurationInvalid"),
     "store_unavailable_fields": (MANAGER, "!SecretStoreUnavailable"),

@@ -93,6 +93,16 @@ int64_t loop_now_ms(struct loop *l)
 	return fake.now;
 }
 
+int64_t loop_now_us(struct loop *l)
+{
+	return loop_now_ms(l) * 1000;
+}
+
+int64_t loop_fresh_us(struct loop *l)
+{
+	return loop_now_us(l);
+}
+
 void loop_on_clock_set(struct loop *l, void (*changed)(void *arg), void *arg)
 {
 	l->changed = changed;

@@ -130,6 +130,26 @@ const char *keeper_name(const struct keeper *k)
 	return k->name;
 }
 
+struct tally *keeper_tally(const struct keeper *k)
+{
+	return &((struct keeper *)k)->tally;
+}
+
+const struct grant *keeper_token(const struct keeper *k)
+{
+	static const struct grant grant;
+
+	return k->expires ? &grant : NULL;
+}
+
+const struct keeper_wall *keeper_wall(struct keeper *k)
+{
+	static struct keeper_wall wall;
+
+	wall = (struct keeper_wall){ .issued = k->expires - 7200, .expires = k->expires };
+	return &wall;
+}
+
 int64_t keeper_generation(const struct keeper *k)
 {
 	(void)k;
@@ -270,6 +290,12 @@ enum store_state store_state(const struct store *s)
 	return manager_fake.store;
 }
 
+struct store_counters store_counters(const struct store *s)
+{
+	(void)s;
+	return (struct store_counters){ .records = 11, .syncs = 12, .failures = 13, .bytes = 14 };
+}
+
 const char *store_why(const struct store *s)
 {
 	(void)s;
@@ -337,8 +363,19 @@ void publish_flush(struct publish *p)
 
 void publish_count(struct publish *p)
 {
+	struct link_counters c = { 0 };
+	char *text = manager_fake.counters ? strdup(manager_fake.counters) : NULL;
+
 	(void)p;
-	manager_counters(manager, NULL);
+	if (text)
+		c.counters = json_root(text, strlen(text));
+	manager_counters(manager, text ? &c : NULL);
+	free(text);
+}
+
+int64_t logs_dropped(void)
+{
+	return 3;
 }
 
 void logs_set_level(enum log_level level)

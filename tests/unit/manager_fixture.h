@@ -14,6 +14,8 @@ struct keeper {
 	struct credential credential;
 	const char *unknown, *missing;
 	bool enabled;
+	int64_t expires; /* 0: no token */
+	struct tally tally;
 };
 
 struct keeper_revocation {
@@ -37,6 +39,7 @@ struct manager_fake {
 	struct err err;
 	enum store_state store;
 	const char *key_note;
+	const char *counters; /* the front's answer, JSON; NULL: it has none */
 	struct keeper_note notes[KEEPER_NOTES];
 	size_t n_notes;
 	const char *sfdx[4]; /* client id, client secret (NULL: none), refresh token, base URL */

@@ -281,6 +281,49 @@ TEST(counters_are_told_when_asked_for)
 	fixture_end(f);
 }
 
+static bool counted(const char *name, int n)
+{
+	char member[64];
+
+	mint_say("{'type':'Count'}");
+	snprintf(member, sizeof(member), "\"%s\":%d,", name, n);
+	if (strstr(mint_heard_last(LINK_COUNTERS), member))
+		return true;
+	printf("# no %s in %s\n", member, mint_heard_last(LINK_COUNTERS));
+	return false;
+}
+
+TEST(each_get_is_counted_once_with_its_answer_and_its_time)
+{
+	struct front *f = with_two();
+	struct connection *c = user(500), *waits = user(500), *goes = user(500), *other = user(501);
+
+	for (int i = 0; i < 3; i++)
+		caller_get(c, "{'credential':'prod'}"); /* the last two the short way */
+	CHECK(counted("gets.token", 3));
+	CHECK(counted("get_us.25", 0) && counted("get_us.50", 3) && counted("get_us.sum", 90));
+	caller_get(other, "{'credential':'prod'}");
+	caller_get(c, "{'credential':'nobody'}");
+	CHECK(counted("gets.no_such_credential", 2));
+	caller_get(c, "{'credential':'prod','reason':'\\u0007'}");
+	CHECK(counted("gets.invalid_parameter", 1));
+	mint_say("{'type':'Dead','credential':'prod','generation':7}");
+	caller_get(waits, "{'credential':'prod','waitSeconds':2}");
+	caller_get(goes, "{'credential':'prod','waitSeconds':100}");
+	caller_hangs_up(goes);
+	CHECK(counted("gets.abandoned", 1));
+	pass(2 * S);
+	CHECK(counted("gets.timed_out", 1));
+	CHECK(counted("get_us.2500000", 1));
+	CHECK(counted("gets.token", 3) && counted("gets.rate_limited", 0));
+	mint_publish("prod", 8, "");
+	mint_rules(",'limits':{'MaxCallsPerSecond':1}");
+	for (int i = 0; i < 4; i++)
+		caller_get(c, "{'credential':'prod','minValidSeconds':0}");
+	CHECK(counted("gets.token", 4) && counted("gets.rate_limited", 3));
+	fixture_end(f);
+}
+
 TEST(too_few_descriptors_are_said_once_and_in_status)
 {
 	struct front *f = fixture_unsynced(1024);

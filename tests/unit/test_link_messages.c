@@ -47,7 +47,7 @@ static const struct control_message controls[] = {
 	{ .type = CONTROL_RELOAD },
 	{ .type = CONTROL_STOP },
 	{ .type = CONTROL_WRITE_STATUS },
-	{ CONTROL_ABOUT, .about = { SET(1), SET(2), SET(3), SET(4), { .items = names, .n = 2 } } },
+	{ CONTROL_ABOUT, .about = { SET(1), SET(2), SET(3), SET(4), SET(5), SET(6), { .items = names, .n = 2 } } },
 	{ .type = CONTROL_PONG },
 	{ CONTROL_READY, .ready = { SET(true), "2 credentials" } },
 	{ CONTROL_RELOADED, .reloaded = { SET(false), "bad" } },
