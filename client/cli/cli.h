@@ -33,7 +33,7 @@ struct cli {
 	const char *socket, *manager;
 	bool user, system, json, quiet, help;
 	const char *credential; /* argument, else $SFTOKEN_CREDENTIAL, else NULL */
-	const char *output; /* metrics */
+	const char *output;     /* metrics */
 	const char *format, *as, *reason, *error_code, *kind, *flow;
 	int64_t min_valid_s, wait_s, rejected, generation, http_status, fd; /* -1: not given */
 	bool allow_stale, socket_only, forget, no_browser, hold;

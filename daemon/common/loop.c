@@ -40,7 +40,7 @@ struct loop {
 	size_t timers;
 	uint64_t order;
 	struct timer_list due;
-	int64_t armed_ms; /* what timer_fd is set to; INT64_MAX: not */
+	int64_t armed_ms;       /* what timer_fd is set to; INT64_MAX: not */
 	int64_t now_ms, now_us; /* of this turn; now_ms -1: not read yet */
 	bool soon; /* a timer was set into the past: run it after this turn without a timerfd */
 	bool stop;

@@ -87,7 +87,9 @@ static void credential_at(size_t i, struct metrics_credential *out, void *arg)
 		.name = keeper_name(k),
 		.state = (int)keeper_schedule(k)->state,
 		.expires_s = wall ? wall->expires : 0,
-		.renewed_s = tally->renewed_s ? tally->renewed_s : wall ? wall->issued : 0,
+		.renewed_s = tally->renewed_s ? tally->renewed_s
+			     : wall           ? wall->issued
+					      : 0,
 		.tally = tally,
 	};
 }
@@ -104,7 +106,9 @@ static void answer(struct client *c, const struct metrics_daemon *d, const char 
 	CLEANUP(buf_finip) struct buf next;
 	int r;
 
-	buf_init(&text, 2 * (size_t)METRICS_PIECE_MAX); /* a credential too many is written and taken back */
+	buf_init(
+		&text,
+		2 * (size_t)METRICS_PIECE_MAX); /* a credential too many is written and taken back */
 	buf_init(&next, METRICS_CURSOR_MAX);
 	r = metrics_piece(&source, after, &text, &next);
 	if (r == -ERR_INPUT) {

@@ -160,7 +160,7 @@ static const char *behind(const char *name, const char *prefix)
 	return strncmp(name, prefix, size) == 0 ? name + size : NULL;
 }
 
-static void gets(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
+static void outcomes(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
 {
 	const char *name, *outcome;
 	int64_t n;
@@ -275,7 +275,7 @@ static const struct family families[] = {
 	OF_DAEMON("calls_waiting", "gauge", "GetToken calls that wait for a token.", waiting),
 	OF_DAEMON("reports_total", "counter", "Claims of callers that Salesforce refused a token, passed on for a check.", reports),
 	OF_DAEMON("limit_reached_total", "counter", "Connections and calls that were refused or ended for a limit.", limits),
-	OF_DAEMON("gets_total", "counter", "GetToken calls by their answer; abandoned: the caller went away before.", gets),
+	OF_DAEMON("gets_total", "counter", "GetToken calls by their answer; abandoned: the caller went away before.", outcomes),
 	OF_DAEMON("get_seconds", "histogram", "From seeing a GetToken call to having sent its answer.", get_seconds),
 	OF_CREDENTIAL("credential_state", "gauge", "1 for the state that the credential is in.", state),
 	OF_CREDENTIAL("token_expiry_seconds", "gauge", "When the access token is believed to end, in seconds since 1970. No sample: there is none.", expiry),

@@ -52,7 +52,7 @@ void totals_set(struct totals *t, const char *name, int64_t value)
 		if (t->n == TOTALS_MAX || strlen(name) >= TOTALS_NAME_MAX)
 			return;
 		item = &t->items[t->n++];
-		strcpy(item->name, name);
+		memcpy(item->name, name, strlen(name) + 1);
 	}
 	item->last = value;
 }

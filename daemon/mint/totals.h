@@ -14,7 +14,7 @@ enum { TOTALS_MAX = 128, TOTALS_NAME_MAX = 48 };
 
 struct totals;
 
-struct totals *totals_new(void); /* NULL: out of memory */
+struct totals *totals_new(void);    /* NULL: out of memory */
 void totals_free(struct totals *t); /* takes NULL */
 
 /* From now on values are of this process; another number than the last time: it began at 0. */

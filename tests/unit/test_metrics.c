@@ -17,7 +17,10 @@ TEST(values_of_labels_are_escaped)
 
 	buf_init(&b, 1000);
 	metrics_head(&t, "f_total", "counter", "One \\ two\nthree \"four\".");
-	metrics_add(&t, "f_total", "", (const struct metrics_label[3]){ { "a", "\\ \" \n \xc3\xa4" }, { "b", NULL }, { "c", "" } }, -7);
+	metrics_add(&t, "f_total", "",
+		    (const struct metrics_label[3]){
+			    { "a", "\\ \" \n \xc3\xa4" }, { "b", NULL }, { "c", "" } },
+		    -7);
 	metrics_add_micros(&t, "f_total", "_sum", NULL, 25);
 	CHECK_STR(b.data, "# HELP f_total One \\\\ two\\nthree \"four\".\n"
 			  "# TYPE f_total counter\n"
@@ -34,7 +37,8 @@ TEST(the_size_is_that_of_a_json_string)
 	buf_init(&b, 1000);
 	buf_init(&as_json, 1000);
 	metrics_head(&t, "f", "gauge", "x");
-	metrics_add(&t, "f", "", (const struct metrics_label[3]){ { "a", "\\ \" \n \x01 \xc3\xa4" } }, 1);
+	metrics_add(&t, "f", "",
+		    (const struct metrics_label[3]){ { "a", "\\ \" \n \x01 \xc3\xa4" } }, 1);
 	json_add_text(&as_json, b.data);
 	CHECK_INT(t.size + 2, as_json.len);
 	buf_fini(&b);
@@ -99,9 +103,11 @@ static struct metrics_daemon the_daemon;
 static void at(size_t i, struct metrics_credential *out, void *arg)
 {
 	(void)arg;
-	*out = (struct metrics_credential){
-		.name = names[index_of[i]], .state = STATE_VALID, .expires_s = 1790000000, .renewed_s = 1789990000, .tally = &tally
-	};
+	*out = (struct metrics_credential){ .name = names[index_of[i]],
+					    .state = STATE_VALID,
+					    .expires_s = 1790000000,
+					    .renewed_s = 1789990000,
+					    .tally = &tally };
 }
 
 static struct metrics_source source(void)
@@ -171,7 +177,8 @@ static size_t family_of(const char *line, char family[100])
 		static const char *const suffixes[] = { "_bucket", "_sum", "_count" };
 		size_t len = strlen(family), size = strlen(suffixes[i]);
 
-		if (len > size && strcmp(family + len - size, suffixes[i]) == 0 && strstr(family, "get_seconds"))
+		if (len > size && strcmp(family + len - size, suffixes[i]) == 0 &&
+		    strstr(family, "get_seconds"))
 			family[len - size] = '\0';
 	}
 	return strlen(family);
