@@ -86,12 +86,15 @@ static void credential_at(size_t i, struct metrics_credential *out, void *arg)
 	*out = (struct metrics_credential){
 		.name = keeper_name(k),
 		.state = (int)keeper_schedule(k)->state,
-		.expires_s = wall ? wall->expires : 0,
-		.renewed_s = tally->renewed_s ? tally->renewed_s
-			     : wall           ? wall->issued
-					      : 0,
+		.renewed_s = tally->renewed_s,
 		.tally = tally,
 	};
+	if (!wall)
+		return;
+	out->expires_s = wall->expires;
+	/* a login, or a token that was taken over: it was no renewal of this process, but it is younger */
+	if (wall->issued > out->renewed_s)
+		out->renewed_s = wall->issued;
 }
 
 static void answer(struct client *c, const struct metrics_daemon *d, const char *after)

@@ -230,6 +230,27 @@ TEST(pieces_of_all_sizes_join_to_one_exposition)
 	CHECK_INT(samples_of(MANY), none + MANY * each);
 }
 
+TEST(a_piece_may_end_anywhere)
+{
+	static char version[METRICS_PIECE_MAX];
+	int samples = samples_of(9), pieces = 0;
+	struct buf all;
+
+	/* the first family pushes the end of the piece over all that follows it */
+	for (size_t size = 30000; size < sizeof(version) - 1000; size += 61) {
+		begin(9);
+		memset(version, 'v', size);
+		version[size] = '\0';
+		the_daemon.version = version;
+		buf_init(&all, 1 << 20);
+		pieces += join(&all, NULL);
+		CHECK_INT(check_exposition(all.data), samples);
+		buf_fini(&all);
+		end();
+	}
+	CHECK(pieces > 600);
+}
+
 /* The last credential of the piece before is gone, and there are new ones before and behind it. */
 static void change(int piece)
 {
