@@ -22,6 +22,8 @@ Labels = frozenset[tuple[str, str]]
 
 def fetch() -> None:
     """Once a checkout; the rest of the package, the server, would be 90 MB."""
+    if PROGRAM.exists():
+        return
     PLACE.parent.mkdir(exist_ok=True)
     with open(PLACE.parent / "promtool.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
