@@ -272,7 +272,7 @@ static const struct family families[] = {
 	OF_DAEMON("connections", "gauge", "Connections that are open, by listener.", connections),
 	OF_DAEMON("connections_accepted_total", "counter", "Connections of callers that were accepted.", accepted),
 	OF_DAEMON("calls_total", "counter", "Calls of all methods on the sockets of callers.", calls),
-	OF_DAEMON("calls_waiting", "gauge", "GetToken calls that wait for a token.", waiting),
+	OF_DAEMON("calls_waiting", "gauge", "Calls that wait for a token, and holds.", waiting),
 	OF_DAEMON("reports_total", "counter", "Claims of callers that Salesforce refused a token, passed on for a check.", reports),
 	OF_DAEMON("limit_reached_total", "counter", "Connections and calls that were refused or ended for a limit.", limits),
 	OF_DAEMON("gets_total", "counter", "GetToken calls by their answer; abandoned: the caller went away before.", outcomes),
