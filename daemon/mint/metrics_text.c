@@ -17,27 +17,29 @@ static size_t json_size(unsigned char c)
 	return c < ' ' ? 6 : 1;
 }
 
+static void put_bytes(struct metrics_text *t, const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		t->size += json_size((unsigned char)text[i]);
+	buf_add(t->out, text, size);
+}
+
 static void put(struct metrics_text *t, const char *text)
 {
-	for (const char *p = text; *p; p++)
-		t->size += json_size((unsigned char)*p);
-	buf_add_text(t->out, text);
+	put_bytes(t, text, strlen(text));
 }
 
 static void put_escaped(struct metrics_text *t, const char *text, bool label)
 {
-	char one[2] = "";
+	for (;;) {
+		size_t plain = strcspn(text, label ? "\\\n\"" : "\\\n");
 
-	for (; *text; text++) {
-		one[0] = *text;
-		if (*text == '\\')
-			put(t, "\\\\");
-		else if (*text == '\n')
-			put(t, "\\n");
-		else if (*text == '"' && label)
-			put(t, "\\\"");
-		else
-			put(t, one);
+		put_bytes(t, text, plain);
+		text += plain;
+		if (!*text)
+			return;
+		put(t, *text == '\n' ? "\\n" : *text == '"' ? "\\\"" : "\\\\");
+		text++;
 	}
 }
 
