@@ -3,6 +3,16 @@
 
 #include <string.h>
 
+const char *const unit_event_names[UNIT_EVENTS + 1] = {
+	[EVENT_LOGIN_REQUIRED] = "login_required",
+	[EVENT_SUSPENDED] = "suspended",
+	[EVENT_STORE_SUSPECT] = "store_suspect",
+	[EVENT_STORE_READONLY] = "store_readonly",
+	[EVENT_STORE_OK] = "store_ok",
+	[EVENT_ENDS_IN_7_DAYS] = "ends_in_7_days",
+	[EVENT_ENDS_IN_1_DAY] = "ends_in_1_day",
+};
+
 static const struct field link_hello_fields[] = {
 	{ "build", FIELD_TEXT, 0, AT(struct link_hello, build), 0, 0, NULL },
 };
@@ -173,8 +183,12 @@ static const struct field control_about_fields[] = {
 };
 
 static const struct field control_event_fields[] = {
-	{ "event", FIELD_TEXT, 0, AT(struct control_event, event), 0, 0, NULL },
-	{ "credential", FIELD_TEXT, FIELD_OPTIONAL, AT(struct control_event, credential), 0, 0, NULL },
+	{ "event", FIELD_ENUM, 0, AT(struct control_event, event), 0, 0, unit_event_names },
+	{ "credential", FIELD_TEXT, 0, AT(struct control_event, credential), 0, 0, NULL },
+};
+
+static const struct field control_on_event_fields[] = {
+	{ "unit", FIELD_TEXT, FIELD_OPTIONAL, AT(struct control_on_event, unit), 0, 0, NULL },
 };
 
 /* One row a type; a row without fields is a message that its name says in full. */
@@ -217,6 +231,7 @@ static const struct row control_rows[CONTROL_TYPES] = {
 	[CONTROL_READY] = { "Ready", FIELDS(control_ready_fields, struct control_ready) },
 	[CONTROL_RELOADED] = { "Reloaded", FIELDS(control_reloaded_fields, struct control_reloaded) },
 	[CONTROL_EVENT] = { "Event", FIELDS(control_event_fields, struct control_event) },
+	[CONTROL_ON_EVENT] = { "OnEvent", FIELDS(control_on_event_fields, struct control_on_event) },
 };
 
 /* The row that the member "type" of a packet names, or -1. The packet is not changed. */

@@ -208,14 +208,29 @@ struct control_about {
 	struct text_list warnings;
 };
 
-/* Child -> parent: event of the unit (login_required, suspended ...), used by later parts of the parent. */
+/*
+ * What people are told of by [Daemon] OnEvent=. The names are a part of the name of the unit that is started: they are in sftokend.conf(5), and append only.
+ */
+enum unit_event {
+	EVENT_LOGIN_REQUIRED, EVENT_SUSPENDED, EVENT_STORE_SUSPECT, EVENT_STORE_READONLY, EVENT_STORE_OK,
+	EVENT_ENDS_IN_7_DAYS, EVENT_ENDS_IN_1_DAY, UNIT_EVENTS
+};
+extern const char *const unit_event_names[UNIT_EVENTS + 1]; /* ends with NULL */
+
+/* Mint -> parent: something that people should know. credential: its name, or "store". */
 struct control_event {
-	const char *event, *credential;
+	int event; /* enum unit_event */
+	const char *credential;
+};
+
+/* Mint -> parent: [Daemon] OnEvent= as it is from now on (at the start and after each reload). unit: as written; unset: no unit is started for events. */
+struct control_on_event {
+	const char *unit;
 };
 
 enum control_type {
 	CONTROL_LISTENER, CONTROL_LISTENERS_END, CONTROL_LINK, CONTROL_PING, CONTROL_RELOAD, CONTROL_STOP, CONTROL_WRITE_STATUS, CONTROL_ABOUT,
-	CONTROL_PONG, CONTROL_READY, CONTROL_RELOADED, CONTROL_EVENT, CONTROL_TYPES
+	CONTROL_PONG, CONTROL_READY, CONTROL_RELOADED, CONTROL_EVENT, CONTROL_ON_EVENT, CONTROL_TYPES
 };
 
 struct control_message {
@@ -226,6 +241,7 @@ struct control_message {
 		struct control_reloaded reloaded;
 		struct control_about about;
 		struct control_event event;
+		struct control_on_event on_event;
 	};
 };
 

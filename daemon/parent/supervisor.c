@@ -17,7 +17,7 @@
 #include "daemon/common/packet.h"
 
 /* A child that cannot even start once is not tried for ever: whoever started us wants to know. */
-enum { FIRST_DEATHS_MAX = 5, STATUS_MS = 1000, PACKETS_A_TURN = 64 };
+enum { FIRST_DEATHS_MAX = 5, STATUS_MS = 1000, PACKETS_A_TURN = 64, WARNINGS_MAX = 64 };
 
 /* The front is asked so often in the time after which the manager would end us, that one lost answer is no reason. */
 enum { PINGS_A_WATCHDOG = 4, PING_MOST_MS = 2000, PING_LEAST_MS = 10 };
@@ -105,15 +105,21 @@ static struct opt_int number(int64_t value)
 static void send_about(struct supervisor *s)
 {
 	struct control_message m = { .type = CONTROL_ABOUT };
+	const char *warnings[WARNINGS_MAX];
+	size_t n = 0;
 
+	if (s->events.warning[0])
+		warnings[n++] = s->events.warning;
+	for (size_t i = 0; i < s->sockets->n_warnings && n < WARNINGS_MAX; i++)
+		warnings[n++] = s->sockets->warnings[i];
 	m.about.parent_pid = number(getpid());
 	m.about.mint_pid = number(s->mint.pid);
 	m.about.front_pid = number(s->front.pid);
 	m.about.started_wall = number(s->started_wall);
 	m.about.mint_restarts = number(s->mint.starts > 0 ? s->mint.starts - 1 : 0);
 	m.about.front_restarts = number(s->front.starts > 0 ? s->front.starts - 1 : 0);
-	m.about.warnings = (struct text_list){ .items = (const char *const *)s->sockets->warnings,
-					       .n = s->sockets->n_warnings };
+	m.about.warnings = (struct text_list){ .items = warnings, .n = n };
+	s->events.news = false;
 	child_send(&s->mint, &m, -1);
 }
 
@@ -232,8 +238,16 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 			  F_STR("message", m->reloaded.message));
 		end_reload(s);
 		break;
+	case CONTROL_EVENT:
+		if (c == &s->mint)
+			events_add(&s->events, m->event.event, m->event.credential);
+		break;
+	case CONTROL_ON_EVENT:
+		if (c == &s->mint)
+			events_use(&s->events, m->on_event.unit);
+		break;
 	default:
-		break; /* Event: nobody is told by this version */
+		break;
 	}
 }
 
@@ -369,6 +383,9 @@ static int64_t on_time(struct supervisor *s)
 	next_ms = earlier(child_watch(&s->mint, now_ms), child_watch(&s->front, now_ms));
 	next_ms = earlier(next_ms, tell_status(s, now_ms));
 	next_ms = earlier(next_ms, sd_flush(s->sd, now_ms));
+	next_ms = earlier(next_ms, events_step(&s->events, now_ms));
+	if (s->events.news && s->mint.control >= 0)
+		send_about(s);
 	if (s->stopping) {
 		if (now_ms >= s->stop_at_ms)
 			kill_leftover(s);
@@ -387,12 +404,13 @@ static void wait_and_read(struct supervisor *s, int64_t until_ms)
 		{ s->signals, POLLIN, 0 },
 		{ s->mint.control, POLLIN, 0 },
 		{ s->front.control, POLLIN, 0 },
+		events_wait(&s->events),
 	};
 	int64_t left_ms = until_ms - clock_mono_ms();
 
 	if (left_ms < 0)
 		left_ms = 0;
-	if (poll(fds, 3, left_ms > 60000 ? 60000 : (int)left_ms) <= 0)
+	if (poll(fds, sizeof fds / sizeof fds[0], left_ms > 60000 ? 60000 : (int)left_ms) <= 0)
 		return;
 	if (fds[1].revents)
 		read_control(s, &s->mint);
@@ -406,6 +424,7 @@ int supervisor_run(struct supervisor *s)
 {
 	while (!s->stopping || s->mint.pid || s->front.pid)
 		wait_and_read(s, on_time(s));
+	events_fini(&s->events);
 	log_event(LOG_LEVEL_NOTICE, "parent.stopped", F_INT("status", s->exit_status));
 	return s->exit_status;
 }

@@ -6,6 +6,7 @@
 #define PARENT_SUPERVISOR_H
 
 #include "daemon/parent/child.h"
+#include "daemon/parent/events.h"
 #include "daemon/parent/sockets.h"
 
 struct supervisor {
@@ -14,6 +15,7 @@ struct supervisor {
 	struct sd *sd;
 	char *const *environment;
 	struct child mint, front;
+	struct events events; /* OnEvent= */
 	int signals;          /* signalfd */
 	int64_t started_wall; /* seconds since 1970 */
 	char status

@@ -398,7 +398,7 @@ TEST(what_the_parent_does_not_read_waits_bounded_with_the_newest_ready)
 {
 	static char long_name[50000];
 	struct control_message m = { .type = CONTROL_EVENT,
-				     .event = { .event = long_name, .credential = "etl" } };
+				     .event = { EVENT_SUSPENDED, long_name } };
 	unsigned fits = 0;
 	enum { MUCH = 200 };
 

@@ -51,7 +51,8 @@ static const struct control_message controls[] = {
 	{ .type = CONTROL_PONG },
 	{ CONTROL_READY, .ready = { SET(true), "2 credentials" } },
 	{ CONTROL_RELOADED, .reloaded = { SET(false), "bad" } },
-	{ CONTROL_EVENT, .event = { "login_required", "etl" } },
+	{ CONTROL_EVENT, .event = { EVENT_LOGIN_REQUIRED, "etl" } },
+	{ CONTROL_ON_EVENT, .on_event = { "sftoken-mail@.service" } },
 };
 
 /* A packet of exactly the size of what was encoded. */

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/parent/events.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/parent/sd_unit.h"
+
+/* A bus or a manager that is being restarted is back after a moment. */
+enum { TRIES_MAX = 3, AGAIN_MS = 5000 };
+
+/* --- the name --- */
+
+/* As systemd-escape(1): a slash becomes a dash, what is not of these characters \xNN, and a dot where the whole begins with it. Ours begins with the event. */
+static bool stays(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c && strchr(":_.", c));
+}
+
+static void escape(const char *text, struct buf *out)
+{
+	for (; *text; text++) {
+		if (stays(*text))
+			buf_add_char(out, *text);
+		else if (*text == '/')
+			buf_add_char(out, '-');
+		else
+			buf_addf(out, "\\x%02x", (unsigned)(unsigned char)*text);
+	}
+}
+
+int events_unit_name(const char *template, int event, const char *credential, char name[UNIT_NAME],
+		     struct err *err)
+{
+	size_t before = strcspn(template, "@");
+	struct buf b;
+	int r = 0;
+
+	buf_init(&b, UNIT_NAME - 1);
+	buf_add(&b, template, before);
+	buf_add_char(&b, '@');
+	escape(unit_event_names[event], &b);
+	buf_add_char(&b, ':');
+	escape(credential, &b);
+	buf_add_text(&b, ".service");
+	if (buf_failed(&b))
+		r = err_set(err, ERR_ADMIN,
+			    "the name of the unit is longer than %d bytes: give the credential or "
+			    "the unit of OnEvent= a shorter name",
+			    UNIT_NAME - 1);
+	else
+		(void)snprintf(name, UNIT_NAME, "%s", b.data);
+	buf_fini(&b);
+	return r;
+}
+
+/* --- what people hear when it fails --- */
+
+static void warn(struct events *e, const char *text)
+{
+	if (strcmp(e->warning, text) == 0)
+		return;
+	(void)snprintf(e->warning, sizeof e->warning, "%s", text);
+	e->news = true;
+}
+
+static void advise(enum sd_answer answer, const char *said, const char *template, struct err *out)
+{
+	int name = (int)strcspn(template, "@");
+
+	switch (answer) {
+	case SD_FORBIDDEN:
+		err_set(out, ERR_ADMIN,
+			"systemd says \"%.60s\": install polkitd; its rule that comes with sftokend "
+			"lets the user sftokend start units named sftoken-NAME@.service, see "
+			"SYSTEMD in sftokend(8)",
+			said);
+		break;
+	case SD_NO_UNIT:
+		err_set(out, ERR_ADMIN,
+			"systemd says \"%.120s\": OnEvent= needs the template unit %.*s@.service, "
+			"and \"systemctl daemon-reload\" after it was made",
+			said, name, template);
+		break;
+	default:
+		err_set(out, ERR_ADMIN, "systemd could not be asked: %.200s", said);
+	}
+}
+
+static void failed(struct events *e, struct err *why)
+{
+	struct events_item *i = &e->queue[e->at];
+
+	i->failed = true;
+	log_event(LOG_LEVEL_ERR, "event.failed", F_STR("event", unit_event_names[i->event]),
+		  F_STR("credential", i->credential), F_INT("tries", i->tries + 1),
+		  F_STR("message", why->text));
+	err_prefix(why, "OnEvent=%s", e->unit);
+	warn(e, why->text);
+}
+
+/* --- the queue --- */
+
+static void anew(struct events_item *i)
+{
+	if (i->failed)
+		i->tries = 0;
+	i->failed = false;
+}
+
+void events_use(struct events *e, const char *unit)
+{
+	struct err why = { 0 };
+
+	(void)snprintf(e->unit, sizeof e->unit, "%s", unit ? unit : "");
+	if (e->unit[0] && sd_unit_possible(e->user_mode, &why) < 0) {
+		err_prefix(&why, "OnEvent=%s: nobody is told of events", e->unit);
+		log_event(LOG_LEVEL_WARNING, "parent.warning", F_STR("message", why.text));
+	}
+	warn(e, why.text);
+	for (size_t n = 0; n < e->n; n++)
+		anew(&e->queue[n]);
+}
+
+/* A mint that was started again tells the state of the store again: it cannot keep in it what was told of it. */
+static bool store_known(struct events *e, int event)
+{
+	int before = e->store ? e->store : EVENT_STORE_OK;
+
+	if (event != EVENT_STORE_OK && event != EVENT_STORE_READONLY &&
+	    event != EVENT_STORE_SUSPECT)
+		return false;
+	e->store = event;
+	return event == before;
+}
+
+static void drop(struct events *e, size_t at)
+{
+	memmove(e->queue + at, e->queue + at + 1, (--e->n - at) * sizeof *e->queue);
+	if (e->at > at)
+		e->at--;
+}
+
+/* Room for one more: those that failed long ago make it. */
+static bool make_room(struct events *e)
+{
+	if (!e->queue)
+		e->queue = calloc(EVENTS_QUEUE_MAX, sizeof *e->queue);
+	for (size_t n = 0; e->queue && e->n == EVENTS_QUEUE_MAX && n < e->n; n++)
+		if (e->queue[n].failed)
+			drop(e, n);
+	return e->queue && e->n < EVENTS_QUEUE_MAX;
+}
+
+/* The same, and not yet asked about. */
+static struct events_item *find(struct events *e, int event, const char *credential)
+{
+	for (size_t n = 0; n < e->n; n++)
+		if (e->queue[n].event == event && !strcmp(e->queue[n].credential, credential) &&
+		    !(e->asked && n == e->at))
+			return &e->queue[n];
+	return NULL;
+}
+
+void events_add(struct events *e, int event, const char *credential)
+{
+	struct events_item *i;
+
+	if (!e->unit[0] || store_known(e, event))
+		return;
+	i = find(e, event, credential);
+	if (i) {
+		anew(i);
+		return;
+	}
+	if (!make_room(e)) {
+		log_event(LOG_LEVEL_ERR, "event.lost", F_STR("event", unit_event_names[event]),
+			  F_STR("credential", credential),
+			  F_STR("message", "too many events wait for systemd"));
+		return;
+	}
+	i = &e->queue[e->n++];
+	*i = (struct events_item){ .event = event };
+	(void)snprintf(i->credential, sizeof i->credential, "%s", credential);
+}
+
+/* Once more a little later; at last it is a failure like others. false: that is what it is now. */
+static bool again(struct events *e, int64_t now_ms)
+{
+	if (e->queue[e->at].tries + 1 >= TRIES_MAX)
+		return false;
+	e->queue[e->at].tries++;
+	e->not_before_ms = now_ms + AGAIN_MS;
+	return true;
+}
+
+static void begin(struct events *e, int64_t now_ms)
+{
+	const struct events_item *i = &e->queue[e->at];
+	char name[UNIT_NAME];
+	struct err err = { 0 };
+	int r = events_unit_name(e->unit, i->event, i->credential, name, &err);
+
+	if (r == 0)
+		r = sd_unit_start(&e->asked, e->user_mode, name, now_ms, &err);
+	if (r == 0 || (r == -ERR_RETRY && again(e, now_ms)))
+		return;
+	failed(e, &err);
+}
+
+static bool any_failed(const struct events *e)
+{
+	for (size_t n = 0; n < e->n; n++)
+		if (e->queue[n].failed)
+			return true;
+	return false;
+}
+
+static void end(struct events *e, enum sd_answer answer, const struct err *said, int64_t now_ms)
+{
+	const struct events_item *i = &e->queue[e->at];
+	struct err why = { 0 };
+
+	sd_unit_close(e->asked);
+	e->asked = NULL;
+	if (answer == SD_AWAY && again(e, now_ms))
+		return;
+	if (answer == SD_STARTED) {
+		log_event(LOG_LEVEL_NOTICE, "event.told",
+			  F_STR("event", unit_event_names[i->event]),
+			  F_STR("credential", i->credential));
+		drop(e, e->at);
+		if (!any_failed(e))
+			warn(e, "");
+	} else {
+		advise(answer, said->text, e->unit, &why);
+		failed(e, &why);
+	}
+}
+
+/* The oldest that is still to be told; false: none. */
+static bool find_next(struct events *e)
+{
+	for (e->at = 0; e->at < e->n; e->at++)
+		if (!e->queue[e->at].failed)
+			return true;
+	return false;
+}
+
+int64_t events_step(struct events *e, int64_t now_ms)
+{
+	enum sd_answer answer;
+	int64_t until_ms;
+	struct pollfd unused;
+	struct err said = { 0 };
+
+	if (e->asked && sd_unit_look(e->asked, now_ms, &answer, &said))
+		end(e, answer, &said, now_ms);
+	/* nobody is to be told any more */
+	if (!e->unit[0] && !e->asked)
+		e->n = 0;
+	while (!e->asked && now_ms >= e->not_before_ms && find_next(e))
+		begin(e, now_ms);
+	if (!e->asked)
+		return find_next(e) ? e->not_before_ms : INT64_MAX;
+	sd_unit_wait(e->asked, &unused, &until_ms);
+	return until_ms;
+}
+
+struct pollfd events_wait(const struct events *e)
+{
+	struct pollfd fd = { -1, 0, 0 };
+	int64_t unused;
+
+	if (e->asked)
+		sd_unit_wait(e->asked, &fd, &unused);
+	return fd;
+}
+
+void events_fini(struct events *e)
+{
+	sd_unit_close(e->asked);
+	free(e->queue);
+	*e = (struct events){ .user_mode = e->user_mode };
+}
