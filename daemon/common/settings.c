@@ -138,6 +138,15 @@ void settings_note_at(const struct settings *s, const char *section, const char 
 		config_note(notes, note_file, note_line, __VA_ARGS__); \
 	} while (0)
 
+/* "NAME@.service" or "NAME@", of the characters of unit names (systemd.unit(5)). */
+static bool is_template(const char *unit)
+{
+	size_t n = strspn(unit,
+			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.\\-");
+
+	return n > 0 && (!strcmp(unit + n, "@") || !strcmp(unit + n, "@.service"));
+}
+
 static void check_daemon(const struct settings *s, struct config_notes *notes)
 {
 	const char *user = s->daemon.user, *group = s->daemon.admin_group;
@@ -148,6 +157,11 @@ static void check_daemon(const struct settings *s, struct config_notes *notes)
 	if (group && strpbrk(group, " \t:/"))
 		NOTE(s, notes, "Daemon", "AdminGroup",
 		     "AdminGroup= is not a group name — write a name or a number");
+	if (s->daemon.on_event && !is_template(s->daemon.on_event))
+		NOTE(s, notes, "Daemon", "OnEvent",
+		     "OnEvent=%.60s is not a template unit — write NAME@.service, as in "
+		     "OnEvent=sftoken-mail@.service",
+		     s->daemon.on_event);
 }
 
 static void check_proxy(struct settings *s, struct config_notes *notes)

@@ -56,6 +56,7 @@ struct settings {
 	unsigned refs;
 	struct {
 		char *user, *admin_group, *default_credential;
+		char *on_event; /* a template unit, as written: "NAME@.service" or "NAME@" */
 	} daemon;
 	struct {
 		char *ca_file, *proxy;

@@ -18,6 +18,9 @@ static const struct config_key daemon_keys[] = {
 	  .meaning = "group whose members may use the Manager socket" },
 	{ "DefaultCredential", CONFIG_TEXT, DAEMON(default_credential), .max = 128,
 	  .meaning = "credential (or alias) for callers that name none" },
+	{ "OnEvent", CONFIG_TEXT, DAEMON(on_event), .max = 200,
+	  .meaning = "template unit of systemd that is started when people should know of "
+		     "something" },
 };
 
 #define NETWORK(field) offsetof(struct settings, network.field)

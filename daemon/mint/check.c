@@ -63,7 +63,7 @@ int configuration_check(const struct places *places, uid_t service_uid,
 		return internal(&err, problems);
 	set = credential_set_read(places, settings, service_uid, check_key, NULL, &notes, &warnings,
 				  &err);
-	if (!set)
+	if (!set || load_events(settings, set, places, service_uid, &warnings, &err) < 0)
 		return internal(&err, problems);
 	if (!settings_listeners(settings, places, &err)) {
 		if (err.code == ERR_INTERNAL)

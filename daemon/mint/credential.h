@@ -45,7 +45,7 @@ struct credential {
 	char *audience; /* as configured or NULL: salesforce_audience() derives it */
 	char *client_secret_ref,
 		*private_key_ref, /* as written: "file:...", "credential:..."; NULL */
-		*passphrase_ref, *assertion_ref, *subject_token_ref;
+		*passphrase_ref, *assertion_ref, *subject_token_ref, *certificate_ref;
 	struct secret *client_secret; /* value; NULL if none */
 	struct secret *
 		private_key; /* PEM bytes, or the URI; both also NULL while a "stored:" one is not given yet */
@@ -54,6 +54,7 @@ struct credential {
 	struct secret *subject_token;             /* as it was at the load; NULL */
 	char *recipient;                          /* of a SAML assertion; NULL: derived */
 	char *subject_token_type, *token_handler; /* RFC 8693, the type as URN; NULL */
+	int64_t certificate_ends_s; /* end of Certificate=, seconds since 1970; 0: not known (certificate.h fills it in) */
 	char *missing;              /* what credential_missing() says; NULL: nothing */
 	int64_t session_timeout_ms; /* 2 h */
 	int64_t renew_at_percent;   /* 0: the default of the grant */

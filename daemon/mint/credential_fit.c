@@ -96,6 +96,14 @@ static void check_key_fits(const struct credential *c, const struct credential_c
 		credential_need(c, check, c->private_key_ref, "PrivateKey",
 				"where the RSA key is, file:PATH, credential:ID, stored:, pkcs11:… "
 				"or handle:…");
+	if (c->certificate_ref && !credential_assigned(c, "Credential", "PrivateKey"))
+		NOTE(c, check, "Certificate",
+		     "Certificate= is that of PrivateKey=, which is not there — remove the line");
+	if (c->certificate_ref && strncmp(c->certificate_ref, "file:/", 6) != 0 &&
+	    strncmp(c->certificate_ref, "credential:", 11) != 0)
+		NOTE(c, check, "Certificate",
+		     "Certificate=%.60s is no reference — write file:/PATH or credential:ID",
+		     c->certificate_ref);
 	if (c->passphrase_ref && !credential_assigned(c, "Credential", "PrivateKey"))
 		NOTE(c, check, "Passphrase",
 		     "Passphrase= is that of PrivateKey=, which is not there — remove the line");

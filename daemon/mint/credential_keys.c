@@ -45,6 +45,9 @@ static const struct config_key credential_keys[] = {
 		     "or handle:…" },
 	{ "Passphrase", CONFIG_TEXT, OF(passphrase_ref), .max = CONFIG_LINE_MAX,
 	  .meaning = "where the passphrase or PIN of PrivateKey= is, file:PATH or credential:ID" },
+	{ "Certificate", CONFIG_TEXT, OF(certificate_ref), .max = CONFIG_LINE_MAX,
+	  .meaning = "where the certificate of PrivateKey= is whose end is watched, file:PATH or "
+		     "credential:ID" },
 	{ "Audience", CONFIG_TEXT, OF(audience), .max = 1024,
 	  .meaning = "audience of the assertion; by default from LoginUrl=" },
 	{ "Recipient", CONFIG_TEXT, OF(recipient), .max = 1024,
@@ -80,7 +83,6 @@ static const struct config_key credential_keys[] = {
 	{ "RenewalEndsSession", CONFIG_BOOL, OF(renewal_ends_session), .fallback = "no",
 	  .meaning = "whether the server ends the old session with a renewal, which then waits for "
 		     "callers who hold it; by default yes for grants that spend a refresh token" },
-	{ "OnEvent", CONFIG_LATER, .meaning = "program to run on events" },
 	{ "Alias", CONFIG_LIST, OF(aliases), .meaning = "further names, at most 8" },
 	{ "Required", CONFIG_BOOL, OF(required), .fallback = "no",
 	  .meaning = "whether readiness waits for its token" },

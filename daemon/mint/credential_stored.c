@@ -144,6 +144,7 @@ static struct credential *copy(const struct credential *from)
 	c->private_key = from->private_key ? secret_ref(from->private_key) : NULL;
 	c->passphrase = from->passphrase ? secret_ref(from->passphrase) : NULL;
 	c->assertion = from->assertion ? secret_ref(from->assertion) : NULL;
+	c->certificate_ends_s = from->certificate_ends_s;
 	c->subject_token = from->subject_token ? secret_ref(from->subject_token) : NULL;
 	c->origin = config_origin_copy(from->origin);
 	if (!c->origin || config_files_copy(&c->files, &from->files) < 0 ||

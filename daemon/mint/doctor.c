@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "daemon/mint/certificate.h"
 #include "daemon/mint/sign.h"
 
 /* Longer than an attempt with its one repetition; the gate may hold it back. */
@@ -336,6 +337,18 @@ static void probe(struct doctor *d)
 
 /* --- life --- */
 
+static void look_at_certificate(struct doctor_facts *f, const struct credential *c)
+{
+	int64_t now_s = clock_real_ms() / 1000, ends_s;
+	struct err err = { 0 };
+
+	if (certificate_read(c, geteuid(), now_s, &ends_s, &err) < 0)
+		put(f->certificate_problem, sizeof f->certificate_problem, err.text);
+	f->certificate_left_s = ends_s - now_s;
+	if (ends_s)
+		certificate_day(ends_s, f->certificate_day);
+}
+
 static void look_at_key(struct doctor_facts *f, const struct credential *c)
 {
 	CLEANUP(buf_finip) struct buf print;
@@ -368,6 +381,7 @@ static void look_at_configuration(struct doctor *d)
 	put(f->base_url, sizeof f->base_url,
 	    f->spends && e && e->refresh.base_url ? e->refresh.base_url : c->login_url);
 	look_at_key(f, c);
+	look_at_certificate(f, c);
 }
 
 static void on_timer(void *arg)

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* As long ahead as people are told of it (notices.c). */
+enum { CERTIFICATE_SOON_S = 7 * 24 * 3600 };
+
 const char *const doctor_step_names[DOCTOR_STEPS] = { "configuration", "name",     "tls",  "clock",
 						      "host",          "audience", "key",  "grant",
 						      "approval",      "scopes",   "token" };
@@ -190,6 +193,23 @@ static void judge_audience(const struct doctor_facts *f, struct doctor_finding *
 
 /* --- key --- */
 
+/* The key is fine; of its certificate nothing is known but what Certificate= names. */
+static void judge_certificate(const struct doctor_facts *f, struct doctor_finding *out)
+{
+	if (f->certificate_problem[0]) {
+		doctor_fail_with(out, CHECK_WARNING, ACTOR_ADMINISTRATOR, f->certificate_problem);
+	} else if (f->certificate_day[0] && f->certificate_left_s <= CERTIFICATE_SOON_S) {
+		WARN(ACTOR_ADMINISTRATOR, "the certificate of the private key ends on %s",
+		     f->certificate_day);
+		doctor_act(out,
+			   "make a new one for the key, and upload it to the app in Salesforce");
+	} else if (f->certificate_day[0]) {
+		OK("the private key can be used, its certificate ends on %s", f->certificate_day);
+	} else {
+		OK("the private key can be used");
+	}
+}
+
 static void judge_key(const struct doctor_facts *f, struct doctor_finding *out)
 {
 	const char *print = f->fingerprint;
@@ -203,7 +223,7 @@ static void judge_key(const struct doctor_facts *f, struct doctor_finding *out)
 	else if (f->key_problem[0])
 		doctor_fail_with(out, CHECK_FAILED, ACTOR_ADMINISTRATOR, f->key_problem);
 	else
-		OK("the private key can be used");
+		judge_certificate(f, out);
 	if (print[0] && out->outcome != CHECK_SKIPPED) {
 		size_t at = strlen(out->message);
 

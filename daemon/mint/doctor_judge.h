@@ -95,7 +95,10 @@ struct doctor_facts {
 	struct doctor_probe probe;
 	/* key; "": good, or there is none */
 	char key_problem[ERR_TEXT_MAX + 1];
-	char fingerprint[80]; /* of its public key, "": not known */
+	char fingerprint[80];                       /* of its public key, "": not known */
+	char certificate_problem[ERR_TEXT_MAX + 1]; /* of Certificate=, "" */
+	char certificate_day[32];                   /* when it ends; "": not known */
+	int64_t certificate_left_s;
 	/* grant */
 	enum doctor_asked asked;
 	struct doctor_answer answer;

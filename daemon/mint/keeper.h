@@ -14,6 +14,7 @@
 #include "proto/link_messages.h"
 
 struct keeper;
+struct stored_told;
 
 TAILQ_HEAD(keeper_queue, keeper);
 
@@ -155,6 +156,8 @@ int64_t keeper_withdrawn(const struct keeper *k);
 bool keeper_usable(const struct keeper *k);
 /* What the store knows of it; NULL: nothing. */
 const struct stored *keeper_stored(const struct keeper *k);
+/* What people were told of it, for the store. */
+void keeper_set_told(struct keeper *k, const struct stored_told *told);
 /* The outcome of the last spend is not known: a sentence for people (what happened, what still works until when, what will be tried, what to do), else NULL. Lives until the next call. */
 const char *keeper_unknown(const struct keeper *k);
 

@@ -70,6 +70,15 @@ bool keeper_ready(const struct keeper *k)
 	       s == STATE_DISABLED;
 }
 
+void keeper_set_told(struct keeper *k, const struct stored_told *told)
+{
+	struct err err = { 0 };
+
+	k->stored->told = *told;
+	/* while nothing can be written, the store says so once and tries by itself */
+	(void)store_write(k->context->store, k->stored, STORE_SOON, &err);
+}
+
 int64_t keeper_refresh_after_ms(const struct keeper *k)
 {
 	return k->schedule.next_attempt_ms ? k->schedule.next_attempt_ms : k->schedule.normal_ms;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+#include "daemon/mint/certificate.h"
 #include "daemon/mint/sign.h"
 
 /* What opens the store must not be guessed. */
@@ -56,12 +58,65 @@ int load_settings(struct load *l, const struct places *places, uid_t service_uid
 	return settle(l, err);
 }
 
+static void note_certificate(const struct credential *c, struct config_notes *warnings,
+			     const char *text)
+{
+	const char *file;
+	unsigned line;
+
+	config_origin_of(c->origin, "Credential", "Certificate", &file, &line);
+	config_note(warnings, file ? file : c->name, line, "Certificate=: %s", text);
+}
+
+/* One that is wrong is a warning: tokens are got without it. */
+static int read_certificates(struct credential_set *set, uid_t service_uid,
+			     struct config_notes *warnings, struct err *err)
+{
+	int64_t now_s = clock_real_ms() / 1000;
+
+	for (size_t i = 0; i < set->n; i++) {
+		struct credential *c = set->items[i];
+		struct err why = { 0 };
+		int r = certificate_read(c, service_uid, now_s, &c->certificate_ends_s, &why);
+
+		if (r == -ERR_INTERNAL)
+			return err_set(err, ERR_INTERNAL, "%s", why.text);
+		if (r < 0)
+			note_certificate(c, warnings, why.text);
+	}
+	return 0;
+}
+
+/* The rule for polkit that comes with us knows no other units. */
+static void check_event_unit(const struct settings *s, const struct places *places,
+			     uid_t service_uid, struct config_notes *warnings)
+{
+	const char *unit = s->daemon.on_event, *file;
+	unsigned line;
+
+	if (!unit || places->user_mode || service_uid == 0 || !strncmp(unit, "sftoken-", 8))
+		return;
+	config_origin_of(s->origin, "Daemon", "OnEvent", &file, &line);
+	config_note(
+		warnings, file ? file : "sftokend.conf", line,
+		"OnEvent=%.60s needs a polkit rule of yours: the one that comes with sftokend is "
+		"for units named sftoken-NAME@.service",
+		unit);
+}
+
+int load_events(const struct settings *s, struct credential_set *set, const struct places *places,
+		uid_t service_uid, struct config_notes *warnings, struct err *err)
+{
+	check_event_unit(s, places, service_uid, warnings);
+	return read_certificates(set, service_uid, warnings, err);
+}
+
 int load_credentials(struct load *l, const struct places *places, uid_t service_uid,
 		     const struct credential_stored *stored, struct err *err)
 {
 	l->set = credential_set_read(places, l->settings, service_uid, sign_check_key, stored,
 				     &l->mistakes, &l->warnings, err);
-	if (!l->set)
+	if (!l->set || load_events(l->settings, l->set, places, service_uid, &l->warnings, err) < 0)
 		return -ERR_INTERNAL;
 	if (!settings_listeners(l->settings, places, err)) {
 		if (err->code == ERR_INTERNAL)

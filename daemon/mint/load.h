@@ -27,6 +27,10 @@ int load_settings(struct load *l, const struct places *places, uid_t service_uid
 int load_credentials(struct load *l, const struct places *places, uid_t service_uid,
 		     const struct credential_stored *stored, struct err *err);
 
+/* What OnEvent= needs: the ends of the certificates, into the credentials; with warnings for what is wrong. 0 or -ERR_INTERNAL. */
+int load_events(const struct settings *s, struct credential_set *set, const struct places *places,
+		uid_t service_uid, struct config_notes *warnings, struct err *err);
+
 /*
  * The value that [Store] Key= refers to, into *key (the caller's; NULL: auto, or there is a mistake, which goes to notes). One newline at its end does not count. 0 or -ERR_INTERNAL.
  */

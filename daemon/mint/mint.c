@@ -96,6 +96,7 @@ static void on_store_tick(void *arg)
 		if (store_state(m->store) == STORE_OK)
 			registry_adopted(m->registry);
 	}
+	notices_changed(m->notices);
 	arm_store(m);
 }
 
@@ -107,6 +108,7 @@ static void on_changed(struct keeper *k, void *arg)
 
 	publish_changed(m->publish, k);
 	tell_ready_soon(m);
+	notices_changed(m->notices);
 	arm_store(m);
 }
 
@@ -160,6 +162,7 @@ static void begin(void *arg)
 	timer_clear(m->front_wait);
 	m->begun = true;
 	registry_start(m->registry);
+	notices_begin(m->notices);
 	tell_ready_soon(m);
 }
 
@@ -188,6 +191,7 @@ static void on_clock_set(void *arg)
 	m->wall_offset_ms = clock_real_ms() - clock_now_ms();
 	for (size_t i = 0; i < registry_count(m->registry); i++)
 		keeper_clock_set(registry_at(m->registry, i));
+	notices_changed(m->notices);
 }
 
 /* The kernel tells of a clock that was set, but not in every container. */
@@ -201,6 +205,7 @@ static void on_tick(void *arg)
 	arm_store(m);
 	for (size_t i = 0; i < registry_count(m->registry); i++)
 		keeper_look_at_files(registry_at(m->registry, i));
+	notices_changed(m->notices);
 	timer_set(m->tick, loop_now_ms(m->loop) + TICK_MS);
 }
 
@@ -307,6 +312,7 @@ static int apply(struct mint *m, struct load *l, struct manager_reload *out, str
 		return err_oom(err);
 	}
 	use_log_settings(m, l->settings);
+	mint_use_events(m);
 	config_notes_fini(&m->warnings);
 	m->warnings = l->warnings;
 	l->warnings = (struct config_notes){ 0 };
@@ -331,6 +337,30 @@ int mint_reload(struct manager_reload *out, struct err *err, void *arg)
 	if (l.mistakes.n)
 		return refuse(&l, out, err);
 	return apply(m, &l, out, err);
+}
+
+/* --- events --- */
+
+static void tell_event(int event, const char *credential, void *arg)
+{
+	const struct mint *m = arg;
+	const struct control_message message = { .type = CONTROL_EVENT,
+						 .event = { event, credential } };
+
+	if (m->control)
+		control_send(m->control, &message);
+}
+
+void mint_use_events(struct mint *m)
+{
+	const struct control_message message = {
+		.type = CONTROL_ON_EVENT,
+		.on_event = { registry_settings(m->registry)->daemon.on_event },
+	};
+
+	if (m->control)
+		control_send(m->control, &message);
+	notices_changed(m->notices);
 }
 
 /* --- building and ending --- */
@@ -372,6 +402,9 @@ static int build_parts(struct mint *m, struct load *first, struct err *err)
 				 : NULL;
 	if (!m->publish || registry_swap(m->registry, first->settings, first->set, NULL, err) < 0)
 		return -ERR_INTERNAL;
+	m->notices = notices_new(m->loop, m->registry, tell_event, m);
+	if (!m->notices)
+		return -ERR_INTERNAL;
 	m->manager = manager_new(m->loop, m->registry, m->publish, m->service_uid, &manager, err);
 	return m->manager ? 0 : -ERR_INTERNAL;
 }
@@ -409,6 +442,7 @@ void mint_fini(struct mint *m)
 {
 	control_close(TAKE(m->control));
 	manager_free(TAKE(m->manager));
+	notices_free(TAKE(m->notices));
 	/* keepers tell publish what they do until the end, and cancel what they asked */
 	registry_free(TAKE(m->registry));
 	publish_free(TAKE(m->publish));

@@ -8,6 +8,7 @@
 #include "daemon/common/control.h"
 #include "daemon/mint/load.h"
 #include "daemon/mint/manager_api.h"
+#include "daemon/mint/notices.h"
 #include "daemon/mint/options.h"
 #include "daemon/mint/publish.h"
 #include "daemon/mint/store.h"
@@ -23,6 +24,7 @@ struct mint {
 	struct registry *registry;
 	struct publish *publish;
 	struct manager *manager;
+	struct notices *notices;
 	struct control *control;
 	struct config_notes warnings; /* of the last load */
 	struct timer *front_wait;     /* the front does not come: begin without it */
@@ -51,6 +53,9 @@ void mint_stop(struct mint *m);
 
 /* The one reload, for SIGHUP and the Manager. See manager_handlers.reload. */
 int mint_reload(struct manager_reload *out, struct err *err, void *mint);
+
+/* Tells the parent what OnEvent= is, and looks at what is to be told. */
+void mint_use_events(struct mint *m);
 
 /* Control messages. */
 void mint_control(const struct control_message *message, int fd, void *mint);

@@ -4,8 +4,10 @@
  */
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/mint/sign_parts.h"
 
@@ -22,6 +24,8 @@ static struct entry {
 static uint64_t uses;
 
 DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free)
+DEFINE_CLEANUP(BIO *, BIO_free_all)
+DEFINE_CLEANUP(X509 *, X509_free)
 
 static void forget(struct entry *e)
 {
@@ -207,16 +211,11 @@ static int add_fingerprint(const unsigned char *der, size_t size, struct buf *ou
 	return 0;
 }
 
-int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *out,
-		     struct err *err)
+static int public_fingerprint(const EVP_PKEY *key, struct buf *out, struct err *err)
 {
 	unsigned char *der = NULL;
-	EVP_PKEY *opened = NULL;
-	int size, r = cached_key(key, passphrase, &opened, err);
+	int size = i2d_PUBKEY(key, &der), r = 0;
 
-	if (r < 0)
-		return r;
-	size = i2d_PUBKEY(opened, &der);
 	if (size <= 0 || add_fingerprint(der, (size_t)size, out) < 0)
 		r = err_set(err, ERR_INTERNAL, "OpenSSL cannot write the public key");
 	OPENSSL_free(der);
@@ -224,4 +223,37 @@ int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *
 	if (r == 0 && buf_failed(out))
 		r = err_oom(err);
 	return r;
+}
+
+int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *out,
+		     struct err *err)
+{
+	EVP_PKEY *opened = NULL;
+	int r = cached_key(key, passphrase, &opened, err);
+
+	return r < 0 ? r : public_fingerprint(opened, out, err);
+}
+
+/* --- certificates --- */
+
+int sign_certificate(const char *pem, size_t size, int64_t *ends_s, struct buf *fingerprint,
+		     struct err *err)
+{
+	CLEANUP(BIO_free_allp) BIO *bio = BIO_new_mem_buf(pem ? pem : "", (int)size);
+	CLEANUP(X509_freep) X509 *certificate = NULL;
+	EVP_PKEY *key;
+	struct tm tm = { 0 };
+
+	if (!bio)
+		return err_oom(err);
+	certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	key = certificate ? X509_get0_pubkey(certificate) : NULL;
+	ERR_clear_error();
+	if (!key || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+		return err_set(
+			err, ERR_ADMIN,
+			"this is no certificate — it begins with -----BEGIN CERTIFICATE-----; "
+			"make one for the key with: openssl req -x509 -key KEY -days 365");
+	*ends_s = (int64_t)timegm(&tm);
+	return public_fingerprint(key, fingerprint, err);
 }

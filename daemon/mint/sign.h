@@ -31,6 +31,12 @@ int sign_rs256(struct secret *key, struct secret *passphrase, const void *bytes,
 int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *out,
 		     struct err *err);
 
+/*
+ * The first certificate (X.509) of a PEM text: when it ends, in seconds since 1970, and the fingerprint of its public key, appended in the same form. 0, -ERR_ADMIN: it is none, or -ERR_INTERNAL.
+ */
+int sign_certificate(const char *pem, size_t size, int64_t *ends_s, struct buf *fingerprint,
+		     struct err *err);
+
 /* Drops all opened keys and unloads the providers, which read openssl.cnf again (reload), and must be gone before OpenSSL cleans up after itself (exit). */
 void sign_forget(void);
 

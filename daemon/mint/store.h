@@ -64,6 +64,15 @@ struct stored_spend {
 	unsigned replays;          /* requests with this token since its outcome is unknown */
 };
 
+/* What people were told of a credential ([Daemon] OnEvent=), so that they are not told twice. */
+struct stored_told {
+	int64_t states;     /* 1 << enum unit_event of each state since the last valid token */
+	int64_t generation; /* that was the newest then: a newer one says that the trouble was over */
+	int64_t token;      /* generation whose end was told */
+	int64_t certificate_s;    /* end of the certificate that was spoken of last */
+	int64_t certificate_days; /* how many days before it: the fewest; 0: not yet */
+};
+
 struct stored {
 	char *name;
 	int64_t generation; /* the highest that was ever given out */
@@ -77,6 +86,7 @@ struct stored {
 	int64_t requests[STORED_REQUESTS];
 	unsigned n_requests;
 	int64_t next_check_ms; /* BOOTTIME: no claim is checked before */
+	struct stored_told told;
 };
 
 struct store_options {

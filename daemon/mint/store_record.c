@@ -79,6 +79,11 @@ static const struct field record_fields[] = {
 	NUMBER("learnedDeath", learned_death_ms),
 	{ "requests", FIELD_INTS, FIELD_OPTIONAL, R(requests) },
 	NUMBER("nextCheck", next_check_ms),
+	NUMBER("toldStates", told_states),
+	NUMBER("toldGeneration", told_generation),
+	NUMBER("toldToken", told_token),
+	NUMBER("toldCertificate", told_certificate_s),
+	NUMBER("toldDays", told_certificate_days),
 	SECRET("clientSecret", STORED_CLIENT_SECRET),
 	SECRET("privateKey", STORED_PRIVATE_KEY),
 	SECRET("assertion", STORED_ASSERTION),
@@ -239,6 +244,11 @@ static void say_credential(const struct stored *e, struct store_record *r)
 	r->learned_ms = number(e->learned_ms);
 	r->learned_death_ms = number(e->learned_death_ms);
 	r->next_check_ms = number(e->next_check_ms);
+	r->told_states = number(e->told.states);
+	r->told_generation = number(e->told.generation);
+	r->told_token = number(e->told.token);
+	r->told_certificate_s = number(e->told.certificate_s);
+	r->told_certificate_days = number(e->told.certificate_days);
 	if (e->n_requests > 0)
 		r->requests = (struct int_list){ .items = e->requests, .n = e->n_requests };
 }
@@ -440,6 +450,11 @@ static bool apply_credential(const struct store_record *r, const struct shift *s
 	e->learned_ms = r->learned_ms.value;
 	e->learned_death_ms = r->learned_death_ms.value;
 	e->next_check_ms = ahead(s, r->next_check_ms.value);
+	e->told = (struct stored_told){ .states = r->told_states.value,
+					.generation = r->told_generation.value,
+					.token = r->told_token.value,
+					.certificate_s = r->told_certificate_s.value,
+					.certificate_days = r->told_certificate_days.value };
 	apply_requests(r, s, e);
 	return apply_token(r, s, &e->token) && apply_refresh(r, s, e);
 }

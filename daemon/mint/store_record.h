@@ -53,6 +53,8 @@ struct store_record {
 
 	struct opt_int learned_ms, learned_death_ms, next_check_ms;
 	struct int_list requests;
+	struct opt_int told_states, told_generation, told_token, told_certificate_s,
+		told_certificate_days;
 
 	const char *secrets[STORED_SECRETS];
 	const char *why;

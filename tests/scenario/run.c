@@ -240,11 +240,25 @@ static bool run_daemon(struct script *s, char **words, size_t n)
 	return true;
 }
 
+/* "told EVENT CREDENTIAL", "told nothing" */
+static void expect_told(struct script *s, char **words, size_t n)
+{
+	const char *told = world_events_next(&s->world.events);
+	char wanted[200] = "";
+
+	if (n == 2)
+		snprintf(wanted, sizeof wanted, "%s %s", words[0], words[1]);
+	if (strcmp(told ? told : "", wanted) != 0)
+		script_fail(s, "told: %s", told ? told : "nothing");
+}
+
 static bool run_checks(struct script *s, char **words, size_t n)
 {
 	const char *what = words[0];
 
-	if (strcmp(what, "state") == 0)
+	if (strcmp(what, "told") == 0)
+		expect_told(s, words + 1, n - 1);
+	else if (strcmp(what, "state") == 0)
 		expect_state(s, words + 1, n - 1);
 	else if (strcmp(what, "next") == 0)
 		expect_next(s, words + 1, n - 1);
@@ -291,6 +305,8 @@ static bool run_configuration(struct script *s, char **words, size_t n)
 			script_fail(s, "a credential has no such word");
 	} else if (strcmp(words[0], "without") == 0 && n == 2 && world_find(&s->world, words[1])) {
 		world_find(&s->world, words[1])->removed = true;
+	} else if (strcmp(words[0], "on_event") == 0) {
+		s->world.events.unit = n > 1 ? words[1] : NULL;
 	} else if (strcmp(words[0], "limit") == 0 && n == 2 && strchr(words[1], '=')) {
 		char *equals = strchr(words[1], '=');
 
@@ -395,6 +411,9 @@ static void script_end(struct script *s)
 		free(s->tokens[i].name);
 		free(s->tokens[i].text);
 	}
+	for (const char *told = world_events_next(&s->world.events); told;
+	     told = world_events_next(&s->world.events))
+		script_fail(s, "nobody looked at what was told: %s", told);
 	if (s->world.fatal)
 		script_fail(s, "the front gave up");
 	if (times_logged("SECRET"))

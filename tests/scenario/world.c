@@ -98,6 +98,8 @@ static bool set_word(struct world_credential *c, const char *key, const char *va
 		c->session_ms = config_duration(value);
 	else if (strcmp(key, "renew_at") == 0)
 		c->renew_at = strtoll(value, NULL, 10);
+	else if (strcmp(key, "certificate") == 0)
+		c->certificate_h = strtoll(value, NULL, 10);
 	else
 		return set_name(c, key, value);
 	return true;
@@ -149,7 +151,8 @@ static char *copy(const char *text)
 	return c;
 }
 
-static struct credential *build_credential(const struct world_credential *from)
+static struct credential *build_credential(const struct world *w,
+					   const struct world_credential *from)
 {
 	struct credential *c = calloc(1, sizeof *c);
 	bool jwt = from->grant == GRANT_JWT_BEARER;
@@ -177,6 +180,7 @@ static struct credential *build_credential(const struct world_credential *from)
 	c->renew_when_idle = from->idle;
 	c->idle_stop_ms = from->idle_stop_ms;
 	c->required = from->required;
+	c->certificate_ends_s = from->certificate_h ? w->began_s + from->certificate_h * 3600 : 0;
 	world_flow_shape(&from->flow, c);
 	if (c->grant_type == GRANT_SAML_BEARER && !c->private_key)
 		c->private_key = private_key();
@@ -207,18 +211,20 @@ static struct credential_set *build_set(const struct world *w)
 	set->items = calloc(w->n_credentials + 1, sizeof *set->items);
 	for (size_t i = 0; i < w->n_credentials; i++)
 		if (!w->credentials[i].removed)
-			set->items[set->n++] = build_credential(&w->credentials[i]);
+			set->items[set->n++] = build_credential(w, &w->credentials[i]);
 	qsort(set->items, set->n, sizeof *set->items, by_name);
 	return set;
 }
 
-static struct settings *copy_settings(const struct settings *from)
+static struct settings *copy_settings(const struct world *w)
 {
+	const struct settings *from = w->settings;
 	struct settings *s = calloc(1, sizeof *s);
 
 	must(s != NULL, "allocate");
 	s->refs = 1;
 	s->limits = from->limits;
+	s->daemon.on_event = w->events.unit ? copy(w->events.unit) : NULL;
 	s->network.timeout_ms = from->network.timeout_ms;
 	s->network.connect_timeout_ms = from->network.connect_timeout_ms;
 	return s;
@@ -240,6 +246,7 @@ static void on_store_tick(void *arg)
 
 	if (store_tick(w->store, loop_now_ms(w->loop)) && store_state(w->store) == STORE_OK)
 		registry_adopted(w->registry);
+	notices_changed(w->events.notices);
 	arm_store(w);
 }
 
@@ -266,6 +273,7 @@ static void on_changed(struct keeper *k, void *arg)
 	struct world *w = arg;
 
 	publish_changed(w->publish, k);
+	notices_changed(w->events.notices);
 	arm_store(w);
 }
 
@@ -280,6 +288,7 @@ static void on_clock_set(void *arg)
 
 	for (size_t i = 0; w->registry && i < registry_count(w->registry); i++)
 		keeper_clock_set(registry_at(w->registry, i));
+	notices_changed(w->events.notices);
 }
 
 static void on_settled(struct keeper *k, void *arg)
@@ -320,6 +329,7 @@ static void on_taken_over(void *arg)
 	struct world *w = arg;
 
 	registry_start(w->registry);
+	notices_begin(w->events.notices);
 }
 
 static void on_counters(const struct link_counters *c, void *arg)
@@ -356,7 +366,7 @@ static bool is_ready(void *arg)
 static int swap(struct world *w, struct registry_reload *diff, struct err *err)
 {
 	struct credential_set *set = build_set(w);
-	struct settings *settings = copy_settings(w->settings);
+	struct settings *settings = copy_settings(w);
 	int r = registry_swap(w->registry, settings, set, diff, err);
 
 	credential_set_unref(set);
@@ -370,6 +380,7 @@ int world_reload(struct world *w, struct manager_reload *out, struct err *err)
 
 	if (r == 0)
 		attempts_configure(w->attempts, registry_settings(w->registry));
+	notices_changed(w->events.notices);
 	return r;
 }
 
@@ -402,6 +413,7 @@ void world_start_mint(struct world *w)
 	w->publish = publish_new(w->loop, w->registry, SERVICE_UID, &publish, &err);
 	must(swap(w, NULL, &err) == 0, "load");
 	attempts_configure(w->attempts, registry_settings(w->registry));
+	world_events_begin(&w->events, w->loop, w->registry);
 	w->manager = manager_new(w->loop, w->registry, w->publish, SERVICE_UID, &manager, &err);
 	must(w->manager && manager_listen(w->manager, -1, "manager",
 					  "/run/sftokend/io.sftoken.Manager", &err) == 0,
@@ -411,6 +423,7 @@ void world_start_mint(struct world *w)
 void world_kill_mint(struct world *w)
 {
 	manager_free(TAKE(w->manager));
+	notices_free(TAKE(w->events.notices));
 	registry_free(TAKE(w->registry));
 	publish_free(TAKE(w->publish));
 	attempts_free(TAKE(w->attempts));
@@ -486,6 +499,7 @@ void world_begin(struct world *w)
 	w->settings = calloc(1, sizeof *w->settings);
 	must(w->loop && w->settings, "begin");
 	loop_on_clock_set(w->loop, on_clock_set, w);
+	w->began_s = clock_real_ms() / 1000;
 	w->settings->refs = 1;
 	limits_default(&w->settings->limits);
 	w->settings->limits.renew_jitter_percent =

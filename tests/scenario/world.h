@@ -8,6 +8,7 @@
 #include "daemon/front/front.h"
 #include "daemon/mint/attempt.h"
 #include "daemon/mint/manager_api.h"
+#include "daemon/mint/notices.h"
 #include "daemon/mint/publish.h"
 #include "daemon/mint/registry.h"
 #include "daemon/mint/store.h"
@@ -33,9 +34,23 @@ struct world_credential {
 	int64_t idle_stop_ms;
 	int introspect;
 	int64_t session_ms, renew_at;
+	int64_t certificate_h; /* its end, in hours after the beginning; 0: none */
 	const char *client, *alias, *uid;
 	const char *user, *redirect, *scopes, *login_uid; /* of logins; NULL */
 };
+
+/* What people are told (world_events.c). */
+enum { WORLD_EVENTS_MAX = 32 };
+struct world_events {
+	const char *unit; /* OnEvent=; NULL: not set */
+	struct notices *notices;
+	int store; /* the event that was told of it last */
+	char told[WORLD_EVENTS_MAX][160];
+	size_t n, taken;
+};
+void world_events_begin(struct world_events *e, struct loop *loop, struct registry *registry);
+/* The oldest that no line has asked for, as "EVENT CREDENTIAL"; NULL: none. */
+const char *world_events_next(struct world_events *e);
 
 struct world {
 	struct loop *loop;
@@ -46,6 +61,8 @@ struct world {
 	struct registry *registry;
 	struct publish *publish;
 	struct manager *manager;
+	struct world_events events;
+	int64_t began_s; /* wall clock */
 	struct front *front;
 	struct settings *settings;
 	struct world_credential credentials[WORLD_CREDENTIALS_MAX];

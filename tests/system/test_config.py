@@ -96,7 +96,7 @@ def test_two_keys() -> None:
 
 def test_later_keys() -> None:
     """Keys and values of later versions are mistakes that say so: credential files"""
-    rows = [("OnEvent=/bin/true", "OnEvent="), ("[Access]\nLoadCredentialUnit=a.service", "LoadCredentialUnit="),
+    rows = [("[Access]\nLoadCredentialUnit=a.service", "LoadCredentialUnit="),
             ("[Access]\nAllowUnit=a.service", "AllowUnit="), ("[Access]\nAllowExecutable=/bin/true", "AllowExecutable=")]
     with Daemon(Shared.salesforce) as daemon:
         for text, words in rows:

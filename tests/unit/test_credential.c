@@ -295,7 +295,6 @@ TEST(every_mistake_says_what_to_do)
 static const struct {
 	const char *section, *assignment, *name;
 } later[] = {
-	{ "Credential", "OnEvent=/bin/true", "OnEvent=" },
 	{ "Access", "LoadCredentialUnit=x.service", "LoadCredentialUnit=" },
 	{ "Access", "AllowUnit=x.service", "AllowUnit=" },
 	{ "Access", "AllowExecutable=/bin/true", "AllowExecutable=" },

@@ -205,6 +205,31 @@ TEST(what_the_probe_saw_of_the_host)
 	CHECK_INT(found[DOCTOR_GRANT].actor, ACTOR_NOBODY);
 }
 
+TEST(the_certificate_of_the_key_is_watched)
+{
+	struct credential c = bearer();
+	struct doctor_facts f = facts_of(&c, RENEW_ITSELF);
+
+	snprintf(f.certificate_day, sizeof f.certificate_day, "2026-12-24");
+	f.certificate_left_s = 30 * 24 * 3600;
+	judge_all(&f);
+	CHECK_INT(found[DOCTOR_KEY].outcome, CHECK_OK);
+	check_has(found[DOCTOR_KEY].message, "its certificate ends on 2026-12-24");
+	f.certificate_left_s = 7 * 24 * 3600;
+	judge_all(&f);
+	CHECK_INT(found[DOCTOR_KEY].outcome, CHECK_WARNING);
+	check_has(found[DOCTOR_KEY].message, "2026-12-24");
+	check_has(found[DOCTOR_KEY].action, "upload it");
+	snprintf(f.certificate_problem, sizeof f.certificate_problem,
+		 "the certificate does not belong to PrivateKey= — name another one");
+	judge_all(&f);
+	CHECK_INT(found[DOCTOR_KEY].outcome, CHECK_WARNING);
+	check_has(found[DOCTOR_KEY].action, "name another one");
+	snprintf(f.key_problem, sizeof f.key_problem, "no key — make one");
+	judge_all(&f);
+	CHECK_INT(found[DOCTOR_KEY].outcome, CHECK_FAILED);
+}
+
 /* --- refresh tokens --- */
 
 TEST(a_refresh_token_is_judged_by_what_is_known)

@@ -72,6 +72,41 @@ TEST(without_a_key_the_store_makes_its_own)
 	}
 }
 
+TEST(only_a_template_unit_is_started_for_events)
+{
+	static const struct {
+		const char *unit;
+		unsigned mistakes, warnings;
+	} rows[] = {
+		{ "sftoken-mail@.service", 0, 0 },
+		{ "sftoken-mail@", 0, 0 },
+		{ "sftoken-a:b_c.d\\x2d@", 0, 0 },
+		{ "tell@.service", 0, 1 }, /* no polkit rule of ours is for it */
+		{ "", 0, 0 },
+		{ "mail.service", 1, 0 },
+		{ "@.service", 1, 0 },
+		{ "sftoken-mail@x.service", 1, 0 },
+		{ "sftoken-mail@.timer", 1, 0 },
+		{ "sftoken-mail@.service x", 1, 0 },
+		{ "../x@.service", 1, 0 },
+		{ "/bin/true", 1, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[100];
+
+		snprintf(text, sizeof(text), "[Daemon]\nOnEvent=%s\n", rows[i].unit);
+		begin(text);
+		check_row(rows[i].unit);
+		/* root is let in without polkit */
+		CHECK_INT(load_read(&l, &places, f.uid, NULL, &err), 0);
+		CHECK_INT(l.mistakes.n, rows[i].mistakes);
+		CHECK_INT(l.warnings.n, rows[i].mistakes || f.uid == 0 ? 0 : rows[i].warnings);
+		end();
+	}
+	check_row(NULL);
+}
+
 static void expect_mistake(const char *said)
 {
 	char *text = strdup(fixture_expand(&f, said));

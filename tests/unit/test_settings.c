@@ -192,6 +192,9 @@ static const struct {
 	  "sftokend.conf:2: User= is not a user name — write a name or a number\n" },
 	{ "[Daemon]\nAdminGroup=a/b\n",
 	  "sftokend.conf:2: AdminGroup= is not a group name — write a name or a number\n" },
+	{ "[Daemon]\nOnEvent=/bin/true\n",
+	  "sftokend.conf:2: OnEvent=/bin/true is not a template unit — write NAME@.service, as in "
+	  "OnEvent=sftoken-mail@.service\n" },
 	{ "[Network]\nCaFile=ca.pem\n",
 	  "sftokend.conf:2: CaFile= is not absolute — begin it with /\n" },
 	{ "[Network]\nCaFile=/nonexistent/ca.pem\n",

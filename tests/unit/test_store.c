@@ -23,6 +23,7 @@ static void fill_everything(struct store *s, struct stored *e)
 	e->disabled = true;
 	e->learned_ms = 900000;
 	e->learned_death_ms = 1100000;
+	e->told = (struct stored_told){ 1, 2, 3, 1790000000, 7 };
 	e->next_check_ms = fixture_now_ms + 60000;
 	for (unsigned i = 0; i < STORED_REQUESTS; i++)
 		e->requests[i] = fixture_now_ms - 100000 + (int64_t)i * 1000;
@@ -65,6 +66,11 @@ static void check_everything(const struct stored *e)
 	CHECK(e->disabled);
 	CHECK_INT(e->learned_ms, 900000);
 	CHECK_INT(e->learned_death_ms, 1100000);
+	CHECK_INT(e->told.states, 1);
+	CHECK_INT(e->told.generation, 2);
+	CHECK_INT(e->told.token, 3);
+	CHECK_INT(e->told.certificate_s, 1790000000);
+	CHECK_INT(e->told.certificate_days, 7);
 	CHECK_INT(e->next_check_ms, 1060000);
 	CHECK_INT(e->n_requests, STORED_REQUESTS);
 	CHECK_INT(e->requests[0], 900000);
