@@ -38,7 +38,7 @@ from standin import Standin, make_key  # noqa: E402
 from tap import wait_for  # noqa: E402
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "libnss-systemd", "libsystemd0", "libseccomp2",
-            "libevent-core-2.1-7", "libcurl4", "libssl3", "libjson-c5", "ca-certificates", "openssl")
+            "libevent-core-2.1-7", "libcurl4", "libssl3", "libjson-c5", "ca-certificates", "openssl", "polkitd")
 # The newer systemd (257), with the names that its libraries have there.
 NEWER = "trixie"
 RENAMED = {"libevent-core-2.1-7": "libevent-core-2.1-7t64", "libcurl4": "libcurl4t64", "libssl3": "libssl3t64"}
