@@ -29,6 +29,7 @@ APT = ("apt-get", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=
 # What apt, dpkg and the accounts' tools keep for themselves.
 THEIRS = ("/var/lib/apt/", "/var/lib/dpkg/", "/var/cache/", "/var/log/", "/var/backups/", "/etc/.pwd.lock", "/srv/", "/tmp/", "/var/tmp/",
           *(f"/etc/{name}-" for name in ("passwd", "shadow", "group", "gshadow")))
+METRICS = "/var/lib/prometheus/node-exporter/sftokend.prom"
 CALLERS = 4
 LONGEST_MS = 1000
 
@@ -131,7 +132,7 @@ def test_install() -> None:
         m.install("sftokend")
         same(m.ctl("is-enabled", "sftokend").stdout.strip(), "enabled")
         same(m.ctl("is-active", "sftokend", check=None).stdout.strip(), "inactive")
-        for unit in ("sftokend.socket", "sftokend-manager.socket"):
+        for unit in ("sftokend.socket", "sftokend-manager.socket", "sftokend-metrics.timer"):
             same(m.ctl("is-enabled", unit, check=None).stdout.strip(), "disabled")
         assert not m.path("/var/lib/sftokend/store").exists()
         same(sorted(p.name for p in m.path("/etc/systemd/user").rglob("sftoken*")), [], "enabled for every user")
@@ -208,16 +209,20 @@ def test_upgrade_of_a_stopped_one() -> None:
 
 
 def test_remove_and_purge() -> None:
-    """removing stops daemon and sockets and keeps configuration and store, which another installation finds; purging leaves no file, user, group or unit"""
+    """removing stops daemon, sockets and timer and keeps configuration and store, which another installation finds; purging leaves no file, user, group or unit"""
     with Standin() as salesforce, Bookworm(salesforce) as m:
         m.apt("update")
+        m.run("mkdir", "-p", str(Path(METRICS).parent))
         bare = m.files()
         token = with_a_token(m)
         m.ctl("stop", "sftokend")
-        m.ctl("enable", "--now", "sftokend.socket", "sftokend-manager.socket")
+        m.ctl("enable", "--now", "sftokend.socket", "sftokend-manager.socket", "sftokend-metrics.timer")
         same(m.sftoken("get", "crm", user="etl").stdout.strip(), token)
         asked = len(salesforce.token_requests())
+        m.ctl("start", "sftokend-metrics.service")
+        assert m.path(METRICS).exists()
         m.apt("remove", "sftokend")
+        assert not m.path(METRICS).exists()
         same(m.pids(), {})
         same(m.ctl("list-units", "--no-legend", "--plain", "sftoken*").stdout, "")
         for kept in ("/var/lib/sftokend/store", "/etc/sftokend/sftokend.conf", "/etc/sftokend/credentials/crm.conf", "/etc/sftokend/keys/crm.secret"):
