@@ -57,6 +57,8 @@ SUITES = (
           packages=("peers",), together=True),
     Suite("systemd", "the units under Debian's real systemd, booted in a container", files="systemd/test_*.py", builds=("release",),
           packages=("systemd",), timeout=900),
+    Suite("packages", "the Debian packages: built, installed, upgraded, removed and purged in bare Debians", files="packages/test_*.py", packages=("systemd",),
+          timeout=1200),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
     Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
     Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), packages=("systemd",),

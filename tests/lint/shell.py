@@ -11,6 +11,8 @@ def scripts(top: Path) -> list[Path]:
     found = [top / "dev", top / ".ci/run"]
     for folder in ("tests", "docs", "client", "systemd"):
         found += sorted((top / folder).rglob("*.sh"))
+    for kind in ("preinst", "postinst", "prerm", "postrm"):
+        found += sorted((top / "debian").glob(f"*.{kind}"))
     return [p for p in found if p.exists()]
 
 

@@ -8,7 +8,7 @@ import source
 
 C_FIRST = "/* SPDX-License-Identifier: Apache-2.0 */"
 HASH = "# SPDX-License-Identifier: Apache-2.0"
-SINGLE = ("meson.build", "meson_options.txt", "dev", ".ci/run", "tests/run")
+SINGLE = ("meson.build", "meson_options.txt", "dev", ".ci/run", "tests/run", "debian/rules", "debian/sftokend.prerm", "debian/sftokend.postrm")
 
 
 def check(top: Path) -> list[str]:

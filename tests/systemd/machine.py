@@ -87,6 +87,11 @@ def enter(*releases: str) -> None:
         sys.exit(0)
     for release in releases or ("bookworm",):
         image(release)  # with the network of the machine: ours has none
+    enter_namespaces()
+
+
+def enter_namespaces() -> None:
+    """A mount and a network namespace of our own, for the rest of the program."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     command("mount", "--make-rprivate", "/")
@@ -124,16 +129,21 @@ def image(release: str = "bookworm") -> Path:
     return place
 
 
-def make_image(place: Path, release: str, packages: Sequence[str]) -> None:
+def mirror() -> str:
+    """Where this machine gets its Debian from."""
     words = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Codename: bookworm"]
     mirrors = command(*words).stdout.split()
     if not mirrors:
         raise AssertionError("no Debian mirror is configured here")
+    return mirrors[0]
+
+
+def make_image(place: Path, release: str, packages: Sequence[str]) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix="new.", dir=CACHE))
     os.chmod(unfinished, 0o755)
     try:
         command("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", "--dpkgopt=path-exclude=/usr/share/doc/*",
-                "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/man/*", release, str(unfinished / "root"), mirrors[0])
+                "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/man/*", release, str(unfinished / "root"), mirror())
         for unit in MASKED:
             (unfinished / "root/etc/systemd/system" / unit).symlink_to("/dev/null")
         (unfinished / "root/etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")

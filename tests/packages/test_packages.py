@@ -1,0 +1,276 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian packages: built in a bare Debian, installed by apt in a second one with systemd booted, upgraded under load, removed, purged."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Optional
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "systemd")]
+
+import machine  # noqa: E402
+from build import BOOTED, NEWER_CONFFILE, PACKAGES, Built, build, dependencies, repository  # noqa: E402
+from bare import base  # noqa: E402
+from machine import Machine, command  # noqa: E402
+from privileged import become_root  # noqa: E402
+from standin import Standin  # noqa: E402
+from tap import main, same  # noqa: E402
+
+APT = ("apt-get", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
+# What apt, dpkg and the accounts' tools keep for themselves.
+THEIRS = ("/var/lib/apt/", "/var/lib/dpkg/", "/var/cache/", "/var/log/", "/var/backups/", "/etc/.pwd.lock", "/srv/", "/tmp/", "/var/tmp/",
+          *(f"/etc/{name}-" for name in ("passwd", "shadow", "group", "gshadow")))
+METRICS = "/var/lib/prometheus/node-exporter/sftokend.prom"
+CALLERS = 4
+LONGEST_MS = 1000
+
+built: Optional[Built] = None
+why_not_built: Optional[BaseException] = None
+
+
+def packages() -> Built:
+    assert built is not None, "the packages could not be built: see the first test"
+    return built
+
+
+class Bookworm(Machine):
+    """A Debian that knows nothing of us, but that there is an apt repository in /srv."""
+
+    def lay_out(self) -> None:
+        upper, work = self.place / "upper", self.place / "work"
+        for folder in (upper, work, self.root):
+            folder.mkdir()
+        self.place.chmod(0o755)
+        command("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={base(BOOTED, boots=True)},upperdir={upper},workdir={work}", str(self.root))
+        for old in (self.root / "etc/apt").rglob("*.list"):
+            old.unlink()
+        self.write("/etc/apt/sources.list", "deb [trusted=yes] file:/srv ./\n")
+        # the accounts that will ask; one of them will be a member
+        for user in ("etl", "stranger"):
+            command("/usr/sbin/chroot", str(self.root), "/usr/sbin/useradd", "--create-home", user)
+        self.offer(packages().old)
+
+    def offer(self, folder: Path) -> None:
+        """The repository has the packages of this folder, and what they depend on."""
+        repository(Path(f"{self.path('/srv')}"), folder, dependencies(packages()))
+
+    def apt(self, *words: str) -> str:
+        return self.run("env", "DEBIAN_FRONTEND=noninteractive", *APT, *words).stdout
+
+    def install(self, *names: str) -> None:
+        self.apt("update")
+        self.apt("install", *names)
+
+    def trust(self) -> None:
+        """The stand-in's certificate authority."""
+        assert self.salesforce is not None
+        self.write("/etc/sftokend/ca.pem", Path(self.salesforce.ca).read_text())
+        self.add_settings("[Network]\nCaFile=/etc/sftokend/ca.pem\n")
+
+    def files(self) -> set[str]:
+        """Every file of the file system, but what others keep for themselves."""
+        found = self.run("find", "/", "-xdev", "-print").stdout.splitlines()
+        return {path for path in found if not (path + "/").startswith(THEIRS)}
+
+
+def with_a_token(m: Bookworm) -> str:
+    """From a bare machine to a token in the hands of a member; the token."""
+    m.install("sftokend")
+    m.trust()
+    m.add_client_credentials("crm", access="AllowGroup=sftoken")
+    m.run("usermod", "-aG", "sftoken", "etl")
+    m.ctl("start", "sftokend")
+    return m.sftoken("get", "crm", user="etl").stdout.strip()
+
+
+# --- the packages themselves ---
+
+def test_build() -> None:
+    """they are built in a bare Debian without a network, and leave nothing in the checkout; lintian has no error and no warning; the version is that of meson.build"""
+    if why_not_built:
+        raise why_not_built
+    same(packages().left, "", "left in the checkout")
+    same(packages().lintian, "")
+    declared = re.search(r"^  version: '(.*)'", (TOP / "meson.build").read_text(), re.MULTILINE)
+    same(declared and declared[1], packages().version)
+
+
+def test_contents() -> None:
+    """no file is in two packages, sftoken depends on the json-c that it loads, and the programs keep their hardening"""
+    seen: dict[str, str] = {}
+    for name in PACKAGES:
+        deb = next(packages().old.glob(f"{name}_*.deb"))
+        for line in command("dpkg-deb", "-c", str(deb)).stdout.splitlines():
+            path = line.split()[5]
+            if not path.endswith("/"):
+                assert path not in seen, f"{path} is in {seen[path]} and in {name}"
+                seen[path] = name
+    for path, name in (("./usr/sbin/sftokend", "sftokend"), ("./usr/bin/sftoken", "sftoken"), ("./usr/include/sftoken.h", "libsftoken-dev"),
+                       ("./lib/systemd/system/sftokend.service", "sftokend"), ("./etc/sftokend/sftokend.conf", "sftokend")):
+        same(seen.get(path), name, path)
+    # one that no linker sees
+    loaded = re.search(r'"(libjson-c)\.so\.(\d+)"', (TOP / "client/cli/json.c").read_text())
+    assert loaded and loaded[1] + loaded[2] in command("dpkg-deb", "-f", str(next(packages().old.glob("sftoken_*.deb"))), "Depends").stdout.replace(",", "").split()
+    for sign in ("__memcpy_chk", "__stack_chk_fail", "BIND_NOW", "GNU_RELRO"):
+        assert sign in packages().readelf, f"{sign} is missing"
+
+
+# --- in a machine ---
+
+def test_install() -> None:
+    """apt install: enabled, not started; systemctl start without a credential says what is missing; sftoken get for a member of the group, 77 for others"""
+    with Standin() as salesforce, Bookworm(salesforce) as m:
+        m.install("sftokend")
+        same(m.ctl("is-enabled", "sftokend").stdout.strip(), "enabled")
+        same(m.ctl("is-active", "sftokend", check=None).stdout.strip(), "inactive")
+        for unit in ("sftokend.socket", "sftokend-manager.socket", "sftokend-metrics.timer"):
+            same(m.ctl("is-enabled", unit, check=None).stdout.strip(), "disabled")
+        assert not m.path("/var/lib/sftokend/store").exists()
+        same(sorted(p.name for p in m.path("/etc/systemd/user").rglob("sftoken*")), [], "enabled for every user")
+        m.ctl("start", "sftokend")
+        same(m.value("StatusText"), "no credential yet, see sftokend.credential(5)")
+        assert "create NAME.conf here, see sftokend.credential(5)" in m.journal(), m.journal()
+        m.trust()
+        m.add_client_credentials("crm", access="AllowUser=etl stranger")
+        m.run("usermod", "-aG", "sftoken", "etl")
+        m.ctl("reload", "sftokend")
+        assert m.sftoken("get", "crm", user="etl").stdout.strip().startswith("00D")
+        same(m.sftoken("get", "crm", user="stranger", check=None).returncode, 77)
+        assert "crm" in m.sftoken("list", user="etl").stdout
+        same(m.ctl("--failed", "--no-legend").stdout, "")
+
+
+def test_example_settings() -> None:
+    """what stands in sftokend.conf as a comment is the default, and no mistake"""
+    with Bookworm() as m:
+        m.install("sftokend")
+        empty = settings(m)
+        text = m.path("/etc/sftokend/sftokend.conf").read_text()
+        m.write("/etc/sftokend/sftokend.conf", re.sub(r"^#(\w+=)", r"\1", text, flags=re.MULTILINE))
+        same([line for line in settings(m) if line not in empty], [])
+
+
+def settings(m: Bookworm) -> list[str]:
+    """The merged configuration without where it comes from."""
+    m.write("/etc/sftokend/credentials/a.conf", "[Credential]\nGrantType=refresh_token\nLoginUrl=https://a.my.salesforce.com\nClientId=a\n")
+    return [line.split("#")[0].rstrip() for line in m.run("sftokend", "--check").stdout.splitlines()]
+
+
+def test_upgrade() -> None:
+    """an upgrade under callers that ask all the time: another daemon, 0 failed calls, no request for a token, no call over 1 s; tokens, credentials and a changed conffile stay"""
+    with Standin() as salesforce, Bookworm(salesforce) as m:
+        shutil.copy(packages().caller, m.path("/usr/local/bin/caller"))
+        token = with_a_token(m)
+        m.install("libsftoken0")
+        conffile = m.path("/etc/sftokend/sftokend.conf").read_text() + "[Limits]\nDefaultWait=20s\n"
+        m.write("/etc/sftokend/sftokend.conf", conffile)
+        m.ctl("reload", "sftokend")
+        before, asked = m.value("MainPID"), len(salesforce.token_requests())
+        m.offer(packages().new)
+        callers = [subprocess.Popen(m.words("/usr/local/bin/caller", "crm", user="etl"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                   for _ in range(CALLERS)]
+        m.install("sftokend", "libsftoken0")
+        seen = [caller.communicate(timeout=60)[0].split(maxsplit=3) for caller in callers]
+        print(f"# {sum(int(s[0]) for s in seen)} calls, the longest {max(int(s[2]) for s in seen)} ms")
+        for calls, failed, longest, error in seen:
+            same(failed, "0", error)
+            assert int(calls) > 100 and int(longest) < LONGEST_MS, seen
+        same(m.run("dpkg-query", "-W", "-f", "${Version}", "sftokend").stdout, packages().newer)
+        assert m.value("MainPID") != before
+        same((m.value("NRestarts"), m.value("Result"), m.value("ActiveState")), ("0", "success", "active"))
+        same(len(salesforce.token_requests()) - asked, 0, "requests for a token")
+        same(m.sftoken("get", "crm", user="etl").stdout.strip(), token)
+        same(m.path("/etc/sftokend/sftokend.conf").read_text(), conffile)
+        assert NEWER_CONFFILE in m.path("/etc/sftokend/sftokend.conf.dpkg-dist").read_text()
+
+
+def test_upgrade_of_a_stopped_one() -> None:
+    """an upgrade starts nothing that was stopped, enables nothing that was disabled, and leaves the sockets of socket units open"""
+    with Bookworm() as m:
+        m.install("sftokend")
+        m.ctl("disable", "sftokend")
+        m.ctl("enable", "--now", "sftokend.socket")
+        since = m.value("ActiveEnterTimestampMonotonic", "sftokend.socket")
+        m.offer(packages().new)
+        m.install("sftokend")
+        same(m.value("ActiveEnterTimestampMonotonic", "sftokend.socket"), since, "the socket was opened")
+        same(m.ctl("is-active", "sftokend", check=None).stdout.strip(), "inactive")
+        same(m.ctl("is-enabled", "sftokend", check=None).stdout.strip(), "disabled")
+        same(m.ctl("is-enabled", "sftokend.socket").stdout.strip(), "enabled")
+
+
+def test_remove_and_purge() -> None:
+    """removing stops daemon, sockets and timer and keeps configuration and store, which another installation finds; purging leaves no file, user, group or unit"""
+    with Standin() as salesforce, Bookworm(salesforce) as m:
+        m.apt("update")
+        m.run("mkdir", "-p", str(Path(METRICS).parent))
+        bare = m.files()
+        token = with_a_token(m)
+        m.ctl("stop", "sftokend")
+        m.ctl("enable", "--now", "sftokend.socket", "sftokend-manager.socket", "sftokend-metrics.timer")
+        same(m.sftoken("get", "crm", user="etl").stdout.strip(), token)
+        asked = len(salesforce.token_requests())
+        m.ctl("start", "sftokend-metrics.service")
+        assert m.path(METRICS).exists()
+        m.apt("remove", "sftokend")
+        assert not m.path(METRICS).exists()
+        same(m.pids(), {})
+        same(m.ctl("list-units", "--no-legend", "--plain", "sftoken*").stdout, "")
+        for kept in ("/var/lib/sftokend/store", "/etc/sftokend/sftokend.conf", "/etc/sftokend/credentials/crm.conf", "/etc/sftokend/keys/crm.secret"):
+            assert m.path(kept).exists(), kept
+        m.apt("install", "sftokend")
+        m.ctl("restart", "sftokend")
+        same(m.sftoken("get", "crm", user="etl").stdout.strip(), token)
+        same(len(salesforce.token_requests()), asked)
+        said = m.apt("purge", "sftokend") + m.apt("autoremove", "--purge")
+        assert "removing the store of refresh tokens" in said and "stays valid" in said, said
+        left = m.files() - bare
+        same(sorted(left), [], "files")
+        same(sorted(str(p) for p in m.path("/run").rglob("*sftok*")), [])
+        same([line for name in ("passwd", "shadow", "group", "gshadow") for line in m.path(f"/etc/{name}").read_text().splitlines() if "sftok" in line], [])
+        for what in ("list-units", "list-unit-files"):
+            same(m.ctl(what, "--all", "--no-legend", "--plain", "sftoken*", check=None).stdout, "")
+
+
+def test_purge_while_in_use() -> None:
+    """what others use stays, and is named: the user while a process of it runs, a group that is somebody's first one, the key in credstore.encrypted"""
+    with Bookworm() as m:
+        m.install("sftokend")
+        m.ctl("start", "sftokend")
+        m.run("usermod", "-g", "sftoken", "etl")
+        m.write("/etc/credstore.encrypted/sftokend.store.key", "sealed")
+        m.run("systemd-run", "--uid=sftokend", "sleep", "infinity")
+        said = m.apt("purge", "sftokend")
+        for name in ("user sftokend", "group sftokend", "group sftoken"):
+            assert f"the {name} is still in use and stays" in said, said
+        assert "the key of the store stays: /etc/credstore.encrypted/sftokend.store.key" in said, said
+        assert m.path("/etc/credstore.encrypted/sftokend.store.key").exists()
+        assert not m.path("/etc/sftokend").exists() and not m.path("/var/lib/sftokend").exists()
+
+
+if __name__ == "__main__":
+    become_root()
+    reason = machine.why_not()
+    if reason:
+        print(f"SKIP packages: no systemd can be booted in a container here: {reason}")
+        sys.exit(0)
+    with tempfile.TemporaryDirectory() as out:
+        Path(out).chmod(0o755)
+        began = time.monotonic()
+        try:
+            built = build(Path(out))
+            dependencies(built)
+        except (AssertionError, subprocess.SubprocessError) as failure:
+            built, why_not_built = None, failure
+        print(f"# built in {time.monotonic() - began:.0f} s")
+        machine.enter_namespaces()
+        main()
