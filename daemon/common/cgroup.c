@@ -35,7 +35,8 @@ static struct span cut(struct span *rest, char c)
 }
 
 /*
- * The path of the hierarchy in which systemd keeps its units: "name=systemd" where there still are the old ones, else the only one (number 0, no controllers).
+ * The path of the hierarchy in which systemd keeps its units: "name=systemd" where it still uses the old ones, else the new one (number 0, no controllers). Where the old one is there and unused (in
+ * a container on such a machine), everybody is in its root, where only root could put anybody.
  */
 static bool find_path(struct span text, struct span *path)
 {
@@ -46,7 +47,8 @@ static bool find_path(struct span text, struct span *path)
 		struct span number = cut(&line, ':'), controllers = cut(&line, ':');
 		bool old = controllers.len == 12 && begins(controllers, "name=systemd");
 
-		if (!old && !(number.len == 1 && number.start[0] == '0' && controllers.len == 0))
+		if (old ? line.len <= 1
+			: !(number.len == 1 && number.start[0] == '0' && controllers.len == 0))
 			continue;
 		*path = line;
 		found = true;

@@ -28,6 +28,8 @@ static const struct {
 	{ "12:pids:/x.slice/y.service\n1:name=systemd:/system.slice/etl.service\n0::/\n", "etl.service", "" },
 	{ "12:pids:/x.slice/y.service\n0::/system.slice/etl.service\n", "etl.service", "" },
 	{ "0::/system.slice/b.service\n1:name=systemd:/system.slice/etl.service\n", "etl.service", "" },
+	{ "9:name=systemd:/\n8:pids:/\n0::/system.slice/etl.service\n", "etl.service", "" },
+	{ "0::/system.slice/etl.service\n9:name=systemd:/\n", "etl.service", "" },
 	/* none */
 	{ "", "", "" }, { "\n", "", "" }, { "0::/\n", "", "" }, { "0::\n", "", "" }, { "0:", "", "" }, { "0::system.slice/a.service\n", "", "" },
 	{ "0::/system.slice\n", "", "" }, { "0::/kubepods/pod1/abc\n", "", "" }, { "0::/machine/system.slice/etl.service\n", "", "" },
