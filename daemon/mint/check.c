@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/log_write.h"
 #include "daemon/mint/check.h"
 #include "daemon/mint/load.h"
 
@@ -72,6 +73,14 @@ int configuration_check(const struct places *places, uid_t service_uid,
 		if (!notes.n)
 			config_note(&notes, places->config_dir, 0, "%s", err.text);
 	}
+	/* nobody looks at it, but at what the daemon logs instead of starting */
+	if (quiet && log_get_format() != LOG_FORMAT_TEXT) {
+		config_notes_sort(&notes);
+		load_log_mistakes(&notes);
+		load_log_warnings(&warnings);
+		return notes.n ? EXIT_CONFIGURATION : 0;
+	}
+
 	int failed = print_notes(&notes, "", problems);
 
 	if (!failed)
