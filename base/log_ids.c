@@ -42,6 +42,7 @@ static const struct log_id ids[] = {
 	{ "login.failed", "cd97669fedab5bd9a592794a3bf42e34" },
 	{ "login.started", "bcbde38181365c158508188382c9de78" },
 	{ "login.succeeded", "26bd2f5ff313538fbce0eedbe0ec7474" },
+	{ "loop.message", "61566cf562805d20b661fcfc36ca10e4" },
 	{ "manager.adopt", "bc50345f8f065f7d8e38d9ec64f96baa" },
 	{ "manager.diagnose", "410b6c5d0f4e5c6898f94593161960e5" },
 	{ "manager.disable", "f27fea2858225bd0a1a70fdf2556f3ac" },

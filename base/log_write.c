@@ -290,6 +290,8 @@ void log_open(const char *program, enum log_format format)
 	self.format = format;
 	self.stream = kind_of_stderr();
 	self.prefix = stderr_is_journal();
+	/* gmtime_r() reads a file at its first call, which the front's sandbox would not survive */
+	tzset();
 	log_set_sink(sink, NULL);
 }
 

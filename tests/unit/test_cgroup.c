@@ -62,11 +62,11 @@ TEST(a_name_that_is_too_long_is_none)
 	struct cgroup_unit u;
 
 	memset(text + 17, 'x', 247);
-	strcpy(text + 17 + 247, ".service\n");
+	memcpy(text + 17 + 247, ".service\n", 10);
 	CHECK(cgroup_unit(text, strlen(text), &u));
 	CHECK_INT(strlen(u.unit), 255);
 	memset(text + 17, 'x', 248);
-	strcpy(text + 17 + 248, ".service\n");
+	memcpy(text + 17 + 248, ".service\n", 10);
 	CHECK(!cgroup_unit(text, strlen(text), &u));
 	CHECK_STR(u.unit, "");
 }
