@@ -67,6 +67,7 @@ static const struct log_id ids[] = {
 	{ "parent.stopped", "7bb84a44412158eaa1faa7a1c9582207" },
 	{ "parent.stopping", "50cbe556a1e956df8da1316993eb6d5a" },
 	{ "parent.warning", "ea64a719c30052c4a40027ce81b7c455" },
+	{ "renewal.put_off", "c946301e697e595ca5a29bd5396099cf" },
 	{ "spend.abandoned", "c229185950b458a3920b8a5eaee1461f" },
 	{ "spend.intent", "3a420ed16cdb5354a17e43ca01e2d918" },
 	{ "spend.refused", "2deacf9aa36751fcb0899943e14e4ac3" },
