@@ -106,6 +106,7 @@ static int send_message(struct msghdr *message)
 	do
 		n = sendmsg(to.fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	message->msg_name = NULL;
 	return n < 0 ? -errno : 0;
 }
 
