@@ -152,7 +152,7 @@ static int64_t number_of(const char *name)
 
 TEST(a_journald_that_does_not_read_stops_nobody_and_is_told_what_is_missing)
 {
-	int64_t before = clock_now_ms(), read = 0, dropped = 0, last = -1;
+	int64_t before = clock_now_ms(), lost = log_lost(), read = 0, dropped = 0, last = -1;
 	static char value[VALUE + 1];
 	int fd = journald(), file;
 
@@ -180,6 +180,7 @@ TEST(a_journald_that_does_not_read_stops_nobody_and_is_told_what_is_missing)
 	}
 	CHECK(read > 400 && read < MANY);
 	CHECK_INT(read + dropped, MANY);
+	CHECK_INT(log_lost() - lost, dropped);
 	log_event(LOG_LEVEL_INFO, "token.minted", F_INT("n", MANY));
 	CHECK(!log_flush());
 	CHECK(next(fd, &file) > 0);
