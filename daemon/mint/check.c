@@ -29,6 +29,22 @@ static int print_notes(struct config_notes *notes, const char *prefix, FILE *pro
 	return write_out(&text, problems);
 }
 
+/* quiet: nobody looks at it, but at what the daemon logs instead of starting. */
+static int tell_notes(struct config_notes *mistakes, struct config_notes *warnings, bool quiet,
+		      FILE *problems)
+{
+	int failed;
+
+	if (quiet && log_get_format() != LOG_FORMAT_TEXT) {
+		config_notes_sort(mistakes);
+		load_log_mistakes(mistakes);
+		load_log_warnings(warnings);
+		return 0;
+	}
+	failed = print_notes(mistakes, "", problems);
+	return failed ? failed : print_notes(warnings, "warning: ", problems);
+}
+
 static int print_merged(const struct settings *s, const struct credential_set *set, FILE *out)
 {
 	CLEANUP(buf_finip) struct buf text;
@@ -73,18 +89,8 @@ int configuration_check(const struct places *places, uid_t service_uid,
 		if (!notes.n)
 			config_note(&notes, places->config_dir, 0, "%s", err.text);
 	}
-	/* nobody looks at it, but at what the daemon logs instead of starting */
-	if (quiet && log_get_format() != LOG_FORMAT_TEXT) {
-		config_notes_sort(&notes);
-		load_log_mistakes(&notes);
-		load_log_warnings(&warnings);
-		return notes.n ? EXIT_CONFIGURATION : 0;
-	}
+	int failed = tell_notes(&notes, &warnings, quiet, problems);
 
-	int failed = print_notes(&notes, "", problems);
-
-	if (!failed)
-		failed = print_notes(&warnings, "warning: ", problems);
 	if (!failed && !quiet)
 		failed = print_merged(settings, set, out);
 	return failed ? failed : notes.n ? EXIT_CONFIGURATION : 0;
