@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "base/utf8.h"
-
-enum { LINE_MAX_BYTES = 16 * 1024 };
 
 static const struct {
 	const char *name;
@@ -33,12 +25,6 @@ static struct {
 	void *arg;
 	enum log_level level;
 } current = { .level = LOG_LEVEL_INFO };
-
-static struct {
-	const char *program;
-	enum log_format format;
-	bool prefix;
-} to_stderr;
 
 void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
@@ -75,6 +61,30 @@ int log_level_parse(const char *name)
 const char *log_level_name(enum log_level level)
 {
 	return (unsigned)level < N_LEVELS ? levels[level].name : "?";
+}
+
+int log_level_syslog(enum log_level level)
+{
+	return (unsigned)level < N_LEVELS ? levels[level].syslog : levels[LOG_LEVEL_ERR].syslog;
+}
+
+static const char *const formats[] = {
+	[LOG_FORMAT_TEXT] = "text",
+	[LOG_FORMAT_JSON] = "json",
+	[LOG_FORMAT_JOURNAL] = "journal",
+};
+
+int log_format_parse(const char *name)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (strcmp(formats[i], name) == 0)
+			return (int)i;
+	return -1;
+}
+
+const char *log_format_name(enum log_format format)
+{
+	return formats[format];
 }
 
 /* What a terminal, a log reader or a JSON parser would take for something else than text. */
@@ -201,66 +211,4 @@ void log_format_line(struct buf *out, enum log_format format, const char *progra
 		format_json(out, program, real_ms, level, event, fields, n);
 	else
 		format_text(out, event, fields, n);
-}
-
-/* systemd.exec(5): $JOURNAL_STREAM names the device and inode of the journal's stream, so that a redirected one is not mistaken for it. */
-static bool stderr_is_journal(void)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	char here[64];
-	struct stat st;
-
-	if (!stream || fstat(STDERR_FILENO, &st) < 0)
-		return false;
-	snprintf(here, sizeof(here), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
-	return strcmp(stream, here) == 0;
-}
-
-static void write_all(const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(STDERR_FILENO, bytes, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return; /* nobody reads it; a log line is never a reason to fail or to wait */
-		bytes += n;
-		size -= (size_t)n;
-	}
-}
-
-static void add_line(struct buf *line, enum log_level level, const char *event,
-		     const struct log_field *fields, size_t n)
-{
-	if (to_stderr.prefix)
-		buf_addf(line, "<%d>", levels[level].syslog);
-	log_format_line(line, to_stderr.format, to_stderr.program, clock_real_ms(), level, event,
-			fields, n);
-	buf_add_char(line, '\n');
-}
-
-static void stderr_sink(enum log_level level, const char *event, const struct log_field *fields,
-			size_t n, void *arg)
-{
-	static const struct log_field too_long = { .name = "dropped_fields", .text = "line too long" };
-	CLEANUP(buf_finip) struct buf line;
-
-	(void)arg;
-	buf_init(&line, LINE_MAX_BYTES);
-	add_line(&line, level, event, fields, n);
-	if (buf_failed(&line)) {
-		buf_clear(&line);
-		add_line(&line, level, event, &too_long, 1);
-	}
-	if (!buf_failed(&line))
-		write_all(line.data, line.len);
-}
-
-void log_to_stderr(const char *program, enum log_format format)
-{
-	to_stderr.program = program;
-	to_stderr.format = format;
-	to_stderr.prefix = stderr_is_journal();
-	log_set_sink(stderr_sink, NULL);
 }

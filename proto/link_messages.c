@@ -139,6 +139,7 @@ static const struct field link_served_fields[] = {
 	{ "credential", FIELD_TEXT, 0, AT(struct link_served, credential), 0, 0, NULL },
 	{ "generation", FIELD_INT, 0, AT(struct link_served, generation), 0, 0, NULL },
 	{ "uid", FIELD_INT, FIELD_OPTIONAL, AT(struct link_served, uid), 0, 0, NULL },
+	{ "gid", FIELD_INT, FIELD_OPTIONAL, AT(struct link_served, gid), 0, 0, NULL },
 	{ "pid", FIELD_INT, FIELD_OPTIONAL, AT(struct link_served, pid), 0, 0, NULL },
 	{ "count", FIELD_INT, 0, AT(struct link_served, count), 0, 0, NULL },
 	{ "reason", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_served, reason), 0, 0, NULL },

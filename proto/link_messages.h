@@ -138,10 +138,10 @@ struct link_report {
 	const char *error_code;
 };
 
-/* Front -> mint: audit. count 1 with uid, pid: the first get of this generation by this process; else a count since the last minute. */
+/* Front -> mint: audit. count 1: the first get of this generation by this process; else a count since the last minute. */
 struct link_served {
 	const char *credential;
-	struct opt_int generation, uid, pid, count;
+	struct opt_int generation, uid, gid, pid, count;
 	const char *reason;
 };
 

@@ -136,7 +136,7 @@ static void take_message(struct control *c, char *packet, size_t len, int take_f
 	struct err err;
 
 	if (control_decode(packet, len, &m, &err) < 0) {
-		log_event(LOG_LEVEL_ERR, "control.malformed", F_STR("error", err.text));
+		log_event(LOG_LEVEL_ERR, "control.malformed", F_STR("why", err.text));
 		cleanup_close(&take_fd_received);
 		return;
 	}
@@ -163,7 +163,7 @@ static bool receive(struct control *c)
 	if (n == -ERR_RETRY)
 		return false;
 	if (n == -ERR_PROTOCOL) {
-		log_event(LOG_LEVEL_ERR, "control.malformed", F_STR("error", err.text));
+		log_event(LOG_LEVEL_ERR, "control.malformed", F_STR("why", err.text));
 		return true;
 	}
 	event_del(c->readable);

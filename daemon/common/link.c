@@ -99,7 +99,7 @@ static void take_message(struct link_end *e, char *packet, size_t len)
 	struct err err;
 
 	if (link_decode(packet, len, &m, &err) < 0) {
-		log_event(LOG_LEVEL_ERR, "link.malformed", F_STR("error", err.text));
+		log_event(LOG_LEVEL_ERR, "link.malformed", F_STR("why", err.text));
 		link_break(e);
 	} else if (!e->greeted) {
 		greet(e, &m);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 enum { PLACE_IDLE = -1, PLACE_DUE = -2 };
 
@@ -241,6 +242,19 @@ static int add_readable(struct loop *l, int fd, event_callback_fn call, void *ar
 	return *event && event_add(*event, NULL) == 0 ? 0 : -1;
 }
 
+/* What libevent has to say would else be a line of its own on standard error, in no form that anybody has asked for. Once at a time: a log may use what it speaks of. */
+static void library_said(int severity, const char *message)
+{
+	static bool speaking;
+
+	if (speaking)
+		return;
+	speaking = true;
+	log_event(severity >= EVENT_LOG_WARN ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG, "loop.message",
+		  F_STR("message", message));
+	speaking = false;
+}
+
 struct loop *loop_new(struct err *err)
 {
 	CLEANUP(loop_freep) struct loop *l = calloc(1, sizeof *l);
@@ -249,6 +263,7 @@ struct loop *loop_new(struct err *err)
 		err_oom(err);
 		return NULL;
 	}
+	event_set_log_callback(library_said);
 	l->clock_fd = -1;
 	l->now_ms = -1;
 	l->armed_ms = INT64_MAX;

@@ -44,10 +44,9 @@ static const struct config_key store_keys[] = {
 };
 
 static const char *const level_names[] = { "err", "warning", "notice", "info", "debug", NULL };
-static const char *const format_names[] = { "text", "json", NULL };
-static const char *const later_formats[] = { "journal", NULL };
+static const char *const format_names[] = { "text", "json", "journal", NULL };
 _Static_assert(LOG_LEVEL_ERR == 0 && LOG_LEVEL_DEBUG == 4 && LOG_FORMAT_TEXT == 0 &&
-		       LOG_FORMAT_JSON == 1,
+		       LOG_FORMAT_JSON == 1 && LOG_FORMAT_JOURNAL == 2,
 	       "order of the names");
 
 static const struct config_key log_keys[] = {
@@ -55,7 +54,7 @@ static const struct config_key log_keys[] = {
 	  .meaning =
 		  "least important events that are logged: err, warning, notice, info or debug" },
 	{ "Format", CONFIG_ENUM, offsetof(struct settings, log.format), .names = format_names,
-	  .later_names = later_formats, .meaning = "form of a log line: text or json" },
+	  .meaning = "form of a log line: text, json or journal" },
 };
 
 #define L(field) offsetof(struct settings, limits.field)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who got which token: the first (uid, pid, credential, generation) is told to the mint at once,
+ * Who got which token: the first (uid, gid, pid, credential, generation) is told to the mint at once,
  * later ones are counted and told once a minute, so that a warm get costs no message. The table is
  * bounded; what does not fit is told each time.
  */
@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/common/peer.h"
 #include "daemon/front/map.h"
 #include "proto/link_messages.h"
 
@@ -23,8 +24,8 @@ struct audit {
 	uint64_t lost; /* gets that were told to nobody */
 };
 
-/* name_hash: of the credential's name. reason: as the caller sent it, or NULL. */
-void audit_served(struct audit *a, uint32_t uid, int32_t pid, const char *name, uint64_t name_hash,
+/* who: uid, gid and pid count. name_hash: of the credential's name. reason: as the caller sent it, or NULL. */
+void audit_served(struct audit *a, const struct peer *who, const char *name, uint64_t name_hash,
 		  int64_t generation, const char *reason);
 /*
  * Once a minute: tells the counts, as many as the link takes (the others stay), and forgets who did

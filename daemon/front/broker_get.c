@@ -103,7 +103,7 @@ bool broker_give_with(struct caller *c, struct entry *e, int validity, const cha
 
 	if (!ready)
 		return false;
-	audit_served(&f->audit, peer->uid, peer->pid, entry_name(e), e->names[0].node.hash,
+	audit_served(&f->audit, peer, entry_name(e), e->names[0].node.hash,
 		     e->token->judge.generation, reason);
 	f->counters.value[COUNT_TOKENS]++;
 	connection_send_ready(c->connection, secret_bytes(ready), secret_size(ready), tail, size,

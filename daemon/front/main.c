@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/harden.h"
-#include "base/log.h"
+#include "base/log_write.h"
 #include "base/secret.h"
 #include "daemon/common/control.h"
 #include "daemon/common/sandbox.h"
@@ -29,7 +29,7 @@ static struct {
 
 static void last_words(const char *words)
 {
-	fprintf(stderr, "sftokend-front: %s\n", words);
+	log_last_words("sftokend-front", "front.failed", EX_SOFTWARE, words);
 }
 
 static void end(int status)
@@ -166,9 +166,13 @@ static int start(struct err *err)
 	return self.control ? 0 : -ERR_INTERNAL;
 }
 
-int main(void)
+/* --json: the form of what is said to standard error, which is only why it ends: all else is logged by the mint. */
+int main(int argc, char **argv)
 {
+	bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
 	struct err err = { 0 };
+
+	log_open("sftokend-front", json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
 
 	if (start(&err) < 0) {
 		last_words(err.text);

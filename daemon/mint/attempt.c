@@ -473,7 +473,7 @@ void attempts_configure(struct attempts *a, const struct settings *settings)
 	gate_configure(a->gate, &settings->limits);
 	if (from->n && salesforce_hosts(&hosts, from, NULL, NULL) < 0) {
 		log_event(LOG_LEVEL_ERR, "attempts.configure",
-			  F_STR("error", "out of memory: the old AllowedHosts stay"));
+			  F_STR("why", "out of memory: the old AllowedHosts stay"));
 		return;
 	}
 	salesforce_hosts_fini(&a->hosts);

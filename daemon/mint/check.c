@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/log_write.h"
 #include "daemon/mint/check.h"
 #include "daemon/mint/load.h"
 
@@ -26,6 +27,22 @@ static int print_notes(struct config_notes *notes, const char *prefix, FILE *pro
 	config_notes_sort(notes);
 	config_notes_print(&text, notes, prefix);
 	return write_out(&text, problems);
+}
+
+/* quiet: nobody looks at it, but at what the daemon logs instead of starting. */
+static int tell_notes(struct config_notes *mistakes, struct config_notes *warnings, bool quiet,
+		      FILE *problems)
+{
+	int failed;
+
+	if (quiet && log_get_format() != LOG_FORMAT_TEXT) {
+		config_notes_sort(mistakes);
+		load_log_mistakes(mistakes);
+		load_log_warnings(warnings);
+		return 0;
+	}
+	failed = print_notes(mistakes, "", problems);
+	return failed ? failed : print_notes(warnings, "warning: ", problems);
 }
 
 static int print_merged(const struct settings *s, const struct credential_set *set, FILE *out)
@@ -72,10 +89,8 @@ int configuration_check(const struct places *places, uid_t service_uid,
 		if (!notes.n)
 			config_note(&notes, places->config_dir, 0, "%s", err.text);
 	}
-	int failed = print_notes(&notes, "", problems);
+	int failed = tell_notes(&notes, &warnings, quiet, problems);
 
-	if (!failed)
-		failed = print_notes(&warnings, "warning: ", problems);
 	if (!failed && !quiet)
 		failed = print_merged(settings, set, out);
 	return failed ? failed : notes.n ? EXIT_CONFIGURATION : 0;

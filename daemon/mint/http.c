@@ -191,7 +191,7 @@ void http_configure(struct http *h, const struct settings *settings)
 {
 	if (!network_set(&h->network, settings))
 		log_event(LOG_LEVEL_ERR, "http.configure",
-			  F_STR("error", "out of memory: the old [Network] stays"));
+			  F_STR("why", "out of memory: the old [Network] stays"));
 }
 
 static bool set_multi(struct http *h)

@@ -48,7 +48,7 @@ static void log_state(const struct keeper *k, enum state from)
 
 	if (s->state == from)
 		return;
-	log_event(people ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "keeper.state",
+	log_event(people ? LOG_LEVEL_ERR : LOG_LEVEL_INFO, "keeper.state",
 		  F_STR("credential", k->credential->name), F_STR("from", state_names[from]),
 		  F_STR("to", state_names[s->state]),
 		  F_STR("why", s->trouble == TROUBLE_PROBLEM ? k->problem.message : NULL));
@@ -291,8 +291,7 @@ void keeper_step(struct keeper *k, struct schedule_event *e)
 			  F_INT("generation", k->schedule.generation),
 			  F_INT("for_s", (k->schedule.next_attempt_ms - now.boot_ms) / 1000));
 	if (out.ending)
-		log_event(LOG_LEVEL_WARNING, "token.ending",
-			  F_STR("credential", k->credential->name),
+		log_event(LOG_LEVEL_ERR, "token.ending", F_STR("credential", k->credential->name),
 			  F_INT("generation", k->schedule.generation),
 			  F_STR("message", keeper_login_text(k)));
 	act(k, &out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "daemon/mint/certificate.h"
 #include "daemon/mint/sign.h"
 
@@ -142,6 +143,23 @@ void load_fini(struct load *l)
 	config_notes_fini(&l->mistakes);
 	config_notes_fini(&l->warnings);
 	memset(l, 0, sizeof *l);
+}
+
+void load_log_mistakes(const struct config_notes *mistakes)
+{
+	for (size_t i = 0; i < mistakes->n; i++)
+		log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", mistakes->items[i].file),
+			  F_INT("line", mistakes->items[i].line),
+			  F_STR("message", mistakes->items[i].text));
+}
+
+void load_log_warnings(const struct config_notes *warnings)
+{
+	for (size_t i = 0; i < warnings->n; i++)
+		log_event(LOG_LEVEL_WARNING, "config.warning",
+			  F_STR("file", warnings->items[i].file),
+			  F_INT("line", warnings->items[i].line),
+			  F_STR("message", warnings->items[i].text));
 }
 
 static bool texts_differ(const char *a, const char *b)

@@ -38,6 +38,10 @@ int load_store_key(const struct settings *s, uid_t service_uid, struct config_no
 		   struct secret **key, struct err *err);
 void load_fini(struct load *l);
 
+/* One event each. */
+void load_log_mistakes(const struct config_notes *mistakes);
+void load_log_warnings(const struct config_notes *warnings);
+
 /* Adds a warning for everything in which fresh differs from running and that a reload cannot change. */
 void load_warn_restart(const struct settings *running, const struct settings *fresh,
 		       struct config_notes *warnings);

@@ -1,50 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/mint/logs.h"
 
-#include <unistd.h>
-
-#include "base/clock.h"
-
-enum { LINE_MAX_BYTES = 16 * 1024 };
+#include "base/log_write.h"
 
 static struct {
 	enum log_level level;
-	enum log_format format;
 	void (*seen)(const char *event, const struct log_field *fields, size_t n, void *arg);
 	void *arg;
 	bool showing;
-	int64_t dropped;
+	struct loop *loop;
+	struct timer *again; /* NULL: no loop */
 } logs;
 
-/* syslog severities, for the <N> in front of a line that the journal reads */
-static const char severity[] = { '3', '4', '5', '6', '7' };
-
-static void write_line(enum log_level level, const char *event, const struct log_field *fields,
-		       size_t n)
+/* What waits is written as soon as somebody reads, not only with the next line. */
+static void write_again(void *arg)
 {
-	struct buf line;
+	int again_ms = log_flush();
 
-	buf_init(&line, LINE_MAX_BYTES);
-	if (getenv("JOURNAL_STREAM")) {
-		buf_add_char(&line, '<');
-		buf_add_char(&line, severity[level]);
-		buf_add_char(&line, '>');
-	}
-	log_format_line(&line, logs.format, "sftokend-mint", clock_real_ms(), level, event, fields,
-			n);
-	buf_add_char(&line, '\n');
-	/* nowhere to say so but in the metrics */
-	if (buf_failed(&line) || write(STDERR_FILENO, line.data, line.len) < 0)
-		logs.dropped++;
-	buf_fini(&line);
+	(void)arg;
+	if (again_ms)
+		timer_set(logs.again, loop_now_ms(logs.loop) + again_ms);
 }
 
 static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n,
 		 void *arg)
 {
 	(void)arg;
-	if (level <= logs.level)
-		write_line(level, event, fields, n);
+	if (level <= logs.level) {
+		log_write(level, event, fields, n);
+		if (logs.again && !timer_is_set(logs.again))
+			write_again(NULL);
+	}
 	if (level > LOG_LEVEL_INFO || !logs.seen || logs.showing)
 		return;
 	logs.showing = true;
@@ -61,13 +47,13 @@ void logs_set_level(enum log_level level)
 
 void logs_set(enum log_level level, enum log_format format)
 {
-	logs.format = format;
+	log_set_format(format);
 	logs_set_level(level);
 }
 
 int64_t logs_dropped(void)
 {
-	return logs.dropped;
+	return log_lost();
 }
 
 enum log_level logs_level(void)
@@ -77,8 +63,17 @@ enum log_level logs_level(void)
 
 void logs_open(enum log_level level, enum log_format format)
 {
-	logs_set(level, format);
+	log_open("sftokend-mint", format);
+	logs_set_level(level);
 	log_set_sink(sink, NULL);
+}
+
+int logs_use_loop(struct loop *l, struct err *err)
+{
+	timer_free(logs.again);
+	logs.loop = l;
+	logs.again = l ? timer_new(l, write_again, NULL) : NULL;
+	return !l || logs.again ? 0 : err_oom(err);
 }
 
 void logs_watch(void (*seen)(const char *event, const struct log_field *fields, size_t n,

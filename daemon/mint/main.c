@@ -9,17 +9,18 @@
 #include <unistd.h>
 
 #include "base/harden.h"
+#include "base/log_write.h"
 #include "daemon/common/sandbox.h"
 #include "daemon/mint/check.h"
 #include "daemon/mint/logs.h"
 #include "daemon/mint/mint.h"
 #include "daemon/mint/sign.h"
 
-enum { MISTAKES_MAX = 4 << 20 };
+enum { MISTAKES_MAX = 4 << 20, DRAIN_MS = 200 };
 
 static int fail(int status, const struct err *err)
 {
-	fprintf(stderr, "sftokend-mint: %s\n", err->text);
+	log_last_words("sftokend-mint", "mint.failed", status, err->text);
 	return status;
 }
 
@@ -31,10 +32,16 @@ static void on_parent_gone(void *arg)
 	mint_stop(m);
 }
 
+/* For people as lines; for those who read fields as events. */
 static int print_mistakes(struct config_notes *mistakes)
 {
 	CLEANUP(buf_finip) struct buf text;
 
+	if (log_get_format() != LOG_FORMAT_TEXT) {
+		config_notes_sort(mistakes);
+		load_log_mistakes(mistakes);
+		return EX_CONFIG;
+	}
 	buf_init(&text, MISTAKES_MAX);
 	config_notes_print(&text, mistakes, "");
 	if (text.data)
@@ -86,15 +93,13 @@ static int run(struct mint *m, struct err *err)
 		return fail(EX_SOFTWARE, err);
 	sandbox_raise_descriptors();
 	r = load_all(m, &first, err);
+	if (first.settings)
+		mint_use_log(m, first.settings);
 	if (r < 0)
 		return fail(r == -ERR_ADMIN || r == -ERR_EXISTS ? EX_CONFIG : EX_SOFTWARE, err);
 	if (first.mistakes.n)
 		return print_mistakes(&first.mistakes);
-	for (size_t i = 0; i < first.warnings.n; i++)
-		log_event(LOG_LEVEL_WARNING, "config.warning",
-			  F_STR("file", first.warnings.items[i].file),
-			  F_INT("line", first.warnings.items[i].line),
-			  F_STR("message", first.warnings.items[i].text));
+	load_log_warnings(&first.warnings);
 	if (mint_build(m, &first, err) < 0)
 		return fail(EX_SOFTWARE, err);
 	load_fini(&first);
@@ -121,13 +126,18 @@ int main(int argc, char **argv)
 		return fail(EX_SOFTWARE, &err);
 	if (places_resolve(&mint.places, &err) < 0)
 		return fail(EX_CONFIG, &err);
+	/* what a person has asked for at a terminal is plain text */
+	if (options.check && !options.quiet)
+		options.log_format = LOG_FORMAT_TEXT;
 	logs_open(options.log_level >= 0 ? (enum log_level)options.log_level : LOG_LEVEL_INFO,
-		  options.log_format >= 0 ? (enum log_format)options.log_format : LOG_FORMAT_TEXT);
+		  options.log_format >= 0 ? (enum log_format)options.log_format
+					  : log_default_format());
 	if (options.check)
 		status = configuration_check(&mint.places, mint.service_uid, sign_check_key,
 					     options.quiet, stdout, stderr);
 	else
 		status = run(&mint, &err);
 	mint_fini(&mint);
+	log_drain(DRAIN_MS);
 	return status;
 }

@@ -234,7 +234,7 @@ static void on_paused(struct listener *l, int errnum, void *arg)
 {
 	(void)arg;
 	log_event(LOG_LEVEL_WARNING, "listener.paused", F_STR("listener", listener_name(l)),
-		  F_STR("reason", strerror(errnum)));
+		  F_STR("why", strerror(errnum)));
 }
 
 /* --- life --- */

@@ -187,7 +187,7 @@ void manager_call_set_enabled(void *client, const struct varlink_call *call, con
 	if (store_state(registry_store(c->manager->registry)) == STORE_READONLY)
 		log_event(LOG_LEVEL_WARNING, "manager.not_kept",
 			  F_STR("credential", keeper_name(k)),
-			  F_STR("reason", store_why(registry_store(c->manager->registry))));
+			  F_STR("why", store_why(registry_store(c->manager->registry))));
 	publish_flush(c->manager->publish);
 	manager_reply_empty(c);
 }
@@ -307,7 +307,7 @@ void manager_call_set_log_level(void *client, const struct varlink_call *call, c
 	}
 	logs_set_level(levels[p->level.value]);
 	log_event(LOG_LEVEL_NOTICE, "manager.log_level",
-		  F_STR("level", log_level_name(levels[p->level.value])),
+		  F_STR("to", log_level_name(levels[p->level.value])),
 		  F_INT("uid", connection_peer(c->connection)->uid));
 	manager_reply_empty(c);
 }

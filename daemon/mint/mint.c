@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/log_write.h"
 #include "daemon/mint/logs.h"
 #include "daemon/mint/sign.h"
 
@@ -81,10 +82,25 @@ static const struct config_notes *last_warnings(void *arg)
 
 /* --- the store --- */
 
+/* It may change in the middle of any write; whoever made it calls arm_store(). */
+static void tell_store(struct mint *m)
+{
+	enum store_state now = store_state(m->store), before = m->store_told;
+	const char *why = store_why(m->store);
+
+	if (now == before)
+		return;
+	m->store_told = now;
+	log_event(now == STORE_OK ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERR, "store.state",
+		  F_STR("from", store_state_names[before]), F_STR("to", store_state_names[now]),
+		  F_STR("why", why && *why ? why : NULL));
+}
+
 static void arm_store(struct mint *m)
 {
 	int64_t due = store_due_ms(m->store);
 
+	tell_store(m);
 	if (due)
 		timer_set(m->store_tick, due);
 }
@@ -93,12 +109,8 @@ static void on_store_tick(void *arg)
 {
 	struct mint *m = arg;
 
-	if (store_tick(m->store, loop_now_ms(m->loop))) {
-		log_event(store_state(m->store) == STORE_OK ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING,
-			  "store.state", F_STR("why", store_why(m->store)));
-		if (store_state(m->store) == STORE_OK)
-			registry_adopted(m->registry);
-	}
+	if (store_tick(m->store, loop_now_ms(m->loop)) && store_state(m->store) == STORE_OK)
+		registry_adopted(m->registry);
 	notices_changed(m->notices);
 	arm_store(m);
 }
@@ -218,7 +230,7 @@ static void stop_waited(void *arg)
 {
 	struct mint *m = arg;
 
-	log_event(LOG_LEVEL_WARNING, "mint.not_waiting",
+	log_event(LOG_LEVEL_WARNING, "spend.abandoned",
 		  F_STR("why", "the answer to a spent refresh token has not come in time"));
 	loop_stop(m->loop);
 }
@@ -262,28 +274,24 @@ int mint_open_store(struct mint *m, const struct secret *key, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (store_state(m->store) != STORE_OK)
-		log_event(LOG_LEVEL_WARNING, "store.state", F_STR("why", store_why(m->store)));
+	tell_store(m);
 	return 0;
 }
 
-static void use_log_settings(const struct mint *m, const struct settings *s)
+void mint_use_log(const struct mint *m, const struct settings *s)
 {
 	int level = m->options->log_level >= 0 ? m->options->log_level : s->log.level;
 	int format = m->options->log_format >= 0 ? m->options->log_format : s->log.format;
 
 	logs_set(level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO,
-		 format >= 0 ? (enum log_format)format : LOG_FORMAT_TEXT);
+		 format >= 0 ? (enum log_format)format : log_default_format());
 }
 
 static int refuse(struct load *l, struct manager_reload *out, struct err *err)
 {
 	const struct config_note *first = &l->mistakes.items[0];
 
-	for (size_t i = 0; i < l->mistakes.n; i++)
-		log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", l->mistakes.items[i].file),
-			  F_INT("line", l->mistakes.items[i].line),
-			  F_STR("message", l->mistakes.items[i].text));
+	load_log_mistakes(&l->mistakes);
 	out->file = strdup(first->file ? first->file : "");
 	out->line = first->line;
 	out->message = strdup(first->text ? first->text : "");
@@ -314,7 +322,7 @@ static int apply(struct mint *m, struct load *l, struct manager_reload *out, str
 		http_configure(m->http, running);
 		return err_oom(err);
 	}
-	use_log_settings(m, l->settings);
+	mint_use_log(m, l->settings);
 	mint_use_events(m);
 	config_notes_fini(&m->warnings);
 	m->warnings = l->warnings;
@@ -325,9 +333,8 @@ static int apply(struct mint *m, struct load *l, struct manager_reload *out, str
 	return 0;
 }
 
-int mint_reload(struct manager_reload *out, struct err *err, void *arg)
+static int reload(struct mint *m, struct manager_reload *out, struct err *err)
 {
-	struct mint *m = arg;
 	CLEANUP(load_fini) struct load l = { 0 };
 	const struct credential_stored stored = mint_stored(m);
 	int r;
@@ -340,6 +347,15 @@ int mint_reload(struct manager_reload *out, struct err *err, void *arg)
 	if (l.mistakes.n)
 		return refuse(&l, out, err);
 	return apply(m, &l, out, err);
+}
+
+int mint_reload(struct manager_reload *out, struct err *err, void *arg)
+{
+	int r = reload(arg, out, err);
+
+	if (r < 0)
+		log_event(LOG_LEVEL_ERR, "config.refused", F_STR("message", err->text));
+	return r;
 }
 
 /* --- events --- */
@@ -414,9 +430,9 @@ static int build_parts(struct mint *m, struct load *first, struct err *err)
 
 int mint_build(struct mint *m, struct load *first, struct err *err)
 {
-	use_log_settings(m, first->settings);
+	mint_use_log(m, first->settings);
 	m->loop = loop_new(err);
-	if (!m->loop)
+	if (!m->loop || logs_use_loop(m->loop, err) < 0)
 		return -ERR_INTERNAL;
 	m->front_wait = timer_new(m->loop, begin, m);
 	m->required_wait = timer_new(m->loop, required_waited, m);
@@ -458,6 +474,7 @@ void mint_fini(struct mint *m)
 	timer_free(TAKE(m->tick));
 	timer_free(TAKE(m->store_tick));
 	timer_free(TAKE(m->stop_wait));
+	logs_use_loop(NULL, NULL);
 	loop_free(TAKE(m->loop));
 	config_notes_fini(&m->warnings);
 	sign_forget();

@@ -36,13 +36,17 @@ struct mint {
 	int64_t wall_offset_ms;   /* wall clock minus BOOTTIME at the last look */
 	bool begun;               /* the front has said what it holds, or does not come */
 	bool ready;
-	bool failed;     /* stopped because it cannot go on */
-	char status[80]; /* as told to the parent */
+	enum store_state store_told; /* as it stands in the log */
+	bool failed;                 /* stopped because it cannot go on */
+	char status[80];             /* as told to the parent */
 };
 
 /* Opens the store (before the credentials can be read: "stored:"). key NULL: auto. */
 int mint_open_store(struct mint *m, const struct secret *key, struct err *err);
 struct credential_stored mint_stored(struct mint *m);
+
+/* Level and format as the command line has them, else as s, else the defaults. */
+void mint_use_log(const struct mint *m, const struct settings *s);
 
 /* Builds all from a configuration without mistakes; warnings move into m. */
 int mint_build(struct mint *m, struct load *first, struct err *err);

@@ -19,7 +19,7 @@ static void take_listener(struct mint *m, const struct control_listener *l, int 
 	}
 	if (manager_listen(m->manager, fd, l->name, l->path, &err) < 0)
 		log_event(LOG_LEVEL_ERR, "listener.failed", F_STR("listener", l->name),
-			  F_STR("message", err.text));
+			  F_STR("why", err.text));
 }
 
 static void take_link(struct mint *m, int fd)
@@ -27,7 +27,7 @@ static void take_link(struct mint *m, int fd)
 	struct err err = { 0 };
 
 	if (fd >= 0 && publish_link(m->publish, fd, &err) < 0)
-		log_event(LOG_LEVEL_ERR, "link.failed", F_STR("message", err.text));
+		log_event(LOG_LEVEL_ERR, "link.failed", F_STR("why", err.text));
 }
 
 static void reload(struct mint *m)
@@ -45,7 +45,6 @@ static void reload(struct mint *m)
 	} else {
 		answer.reloaded.ok = (struct opt_bool){ false, true };
 		answer.reloaded.message = err.text;
-		log_event(LOG_LEVEL_ERR, "config.refused", F_STR("message", err.text));
 	}
 	control_send(m->control, &answer);
 }

@@ -17,17 +17,10 @@ static const struct option table[] = {
 
 static int read_format(struct options *o, const char *name, struct err *err)
 {
-	if (strcmp(name, "text") == 0)
-		o->log_format = LOG_FORMAT_TEXT;
-	else if (strcmp(name, "json") == 0)
-		o->log_format = LOG_FORMAT_JSON;
-	else if (strcmp(name, "journal") == 0)
-		return err_set(
-			err, ERR_INPUT,
-			"--log-format journal is not available in this version: use text or json");
-	else
-		return err_set(err, ERR_INPUT, "--log-format must be text or json, not \"%s\"",
-			       name);
+	o->log_format = log_format_parse(name);
+	if (o->log_format < 0)
+		return err_set(err, ERR_INPUT,
+			       "--log-format must be text, json or journal, not \"%s\"", name);
 	return 0;
 }
 

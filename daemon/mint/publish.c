@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/mint/process.h"
 #include "daemon/mint/publish_parts.h"
 
-enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16, LOG_NAME_MAX = 64 };
+enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16, LOG_NAME_MAX = 64, SERVED_FIELDS = 9 };
 
 struct removed {
 	char *name;
@@ -152,15 +153,35 @@ static void hold(struct publish *p, const struct link_hold *h)
 		keeper_hold(k, h->generation.value, h->until_ms.value);
 }
 
+/* What is not known is not there: the gid of an older front's caller, the unit of a process that is gone or in none, the reason of a caller that gave none. */
+static void log_served(const struct link_served *s)
+{
+	struct log_field fields[SERVED_FIELDS] = {
+		F_STR("credential", s->credential),
+		F_INT("generation", s->generation.value),
+		F_INT("uid", s->uid.set ? s->uid.value : -1),
+		F_INT("gid", s->gid.set ? s->gid.value : -1),
+		F_INT("pid", s->pid.set ? s->pid.value : -1),
+		F_INT("count", s->count.value),
+	};
+	struct cgroup_unit unit;
+	size_t n = 6;
+
+	if (s->pid.set && process_unit((pid_t)s->pid.value, &unit)) {
+		fields[n++] = F_STR("unit", unit.unit);
+		if (unit.user_unit[0])
+			fields[n++] = F_STR("user_unit", unit.user_unit);
+	}
+	if (s->reason)
+		fields[n++] = F_STR("reason", s->reason);
+	log_fields(LOG_LEVEL_INFO, "token.served", fields, n);
+}
+
 static void served(struct publish *p, const struct link_served *s)
 {
 	struct keeper *k = s->credential ? registry_find(p->registry, s->credential) : NULL;
 
-	log_event(LOG_LEVEL_INFO, "token.served", F_STR("credential", s->credential),
-		  F_INT("generation", s->generation.value),
-		  F_INT("uid", s->uid.set ? s->uid.value : -1),
-		  F_INT("pid", s->pid.set ? s->pid.value : -1), F_INT("count", s->count.value),
-		  F_STR("reason", s->reason));
+	log_served(s);
 	if (!k)
 		return;
 	keeper_tally(k)->served += s->count.value;

@@ -223,8 +223,8 @@ int64_t child_watch(struct child *c, int64_t now_ms)
 	/* Silence counts from a Ping without a Pong: when we were stopped ourselves there was nothing to answer. */
 	if (c->pong_ms && !c->hung && c->pinged_ms > c->pong_ms &&
 	    now_ms - c->pinged_ms >= c->watchdog_ms) {
-		log_event(LOG_LEVEL_ERR, "child.hung", F_STR("name", c->name), F_INT("pid", c->pid),
-			  F_INT("silent_ms", now_ms - c->pinged_ms));
+		log_event(LOG_LEVEL_WARNING, "child.hung", F_STR("name", c->name),
+			  F_INT("pid", c->pid), F_INT("silent_ms", now_ms - c->pinged_ms));
 		c->hung = true;
 		child_kill(c);
 	}

@@ -95,9 +95,9 @@ static void failed(struct events *e, struct err *why)
 	struct events_item *i = &e->queue[e->at];
 
 	i->failed = true;
-	log_event(LOG_LEVEL_ERR, "event.failed", F_STR("event", unit_event_names[i->event]),
+	log_event(LOG_LEVEL_ERR, "event.failed", F_STR("news", unit_event_names[i->event]),
 		  F_STR("credential", i->credential), F_INT("tries", i->tries + 1),
-		  F_STR("message", why->text));
+		  F_STR("why", why->text));
 	err_prefix(why, "OnEvent=%s", e->unit);
 	warn(e, why->text);
 }
@@ -177,9 +177,9 @@ void events_add(struct events *e, int event, const char *credential)
 		return;
 	}
 	if (!make_room(e)) {
-		log_event(LOG_LEVEL_ERR, "event.lost", F_STR("event", unit_event_names[event]),
+		log_event(LOG_LEVEL_ERR, "event.lost", F_STR("news", unit_event_names[event]),
 			  F_STR("credential", credential),
-			  F_STR("message", "too many events wait for systemd"));
+			  F_STR("why", "too many events wait for systemd"));
 		return;
 	}
 	i = &e->queue[e->n++];
@@ -229,8 +229,7 @@ static void end(struct events *e, enum sd_answer answer, const struct err *said,
 	if (answer == SD_AWAY && again(e, now_ms))
 		return;
 	if (answer == SD_STARTED) {
-		log_event(LOG_LEVEL_NOTICE, "event.told",
-			  F_STR("event", unit_event_names[i->event]),
+		log_event(LOG_LEVEL_NOTICE, "event.told", F_STR("news", unit_event_names[i->event]),
 			  F_STR("credential", i->credential));
 		drop(e, e->at);
 		if (!any_failed(e))

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/harden.h"
-#include "base/log.h"
+#include "base/log_write.h"
 #include "daemon/parent/options.h"
 #include "daemon/parent/places.h"
 #include "daemon/parent/supervisor.h"
@@ -22,7 +22,7 @@
 /* Already running, or a directory cannot be made (sysexits.h). */
 #define EXIT_DIRECTORY EX_CANTCREAT
 
-enum { ARGUMENTS_MAX = 16, ENVIRONMENT_MAX = 32 };
+enum { ARGUMENTS_MAX = 20, ENVIRONMENT_MAX = 32, DRAIN_MS = 200 };
 
 struct parent {
 	struct options options;
@@ -38,7 +38,7 @@ struct parent {
 
 static int fail(int status, const struct err *err)
 {
-	fprintf(stderr, "sftokend: %s\n", err->text);
+	log_last_words("sftokend", "parent.failed", status, err->text);
 	return status;
 }
 
@@ -89,10 +89,32 @@ static void fill_arguments(struct parent *p)
 	}
 	if (o->log_format >= 0) {
 		a[n++] = "--log-format";
-		a[n++] = o->log_format == LOG_FORMAT_JSON ? "json" : "text";
+		a[n++] = log_format_name((enum log_format)o->log_format);
 	}
 	a[n] = NULL;
 	p->front_arguments[0] = "sftokend-front";
+}
+
+/* --- the log --- */
+
+/*
+ * Twice: with what the command line says, so that whatever fails is told in the form that was asked for, and with what the settings say. What a person has asked for at a terminal
+ * (--check, --help) is plain text. The front has no journal in its sandbox: its last words are lines.
+ */
+static void open_log(struct parent *p)
+{
+	const struct options *o = &p->options;
+	int level = o->log_level, format = o->log_format;
+
+	if (p->settings) {
+		level = level >= 0 ? level : p->settings->log.level;
+		format = format >= 0 ? format : p->settings->log.format;
+	}
+	if (o->check)
+		format = LOG_FORMAT_TEXT;
+	log_set_level(level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO);
+	log_open("sftokend", format >= 0 ? (enum log_format)format : log_default_format());
+	p->front_arguments[1] = log_get_format() == LOG_FORMAT_JSON ? "--json" : NULL;
 }
 
 /* --- the configuration --- */
@@ -103,15 +125,19 @@ static int run_check(struct parent *p, bool quiet)
 	struct child *mint = &p->supervisor.mint;
 	const char **a = p->mint_arguments;
 	struct err err = { 0 };
-	size_t n = 0;
+	size_t n = 0, passed;
 	int status;
 	pid_t pid;
 
 	while (a[n])
 		n++;
+	passed = n;
 	a[n++] = "--check";
-	if (quiet)
+	if (quiet) {
 		a[n++] = "--quiet";
+		a[n++] = "--log-format";
+		a[n++] = log_format_name(log_get_format());
+	}
 	a[n] = NULL;
 	fflush(stdout);
 	pid = fork();
@@ -121,17 +147,23 @@ static int run_check(struct parent *p, bool quiet)
 		execveat(mint->program, "", (char *const *)a, p->environment, AT_EMPTY_PATH);
 		_exit(EX_SOFTWARE);
 	}
-	a[n - 1 - quiet] = NULL;
+	a[passed] = NULL;
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return EX_SOFTWARE;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
 }
 
-static void print_notes(const struct config_notes *notes)
+static void tell_mistakes(const struct config_notes *notes)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		fprintf(stderr, "%s:%u: %s\n", notes->items[i].file, notes->items[i].line,
-			notes->items[i].text);
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct config_note *note = &notes->items[i];
+
+		if (log_get_format() == LOG_FORMAT_TEXT)
+			fprintf(stderr, "%s:%u: %s\n", note->file, note->line, note->text);
+		else
+			log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", note->file),
+				  F_INT("line", note->line), F_STR("message", note->text));
+	}
 }
 
 /*
@@ -148,7 +180,7 @@ static int read_settings(struct parent *p)
 	if (!p->settings)
 		return fail(EX_SOFTWARE, &err);
 	if (identity_resolve(p->settings, p->options.places.user_mode, &p->identity, &err) < 0) {
-		print_notes(&first);
+		tell_mistakes(&first);
 		config_notes_fini(&first);
 		return fail(EX_CONFIG, &err);
 	}
@@ -157,12 +189,13 @@ static int read_settings(struct parent *p)
 	p->settings = settings_read(&p->options.places, p->identity.uid, &notes, &err);
 	if (!p->settings)
 		return fail(EX_SOFTWARE, &err);
+	open_log(p);
 	if (p->options.check) {
 		status = run_check(p, false);
 	} else if (notes.n) {
 		status = run_check(p, true);
 		if (status == 0)
-			print_notes(&notes);
+			tell_mistakes(&notes);
 		status = EX_CONFIG;
 	}
 	config_notes_fini(&notes);
@@ -212,16 +245,6 @@ static int open_children(struct parent *p)
 	return 0;
 }
 
-static void open_log(const struct parent *p)
-{
-	const struct options *o = &p->options;
-	int level = o->log_level >= 0 ? o->log_level : p->settings->log.level;
-	int format = o->log_format >= 0 ? o->log_format : p->settings->log.format;
-
-	log_set_level(level >= 0 ? (enum log_level)level : LOG_LEVEL_INFO);
-	log_to_stderr("sftokend", format >= 0 ? (enum log_format)format : LOG_FORMAT_TEXT);
-}
-
 /* The descriptors 0, 1 and 2 must be something, or a socket would get their numbers. */
 static void fill_standard_descriptors(void)
 {
@@ -262,6 +285,7 @@ static int run(struct parent *p)
 	struct err err = { 0 };
 	int status;
 
+	open_log(p);
 	if (places_resolve(&p->options.places, &err) < 0)
 		return fail(EX_CONFIG, &err);
 	/* First of all, so that what was passed to us goes no further. */
@@ -274,7 +298,6 @@ static int run(struct parent *p)
 		status = read_settings(p);
 	if (status || p->options.check)
 		return status;
-	open_log(p);
 	status = lock_place(p, 0, p->options.places.runtime_dir, 0755);
 	if (status == 0)
 		status = lock_place(p, 1, p->options.places.state_dir, 0700);
@@ -305,6 +328,7 @@ int main(int argc, char **argv)
 	/* Ignored by our starter, the check could not be waited for. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	if (options_parse(&p.options, argc, argv, &err) < 0) {
+		open_log(&p);
 		status = fail(EX_USAGE, &err);
 	} else if (p.options.help) {
 		options_help(stdout);
@@ -315,6 +339,7 @@ int main(int argc, char **argv)
 	} else {
 		status = run(&p);
 	}
+	log_drain(DRAIN_MS);
 	fini(&p);
 	return status;
 }

@@ -24,7 +24,7 @@ static const struct option options[] = {
 	{ "--check",      NULL,     "print the merged configuration and all its mistakes; start nothing", FLAG, OF(check) },
 	{ "--until-idle", "S",      "end after S seconds without a caller", LATER, 0 },
 	{ "--log-level",  "LEVEL",  "debug info notice warning err", LEVEL, OF(log_level) },
-	{ "--log-format", "FORMAT", "text json", FORMAT, OF(log_format) },
+	{ "--log-format", "FORMAT", "text json journal", FORMAT, OF(log_format) },
 	{ "--version",    NULL,     "print the version", FLAG, OF(version) },
 	{ "--help",       NULL,     "print this", FLAG, OF(help) },
 };
@@ -50,13 +50,10 @@ static int set_text(char **at, const char *value, struct err *err)
 
 static int set_format(int *at, const char *value, struct err *err)
 {
-	if (strcmp(value, "journal") == 0)
-		return err_set(
-			err, ERR_INPUT,
-			"--log-format journal is not available in this version: use text or json");
-	if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
-		return err_set(err, ERR_INPUT, "--log-format is text or json, not \"%s\"", value);
-	*at = strcmp(value, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+	*at = log_format_parse(value);
+	if (*at < 0)
+		return err_set(err, ERR_INPUT, "--log-format is text, json or journal, not \"%s\"",
+			       value);
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/log_write.h"
 #include "daemon/common/packet.h"
 
 /* A child that cannot even start once is not tried for ever: whoever started us wants to know. */
@@ -232,11 +232,7 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 		on_ready(s, c, &m->ready);
 		break;
 	case CONTROL_RELOADED:
-		log_event(m->reloaded.ok.value ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERR,
-			  "parent.reloaded",
-			  F_STR("result", m->reloaded.ok.value ? "done" : "nothing was changed"),
-			  F_STR("message", m->reloaded.message));
-		end_reload(s);
+		end_reload(s); /* the mint has logged how it ended */
 		break;
 	case CONTROL_EVENT:
 		if (c == &s->mint)
@@ -378,6 +374,7 @@ static int64_t tell_status(struct supervisor *s, int64_t now_ms)
 static int64_t on_time(struct supervisor *s)
 {
 	int64_t now_ms = clock_mono_ms(), next_ms;
+	int log_ms;
 
 	start_missing(s, now_ms);
 	next_ms = earlier(child_watch(&s->mint, now_ms), child_watch(&s->front, now_ms));
@@ -386,6 +383,9 @@ static int64_t on_time(struct supervisor *s)
 	next_ms = earlier(next_ms, events_step(&s->events, now_ms));
 	if (s->events.news && s->mint.control >= 0)
 		send_about(s);
+	log_ms = log_flush();
+	if (log_ms)
+		next_ms = earlier(next_ms, now_ms + log_ms);
 	if (s->stopping) {
 		if (now_ms >= s->stop_at_ms)
 			kill_leftover(s);

@@ -25,8 +25,8 @@ MAY_INCLUDE = {
 
 # inside daemon/mint, downwards only: a file may include its own rank and lower ones. The longest name that fits counts.
 MINT_RANKS = {
-    "exchange": 0, "http_header": 0, "options": 0, "logs": 0, "unique": 0, "tally": 0, "totals": 0, "metrics": 0,
-    "certificate": 1, "credential": 1, "oauth": 1, "salesforce": 1, "saml": 1, "discovery": 1, "sign": 1, "journal": 1,
+    "exchange": 0, "http_header": 0, "options": 0, "logs": 0, "process": 0, "unique": 0, "tally": 0, "totals": 0, "metrics": 0,
+    "certificate": 1, "credential": 1, "oauth": 1, "salesforce": 1, "saml": 1, "discovery": 1, "sign": 1,
     "flow": 2, "flows/": 2, "schedule": 2,
     "attempt": 3, "gate": 3, "http": 3, "store": 3,
     "keeper": 4,
@@ -44,7 +44,7 @@ HOMES = {
     "curl/*": ("daemon/mint/http.*", "daemon/mint/http_call.*"),
     "openssl/*": ("daemon/mint/sign.*", "daemon/mint/sign_*", "daemon/mint/store_seal.*", "daemon/mint/oauth_encode.*"),
     "json-c/*": ("daemon/mint/oauth.*", "client/cli/*"),
-    "systemd/*": ("daemon/parent/sd.*", "daemon/parent/sd_unit.*", "daemon/mint/journal.*"),
+    "systemd/*": ("daemon/parent/sd.*", "daemon/parent/sd_unit.*"),
     "seccomp.h": ("daemon/common/sandbox.*",),
     "qrencode.h": ("client/cli/qr.*",),
     "sanitizer/*": ("base/secret.*",),

@@ -16,7 +16,7 @@ REAL = (".clang-format", ".clang-tidy", "dev", "client/sftoken.h", "client/sftok
         "proto/io.sftoken.Broker.varlink", "proto/io.sftoken.Manager.varlink", "proto/io.systemd.service.varlink",
         "daemon/front/broker_api.c", "daemon/mint/manager_api.c", "daemon/parent/options.c", "daemon/common/settings_keys.c",
         "daemon/mint/credential_keys.c", "man/sftoken.1.scd", "man/sftokend.8.scd", "man/sftokend.conf.5.scd",
-        "man/sftokend.credential.5.scd")
+        "man/sftokend.credential.5.scd", "base/log_ids.c", "systemd/sftokend.catalog")
 
 
 def swap(path: str, old: str, new: str):
@@ -84,6 +84,14 @@ MISTAKES = (
     ("manpages", "verbs", swap("client/cli/main.c", '{ "watch",', '{ "stare",'), "watch is no command"),
     ("manpages", "cli_options", swap("client/cli/main.c", '"--rejected"', '"--refused"'), "--refused is missing"),
     ("manpages", "daemon_options", swap("daemon/parent/options.c", '"--check"', '"--judge"'), "--judge is missing"),
+    ("events", "everywhere", plant("daemon/front/x.c", SPDX + 'log_event(LOG_LEVEL_ERR, "made.up", F_INT("n", 1));\n'), "base/log_ids.c: made.up is logged and"),
+    ("events", "everywhere", plant("daemon/front/x.c", SPDX + 'log_event(LOG_LEVEL_ERR, "made.up", F_INT("n", 1));\n'), "man/sftokend.8.scd: made.up is logged and"),
+    ("events", "everywhere", swap("systemd/sftokend.catalog", "# clock.set\n", "# clock.sat\n"), "clock.sat is logged by nobody"),
+    ("events", "ids", swap("base/log_ids.c", '{ "clock.set", "', '{ "clock.set", "0'), "clock.set should have the id"),
+    ("events", "ids", swap("base/log_ids.c", '{ "clock.set", "', '{ "clock.set", "0'), "clock.set has another id"),
+    ("events", "explained", swap("systemd/sftokend.catalog", "Subject: The wall clock", "The wall clock"), 'clock.set has no "Subject: "'),
+    ("events", "explained", swap("systemd/sftokend.catalog", "@SFTOKEN_TIMES@", "@SFTOKEN_HOURS@"), "front.limit has no field HOURS"),
+    ("events", "reserved", plant("daemon/front/x.c", SPDX + 'log_event(LOG_LEVEL_ERR, "made.up", F_STR("level", "x"));\n'), "must not be called level"),
     ("cppcheck", "check", plant("base/x.c", SPDX + "int f(void);\nint f(void)\n{\n\tint a[2] = { 0, 1 };\n\n\treturn a[2];\n}\n"), "out of bounds"),
     ("fanalyzer", "check", plant("base/x.c", SPDX + "#include <stdlib.h>\nvoid f(void *p);\nvoid f(void *p)\n{\n\tfree(p);\n\tfree(p);\n}\n"), "double-"),
     ("tidy", "check", plant("base/x.c", SPDX + "int f(int *p);\nint f(int *p)\n{\n\tif (!p)\n\t\treturn *p;\n\treturn 0;\n}\n"), "ereference of"),

@@ -139,7 +139,7 @@ def test_later_settings() -> None:
     """Keys, values and options of later versions are mistakes that say so: sftokend.conf and the command line"""
     with Daemon(Shared.salesforce) as daemon:
         one_credential(daemon, "")
-        for text, words in (("[Store]\nKey=pkcs11:x", "Key=pkcs11:"), ("[Log]\nFormat=journal", "Format=journal"),
+        for text, words in (("[Store]\nKey=pkcs11:x", "Key=pkcs11:"),
                             ("[Listener x]\nInterface=credential\nPath=/run/x", "Interface=credential")):
             path = daemon.add_settings(text + "\n")
             result = sftokend(daemon, "--check")
@@ -148,7 +148,7 @@ def test_later_settings() -> None:
             assert words in line and "not available in this version" in line, f"{text}: {result.stderr}"
             same(sftokend(daemon).returncode, 78, text)
         daemon.add_settings("")
-        for option in (("--until-idle", "5"), ("--until-idle=5",), ("--log-format", "journal"), ("--log-format=journal",)):
+        for option in (("--until-idle", "5"), ("--until-idle=5",)):
             result = sftokend(daemon, *option)
             same(result.returncode, 64, str(option))
             assert "not available in this version" in result.stderr, result.stderr

@@ -266,6 +266,8 @@ def test_full_disk() -> None:
             set_enabled(daemon, 50)
         same(status(daemon)["store"], "readonly")
         assert "cannot be written" in warnings(daemon) and "cannot be written" in daemon.cli("status").stdout
+        daemon.wait_log("store.state from=ok to=readonly why=")
+        same(daemon.log().count("store.state"), 1)
         sent = posts(salesforce, "crm")
         for _ in range(3):
             expect(VarlinkError, lambda: refresh(daemon, "crm"))

@@ -63,7 +63,7 @@ def test_bad_configuration() -> None:
         m.add_settings("[Limits]\nBacklog=many\n")
         assert m.ctl("start", "sftokend", check=None).returncode != 0
         same(m.show("ActiveState", "ExecMainStatus", "NRestarts"), {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"})
-        same(m.journal().count("/etc/sftokend/sftokend.conf.d/test.conf:2: Backlog="), 1)
+        same(m.journal().count("config.mistake file=/etc/sftokend/sftokend.conf.d/test.conf line=2 "), 1)
         m.add_settings("")
         m.ctl("start", "sftokend")
         assert m.sftoken("get", "crm").stdout.strip()

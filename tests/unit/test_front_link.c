@@ -253,7 +253,7 @@ TEST(the_first_get_is_told_later_when_the_link_is_full)
 	CHECK_INT(mint_heard(LINK_SERVED), 1);
 	CHECK_STR(
 		mint_heard_last(LINK_SERVED),
-		q("{'type':'Served','credential':'prod','generation':7,'uid':500,'pid':600,'count':1}"));
+		q("{'type':'Served','credential':'prod','generation':7,'uid':500,'gid':500,'pid':600,'count':1}"));
 	for (int i = 0; i < 9; i++)
 		caller_get(c, "{'credential':'prod'}");
 	CHECK_INT(mint_heard(LINK_SERVED), 1);

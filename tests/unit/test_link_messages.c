@@ -34,7 +34,7 @@ static const struct link_message links[] = {
 	{ LINK_HOLD, .hold = { "etl", SET(17), SET(99) } },
 	{ LINK_WANT, .want = { "etl", SET(60000), SET(17), SET(99) } },
 	{ LINK_REPORT, .report = { "etl", SET(17), SET(99), SET(1000), SET(4242), SET(401), "INVALID_SESSION_ID" } },
-	{ LINK_SERVED, .served = { "etl", SET(17), SET(1000), SET(4242), SET(1), "nightly" } },
+	{ LINK_SERVED, .served = { "etl", SET(17), SET(1000), SET(1001), SET(4242), SET(1), "nightly" } },
 	{ LINK_LOG, .log = { SET(4), "conn.refused", OBJECT } },
 	{ LINK_COUNTERS, .counters = { OBJECT, OBJECT, { .items = names, .n = 2 } } },
 };

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/log_write.h"
 
 #define FIELDS_OF(...) (const struct log_field[]){ __VA_ARGS__ }
 
@@ -99,7 +99,7 @@ TEST(levels_have_names)
 	CHECK_INT(log_level_parse(""), -1);
 }
 
-/* What log_to_stderr() writes, read back from a pipe. journal: whether $JOURNAL_STREAM names that pipe. */
+/* What log_open() writes, read back from a pipe. journal: whether $JOURNAL_STREAM names that pipe. */
 static const char *through_stderr(bool journal, const char *value)
 {
 	static char text[40000];
@@ -113,7 +113,7 @@ static const char *through_stderr(bool journal, const char *value)
 	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev,
 		 (uintmax_t)st.st_ino + !journal);
 	setenv("JOURNAL_STREAM", name, 1);
-	log_to_stderr("prog", LOG_FORMAT_TEXT);
+	log_open("prog", LOG_FORMAT_TEXT);
 	log_event(LOG_LEVEL_WARNING, "a.b", F_STR("x", value));
 	n = read(ends[0], text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';

@@ -102,7 +102,6 @@ TEST(mistakes_on_the_command_line_are_refused_with_a_reason)
 	} wrong[] = {
 		{ "--until-idle", "5", "not available in this version" },
 		{ "--until-idle=5", NULL, "not available in this version" },
-		{ "--log-format", "journal", "not available in this version" },
 		{ "--log-format", "xml", "xml" },
 		{ "--log-level", "loud", "loud" },
 		{ "--config", NULL, "--config" },

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "daemon/common/link.h"
+#include "daemon/mint/process.h"
 #include "daemon/mint/store.h"
 #include "tests/unit/check.h"
 #include "tests/unit/disk.h"
@@ -20,14 +21,18 @@ static struct publish *publish;
 static struct link_end *front;
 static struct settings settings;
 static unsigned lines, fields_seen;
+static char said[400];
 static char last_event[64];
 
 static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n,
 		 void *arg)
 {
-	(void)level;
-	(void)fields;
+	CLEANUP(buf_finip) struct buf b;
+
 	(void)arg;
+	buf_init(&b, sizeof said);
+	log_format_line(&b, LOG_FORMAT_TEXT, "", 0, level, event, fields, n);
+	snprintf(said, sizeof said, "%.*s", (int)b.len, b.data ? b.data : "");
 	lines++;
 	fields_seen = (unsigned)n;
 	snprintf(last_event, sizeof last_event, "%s", event);
@@ -139,6 +144,19 @@ static void stop(void)
 	loop_free(loop);
 }
 
+/* In the place of the real one: 600 is in a unit, 700 in one of a user, the others in none. */
+bool process_unit(pid_t pid, struct cgroup_unit *out)
+{
+	*out = (struct cgroup_unit){ 0 };
+	if (pid == 600)
+		snprintf(out->unit, sizeof out->unit, "etl.service");
+	if (pid == 700) {
+		snprintf(out->unit, sizeof out->unit, "user@1000.service");
+		snprintf(out->user_unit, sizeof out->user_unit, "mail.service");
+	}
+	return out->unit[0] != '\0';
+}
+
 static void say(const char *event, const char *fields)
 {
 	struct link_message m = { .type = LINK_LOG,
@@ -158,6 +176,31 @@ TEST(what_the_front_says_is_logged)
 	CHECK_INT(lines, 1);
 	CHECK_INT(fields_seen, 2);
 	CHECK_STR(last_event, "limit.reached");
+	stop();
+}
+
+TEST(who_got_a_token_is_logged_with_what_is_known_of_him)
+{
+	static const struct {
+		int pid;
+		const char *reason, *said;
+	} rows[] = {
+		{ 600, "nightly", "token.served credential=crm generation=7 uid=500 gid=501 pid=600 count=1 unit=etl.service reason=nightly" },
+		{ 700, NULL, "token.served credential=crm generation=7 uid=500 gid=501 pid=700 count=1 unit=user@1000.service user_unit=mail.service" },
+		{ 0, NULL, "token.served credential=crm generation=7 uid=500 gid=501 pid=0 count=1" },
+	};
+
+	start();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct link_message m = { .type = LINK_SERVED };
+
+		m.served = (struct link_served){ .credential = "crm", .generation = { 7, true }, .uid = { 500, true }, .gid = { 501, true },
+						 .pid = { rows[i].pid, true }, .count = { 1, true }, .reason = rows[i].reason };
+		CHECK_INT(link_send(front, &m), 1);
+		turns();
+		CHECK_STR(said, rows[i].said);
+	}
+	CHECK_INT(lines, 3);
 	stop();
 }
 

@@ -108,7 +108,7 @@ static struct {
 	int64_t count;
 	bool full;
 	char reason[32];
-	int64_t uid, pid, generation;
+	int64_t uid, gid, pid, generation;
 } told;
 
 static bool tell(const struct link_served *m, void *arg)
@@ -119,6 +119,7 @@ static bool tell(const struct link_served *m, void *arg)
 	told.sent++;
 	told.count += m->count.value;
 	told.uid = m->uid.value;
+	told.gid = m->gid.value;
 	told.pid = m->pid.value;
 	told.generation = m->generation.value;
 	snprintf(told.reason, sizeof(told.reason), "%s", m->reason ? m->reason : "-");
@@ -127,7 +128,9 @@ static bool tell(const struct link_served *m, void *arg)
 
 static void serve(struct audit *a, unsigned uid, int pid, const char *name, int64_t generation)
 {
-	audit_served(a, uid, pid, name, map_hash_text(name), generation, "why");
+	const struct peer who = { .uid = uid, .gid = uid + 1, .pid = pid };
+
+	audit_served(a, &who, name, map_hash_text(name), generation, "why");
 }
 
 TEST(the_first_is_told_at_once_the_others_by_the_minute)
@@ -138,6 +141,7 @@ TEST(the_first_is_told_at_once_the_others_by_the_minute)
 	serve(&a, 500, 10, "prod", 7);
 	CHECK_INT(told.sent, 1);
 	CHECK_INT(told.uid, 500);
+	CHECK_INT(told.gid, 501);
 	CHECK_INT(told.pid, 10);
 	CHECK_INT(told.generation, 7);
 	CHECK_STR(told.reason, "why");

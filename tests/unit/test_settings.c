@@ -225,8 +225,8 @@ static const struct {
 	  "credential:ID, file:PATH or auto\n" },
 	{ "[Limits]\nKeepAlive=30d\n",
 	  "sftokend.conf:2: KeepAlive=30d is out of range — write a value from 1min to 29d\n" },
-	{ "[Log]\nFormat=journal\n", "sftokend.conf:2: Format=journal is not available in this "
-				     "version — choose another one\n" },
+	{ "[Log]\nFormat=xml\n",
+	  "sftokend.conf:2: Format=xml is unknown — write one of: text, json, journal\n" },
 	{ "[Log]\nLevel=loud\n", "sftokend.conf:2: Level=loud is unknown — write one of: err, "
 				 "warning, notice, info, debug\n" },
 	{ "[Listener x]\nInterface=credential\nPath=/run/x\n",
