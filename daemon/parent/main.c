@@ -243,6 +243,7 @@ static int serve(struct parent *p)
 	s->sockets = &p->sockets;
 	s->sd = &p->sd;
 	s->events.user_mode = p->options.places.user_mode;
+	s->until_idle_ms = p->options.until_idle_s * 1000;
 	s->mint.watchdog_ms = p->settings->limits.mint_watchdog_ms;
 	s->front.watchdog_ms = p->settings->limits.front_watchdog_ms;
 	if (child_lock(&s->mint, p->locks[1], &err) < 0 ||
