@@ -446,6 +446,57 @@ TEST(mode_and_group_are_what_the_listener_says)
 	leave();
 }
 
+/* In a container without groups: the default group is missing, and is not needed. */
+TEST(a_mode_for_everybody_needs_no_group)
+{
+	static const int64_t modes[] = { 0666, 0600, 0606 };
+
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		struct sockets s;
+		struct err err;
+
+		enter();
+		CHECK_INT(open_one(&s, in_folder("s"), NULL, modes[i], false, &err), 0);
+		CHECK_INT(mode_of(listener.path), modes[i]);
+		CHECK_INT(s.n_warnings, 0);
+		sockets_close(&s);
+		leave();
+	}
+}
+
+TEST(a_socket_brings_its_last_directory_with_it)
+{
+	struct sockets s;
+	struct err err;
+
+	enter();
+	CHECK_INT(open_one(&s, in_folder("own/s"), NULL, -1, true, &err), 0);
+	CHECK_INT(mode_of(in_folder("own")), 0755);
+	sockets_close(&s);
+	chmod(in_folder("own"), 0770); /* somebody's decision */
+	CHECK_INT(open_one(&s, in_folder("own/s"), NULL, -1, true, &err), 0);
+	CHECK_INT(mode_of(in_folder("own")), 0770);
+	sockets_close(&s);
+	rmdir(in_folder("own"));
+	leave();
+}
+
+/* The front sets it, too, but a caller may be faster. */
+TEST(who_speaks_before_the_front_runs_is_known)
+{
+	struct sockets s;
+	struct err err;
+	int on = 0;
+	socklen_t size = sizeof on;
+
+	enter();
+	CHECK_INT(open_one(&s, in_folder("s"), NULL, -1, true, &err), 0);
+	CHECK_INT(getsockopt(s.items[0].fd, SOL_SOCKET, SO_PASSCRED, &on, &size), 0);
+	CHECK_INT(on, 1);
+	sockets_close(&s);
+	leave();
+}
+
 TEST(a_group_that_does_not_exist_leaves_0600_and_a_warning_with_the_command)
 {
 	struct sockets s;
@@ -499,7 +550,7 @@ TEST(a_socket_in_a_missing_directory_is_refused)
 	struct err err;
 
 	enter();
-	CHECK(open_one(&s, in_folder("none/s"), NULL, -1, true, &err) < 0);
+	CHECK(open_one(&s, in_folder("none/below/s"), NULL, -1, true, &err) < 0);
 	CHECK(strstr(err.text, "none") != NULL);
 	sockets_close(&s);
 	leave();
