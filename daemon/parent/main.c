@@ -181,6 +181,21 @@ static int lock_place(struct parent *p, size_t i, const char *dir, mode_t mode)
 	return p->locks[i] < 0 ? fail(EXIT_DIRECTORY, &err) : 0;
 }
 
+/* Each has a file "lock" of its own; we would wait for ourselves. */
+static int check_two_places(const struct places *places)
+{
+	struct stat runtime, state;
+	struct err err = { 0 };
+
+	if (stat(places->runtime_dir, &runtime) < 0 || stat(places->state_dir, &state) < 0 ||
+	    runtime.st_dev != state.st_dev || runtime.st_ino != state.st_ino)
+		return 0;
+	err_set(&err, ERR_ADMIN,
+		"%s is both the state and the runtime directory: name two with --state and --runtime",
+		places->state_dir);
+	return fail(EXIT_DIRECTORY, &err);
+}
+
 static int open_sockets(struct parent *p)
 {
 	const struct listener_settings *list;
@@ -277,6 +292,8 @@ static int run(struct parent *p)
 		return status;
 	open_log(p);
 	status = lock_place(p, 0, p->options.places.runtime_dir, 0755);
+	if (status == 0)
+		status = check_two_places(&p->options.places);
 	if (status == 0)
 		status = lock_place(p, 1, p->options.places.state_dir, 0700);
 	if (status == 0)
