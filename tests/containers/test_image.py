@@ -10,8 +10,10 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import box
+import yaml
 
 box.enter()
 
@@ -101,6 +103,42 @@ def test_document() -> None:
         box.podman("rm", "sftokend")
         box.podman("volume", "rm", "sftoken", "sftokend-state")
         same(salesforce.problems(), [])
+
+
+def compose_words(service: dict[str, Any], folder_: Path) -> list[str]:
+    """podman's words for a service of a compose file, from its options on; any key that is not known here is a mistake."""
+    words = []
+    for key, value in service.items():
+        if key == "read_only":
+            words += ["--read-only", "--read-only-tmpfs=false"]
+        elif key == "volumes":
+            words += [w for v in value for w in ("--volume", str(folder_ / v) if v.startswith("./") else v)]
+        elif key in ("cap_drop", "security_opt", "tmpfs", "environment"):
+            option = {"environment": "--env"}.get(key, f"--{key.replace('_', '-')}")
+            words += [w for v in value for w in (option, v)]
+        elif key == "user":
+            words += ["--user", value]
+        else:
+            assert key in ("image", "command", "depends_on", "healthcheck"), key
+    return ["--network", "host", *words, service["image"], *service.get("command", [])]
+
+
+def test_compose() -> None:
+    """container/compose.yaml, word for word: what docker needs beside podman's words"""
+    compose = yaml.safe_load((box.TOP / "container/compose.yaml").read_text())
+    daemon, etl = compose["services"]["sftokend"], compose["services"]["etl"]
+    with Standin() as salesforce:
+        made = folder(salesforce, "compose", "20001")
+        (made / "etc").rename(made / "sftokend")
+        box.podman("tag", box.JOB, "example/etl")
+        for volume in compose["volumes"]:
+            box.podman("volume", "create", volume)
+        box.podman("run", "--detach", "--name", "composed", *compose_words(daemon, made))
+        same((daemon["healthcheck"]["test"][0], etl["depends_on"]), ("CMD", {"sftokend": {"condition": "service_healthy"}}))
+        wait_for(lambda: box.podman("exec", "composed", *daemon["healthcheck"]["test"][1:], check=None).returncode == 0, "a healthy daemon")
+        assert salesforce.is_live(box.podman("run", "--rm", *compose_words(etl, made)).stdout.strip())
+        box.podman("rm", "--force", "--time", "10", "composed")
+        box.podman("volume", "rm", *compose["volumes"])
 
 
 def test_nothing_writable() -> None:
