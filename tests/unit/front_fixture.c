@@ -527,7 +527,6 @@ void mint_room(void)
 /* --- the whole --- */
 
 static struct front *the_front;
-static unsigned idle;
 
 static void on_ready(struct front *f)
 {
@@ -540,17 +539,7 @@ static void on_fatal(const char *why)
 	snprintf(fatal, sizeof(fatal), "%s", why);
 }
 
-static void on_idle(void)
-{
-	idle++;
-}
-
-static const struct front_events events = { .ready = on_ready, .idle = on_idle, .fatal = on_fatal };
-
-unsigned fixture_idle(void)
-{
-	return idle;
-}
+static const struct front_events events = { .ready = on_ready, .fatal = on_fatal };
 
 bool fixture_ready(void)
 {
@@ -578,7 +567,6 @@ struct front *fixture_unsynced(long descriptors)
 	now_ms = START_MS;
 	ready = false;
 	fatal[0] = '\0';
-	idle = 0;
 	room = -1;
 	fixture_forget();
 	the_front = front_new(NULL, descriptors, &events, NULL);

@@ -53,8 +53,6 @@ void mint_room(void);
 void mint_dies(void);
 void mint_comes(void);
 bool fixture_ready(void);
-/* How often the front said that nobody calls. */
-unsigned fixture_idle(void);
 /* What the front said before it gave up, or NULL. */
 const char *fixture_fatal(void);
 
