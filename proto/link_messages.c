@@ -192,6 +192,10 @@ static const struct field control_on_event_fields[] = {
 	{ "unit", FIELD_TEXT, FIELD_OPTIONAL, AT(struct control_on_event, unit), 0, 0, NULL },
 };
 
+static const struct field control_idle_fields[] = {
+	{ "after_ms", FIELD_INT, FIELD_OPTIONAL, AT(struct control_idle, after_ms), 0, 0, NULL },
+};
+
 /* One row a type; a row without fields is a message that its name says in full. */
 struct row {
 	const char *name;
@@ -233,6 +237,7 @@ static const struct row control_rows[CONTROL_TYPES] = {
 	[CONTROL_RELOADED] = { "Reloaded", FIELDS(control_reloaded_fields, struct control_reloaded) },
 	[CONTROL_EVENT] = { "Event", FIELDS(control_event_fields, struct control_event) },
 	[CONTROL_ON_EVENT] = { "OnEvent", FIELDS(control_on_event_fields, struct control_on_event) },
+	[CONTROL_IDLE] = { "Idle", FIELDS(control_idle_fields, struct control_idle) },
 };
 
 /* The row that the member "type" of a packet names, or -1. The packet is not changed. */

@@ -228,9 +228,16 @@ struct control_on_event {
 	const char *unit;
 };
 
+/*
+ * Parent -> front, after_ms set: say so when nobody has called for that long. Front -> parent, unset: nobody has.
+ */
+struct control_idle {
+	struct opt_int after_ms;
+};
+
 enum control_type {
 	CONTROL_LISTENER, CONTROL_LISTENERS_END, CONTROL_LINK, CONTROL_PING, CONTROL_RELOAD, CONTROL_STOP, CONTROL_WRITE_STATUS, CONTROL_ABOUT,
-	CONTROL_PONG, CONTROL_READY, CONTROL_RELOADED, CONTROL_EVENT, CONTROL_ON_EVENT, CONTROL_TYPES
+	CONTROL_PONG, CONTROL_READY, CONTROL_RELOADED, CONTROL_EVENT, CONTROL_ON_EVENT, CONTROL_IDLE, CONTROL_TYPES
 };
 
 struct control_message {
@@ -242,6 +249,7 @@ struct control_message {
 		struct control_about about;
 		struct control_event event;
 		struct control_on_event on_event;
+		struct control_idle idle;
 	};
 };
 

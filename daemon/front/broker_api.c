@@ -199,12 +199,25 @@ static void reply_or_close(struct connection *c)
 		connection_close(c);
 }
 
+/* Probes look at who serves for ever, and need nothing. A call that is answered the short way (broker_shortcut()) is never the first. */
+static void count_caller(struct caller *c, const char *method)
+{
+	static const char service[] = "org.varlink.service.";
+
+	if (strncmp(method, service, sizeof(service) - 1) == 0)
+		return;
+	c->counted = true;
+	idle_enter(&c->front->idle);
+}
+
 void broker_call(struct connection *c, struct varlink_call *call, void *front)
 {
 	struct front *f = front;
 	struct caller *caller = connection_data(c);
 
 	f->counters.value[COUNT_CALLS]++;
+	if (!caller->counted)
+		count_caller(caller, call->method);
 	if (f->stopping)
 		refuse(caller, call, broker_shutting_down);
 	else if (!may_call(caller))

@@ -124,6 +124,8 @@ static void on_closed(struct connection *connection, void *arg)
 	broker_forget_request(f, c->last);
 	if (f->candidate == connection)
 		f->candidate = NULL;
+	if (c->counted)
+		idle_leave(&f->idle);
 	f->connections--;
 	f->listeners[c->listener].connections--;
 	c->user->connections--;
@@ -250,6 +252,7 @@ static void on_synced(struct table *next, void *arg)
 	if (f->synced_once)
 		return;
 	f->synced_once = true;
+	idle_restart(&f->idle);
 	if (f->open && !f->stopping)
 		enable_listeners(f, true);
 	f->events->ready(f);
@@ -383,6 +386,7 @@ void front_free(struct front *f)
 	table_fini(&f->table);
 	front_link_free(f->link);
 	deadlines_fini(&f->deadlines);
+	idle_fini(&f->idle);
 	timer_free(f->minute);
 	timer_free(f->settle);
 	audit_fini(&f->audit);
@@ -420,6 +424,21 @@ void front_open(struct front *f)
 	f->open = true;
 	if (f->synced_once && !f->stopping)
 		enable_listeners(f, true);
+}
+
+static void on_idle(void *arg)
+{
+	struct front *f = arg;
+
+	if (f->synced_once)
+		f->events->idle();
+	else
+		f->idle.told = false; /* nobody is let in yet: on_synced() */
+}
+
+int front_until_idle(struct front *f, int64_t after_ms, struct err *err)
+{
+	return idle_watch(&f->idle, f->loop, after_ms, on_idle, f, err);
 }
 
 void front_stop(struct front *f)

@@ -12,6 +12,7 @@
 #include "daemon/front/counters.h"
 #include "daemon/front/deadlines.h"
 #include "daemon/front/front_link.h"
+#include "daemon/front/idle.h"
 #include "daemon/front/rates.h"
 #include "daemon/front/rules.h"
 #include "daemon/front/tokens.h"
@@ -69,6 +70,7 @@ struct caller {
 	struct entry *null_entry; /* what null means for this caller; NULL: nothing */
 	int64_t get_us;           /* when its GetToken that is not answered yet began; 0: none */
 	uint32_t listener;        /* index */
+	bool counted;             /* in front->idle, from its first call of ours */
 };
 
 struct front_listener {
@@ -96,6 +98,7 @@ struct front {
 	struct audit audit;
 	struct counters counters;
 	struct deadlines deadlines;
+	struct idle idle;
 	struct timer *minute, *settle; /* settle: judges what changed a moment ago */
 	struct list unsettled;         /* entries of which only a part of the news has come */
 	struct map remembered;
@@ -115,6 +118,8 @@ struct front {
 struct front_events {
 	/* The first Synced: the front serves from now on. */
 	void (*ready)(struct front *f);
+	/* Nobody has called for the time of front_until_idle(). */
+	void (*idle)(void);
 	/* It cannot go on. */
 	void (*fatal)(const char *why);
 };
@@ -132,6 +137,8 @@ int front_add_listener(struct front *f, int fd, const char *name, const char *pa
 		       struct err *err);
 /* All listeners are there and the sandbox is entered: accepting begins with the first Synced. */
 void front_open(struct front *f);
+/* events->idle() is called when there was no caller for after_ms, counted from now, or from the first Synced if that is later. */
+int front_until_idle(struct front *f, int64_t after_ms, struct err *err);
 /* ShuttingDown for all that wait; nobody is accepted any more. */
 void front_stop(struct front *f);
 /* One line with what is going on, to the log. */

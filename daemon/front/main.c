@@ -55,7 +55,17 @@ static void on_ready(struct front *f)
 	control_send(self.control, &m);
 }
 
-static const struct front_events front_events = { .ready = on_ready, .fatal = on_fatal };
+/* Whether that is a reason to end is the parent's to say. */
+static void on_idle(void)
+{
+	const struct control_message m = { .type = CONTROL_IDLE };
+
+	control_send(self.control, &m);
+}
+
+static const struct front_events front_events = { .ready = on_ready,
+						  .idle = on_idle,
+						  .fatal = on_fatal };
 
 static void on_stopped(void *arg)
 {
@@ -100,6 +110,14 @@ static void take_link(int fd)
 		on_fatal(err.text);
 }
 
+static void take_idle(const struct control_idle *m)
+{
+	struct err err = { 0 };
+
+	if (front_until_idle(self.front, m->after_ms.value, &err) < 0)
+		on_fatal(err.text);
+}
+
 static void on_control(const struct control_message *m, int fd, void *arg)
 {
 	(void)arg;
@@ -112,6 +130,9 @@ static void on_control(const struct control_message *m, int fd, void *arg)
 		return;
 	case CONTROL_LISTENERS_END:
 		take_listeners_end();
+		break;
+	case CONTROL_IDLE:
+		take_idle(&m->idle);
 		break;
 	case CONTROL_STOP:
 		front_stop(self.front);

@@ -214,6 +214,21 @@ static int lock_place(struct parent *p, size_t i, const char *dir, mode_t mode)
 	return p->locks[i] < 0 ? fail(EXIT_DIRECTORY, &err) : 0;
 }
 
+/* Each has a file "lock" of its own; we would wait for ourselves. */
+static int check_two_places(const struct places *places)
+{
+	struct stat runtime, state;
+	struct err err = { 0 };
+
+	if (stat(places->runtime_dir, &runtime) < 0 || stat(places->state_dir, &state) < 0 ||
+	    runtime.st_dev != state.st_dev || runtime.st_ino != state.st_ino)
+		return 0;
+	err_set(&err, ERR_ADMIN,
+		"%s is both the state and the runtime directory: name two with --state and --runtime",
+		places->state_dir);
+	return fail(EXIT_DIRECTORY, &err);
+}
+
 static int open_sockets(struct parent *p)
 {
 	const struct listener_settings *list;
@@ -266,6 +281,7 @@ static int serve(struct parent *p)
 	s->sockets = &p->sockets;
 	s->sd = &p->sd;
 	s->events.user_mode = p->options.places.user_mode;
+	s->until_idle_ms = p->options.until_idle_s * 1000;
 	s->mint.watchdog_ms = p->settings->limits.mint_watchdog_ms;
 	s->front.watchdog_ms = p->settings->limits.front_watchdog_ms;
 	if (child_lock(&s->mint, p->locks[1], &err) < 0 ||
@@ -299,6 +315,8 @@ static int run(struct parent *p)
 	if (status || p->options.check)
 		return status;
 	status = lock_place(p, 0, p->options.places.runtime_dir, 0755);
+	if (status == 0)
+		status = check_two_places(&p->options.places);
 	if (status == 0)
 		status = lock_place(p, 1, p->options.places.state_dir, 0700);
 	if (status == 0)

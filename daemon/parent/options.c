@@ -5,7 +5,10 @@
 
 #include "base/log.h"
 
-enum kind { FLAG, TEXT, LEVEL, FORMAT, LATER };
+enum kind { FLAG, TEXT, LEVEL, FORMAT, SECONDS };
+
+/* A century: far from where milliseconds overflow. */
+enum { SECONDS_MAX = INT32_MAX };
 
 struct option {
 	const char *name, *value, *meaning;
@@ -22,7 +25,7 @@ static const struct option options[] = {
 	{ "--state",      "DIR",    "state (default: /var/lib/sftokend, --user: $XDG_STATE_HOME/sftokend)", TEXT, OF(places.state_option) },
 	{ "--runtime",    "DIR",    "sockets (default: /run/sftokend, --user: $XDG_RUNTIME_DIR/sftokend)", TEXT, OF(places.runtime_option) },
 	{ "--check",      NULL,     "print the merged configuration and all its mistakes; start nothing", FLAG, OF(check) },
-	{ "--until-idle", "S",      "end after S seconds without a caller", LATER, 0 },
+	{ "--until-idle", "S",      "end after S seconds without a caller", SECONDS, OF(until_idle_s) },
 	{ "--log-level",  "LEVEL",  "debug info notice warning err", LEVEL, OF(log_level) },
 	{ "--log-format", "FORMAT", "text json journal", FORMAT, OF(log_format) },
 	{ "--version",    NULL,     "print the version", FLAG, OF(version) },
@@ -34,9 +37,8 @@ void options_help(FILE *out)
 {
 	fputs("sftokend: gives live Salesforce access tokens to those who may have them\n\n", out);
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-		if (options[i].kind != LATER)
-			fprintf(out, "  %-12s %-6s  %s\n", options[i].name,
-				options[i].value ? options[i].value : "", options[i].meaning);
+		fprintf(out, "  %-12s %-6s  %s\n", options[i].name,
+			options[i].value ? options[i].value : "", options[i].meaning);
 	fputs("\nSignals: HUP reads the configuration again, USR1 writes the status to the log, TERM and INT stop. See sftokend(8).\n",
 	      out);
 }
@@ -55,6 +57,17 @@ static int set_format(int *at, const char *value, struct err *err)
 		return err_set(err, ERR_INPUT, "--log-format is text, json or journal, not \"%s\"",
 			       value);
 	return 0;
+}
+
+static int set_seconds(int64_t *at, const struct option *option, const char *value, struct err *err)
+{
+	char *end;
+
+	*at = strtoll(value, &end, 10);
+	if (*value >= '0' && *value <= '9' && !*end && *at >= 1 && *at <= SECONDS_MAX)
+		return 0;
+	return err_set(err, ERR_INPUT, "%s takes whole seconds, 1 or more, not \"%s\"",
+		       option->name, value);
 }
 
 static int set_value(struct options *o, const struct option *option, const char *value,
@@ -77,7 +90,7 @@ static int set_value(struct options *o, const struct option *option, const char 
 	case FORMAT:
 		return set_format(at, value, err);
 	default:
-		return err_set(err, ERR_INPUT, "%s is not available in this version", option->name);
+		return set_seconds(at, option, value, err);
 	}
 }
 

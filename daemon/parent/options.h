@@ -11,6 +11,7 @@ struct options {
 	struct places places; /* as given; not resolved */
 	bool check, version, help;
 	int log_level, log_format; /* -1: not given */
+	int64_t until_idle_s;      /* 0: not given */
 };
 
 /* 0, or -ERR_INPUT with what is wrong. Texts in places are copies, freed by places_fini(). */

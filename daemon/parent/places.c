@@ -15,6 +15,17 @@
 
 enum { LOCK_WAIT_MS = 6000, LOCK_PAUSE_MS = 20 };
 
+static int cannot(const char *what, const char *path, struct err *err)
+{
+	if (errno != EROFS)
+		return err_errno(err, ERR_ADMIN, errno, "cannot %s %s", what, path);
+	return err_set(
+		err, ERR_ADMIN,
+		"cannot %s %s: the file system is read-only; mount a volume there (in a container an emptyDir or a "
+		"tmpfs will do), or name another directory with --state or --runtime",
+		what, path);
+}
+
 /* What stands above the last name, as far as it is missing. */
 static int make_above(const char *path, struct err *err)
 {
@@ -30,8 +41,7 @@ static int make_above(const char *path, struct err *err)
 		made = mkdir(above, 0755);
 		umask(mask);
 		if (made < 0 && errno != EEXIST)
-			return err_errno(err, ERR_ADMIN, errno, "cannot make the directory %s",
-					 above);
+			return cannot("make the directory", above, err);
 		*slash = '/';
 	}
 	return 0;
@@ -68,8 +78,9 @@ int place_make(const char *path, mode_t mode, const struct identity *id, struct 
 		return r;
 	made = mkdir(path, 0700) == 0;
 	if (!made && errno != EEXIST)
-		return err_errno(err, ERR_ADMIN, errno, "cannot make the directory %s", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return cannot("make the directory", path, err);
+	/* What was made a moment ago is no symlink, or somebody plays with it. */
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (made ? O_NOFOLLOW : 0));
 	if (fd < 0)
 		return err_errno(err, ERR_ADMIN, errno, "cannot open the directory %s", path);
 	if (!made)
@@ -173,7 +184,7 @@ int place_lock(const char *dir, const struct identity *id, struct err *err)
 	}
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return err_errno(err, ERR_ADMIN, errno, "cannot open %s", path);
+		return cannot("open", path, err);
 	r = check_lock_file(fd, path, err);
 	if (r == 0)
 		r = wait_for_lock(fd, path, err);

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "daemon/parent/inherited.h"
+#include "daemon/parent/places.h"
 
 #define CALLERS_GROUP "sftoken"
 #define ADMIN_GROUP "sftokend-admin"
@@ -71,12 +72,22 @@ static bool is_optional(const struct listener_settings *l, const struct settings
 		strcmp(settings->daemon.admin_group, ADMIN_GROUP) == 0);
 }
 
+/* A mode that gives the group no more than everybody has needs none (Mode=0666, in a container without groups). */
+static bool needs_group(int64_t mode)
+{
+	return ((mode >> 3) & 07 & ~mode) != 0;
+}
+
 static struct access access_of(struct sockets *s, const struct listener_settings *l,
 			       const struct settings *settings, bool user_mode)
 {
 	const char *group = group_of(l, settings, user_mode);
 	struct access a = { .mode = 0600 };
 
+	if (l->mode >= 0 && !l->group && !needs_group(l->mode)) {
+		a.mode = (mode_t)l->mode;
+		return a;
+	}
 	if (group && find_group(group, &a.gid)) {
 		a.has_gid = true;
 		a.mode = 0660;
@@ -120,9 +131,10 @@ static int bind_at(const char *path, struct err *err)
 	CLEANUP(cleanup_close)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t mask;
-	int r;
+	int r, on = 1;
 
-	if (fd < 0)
+	/* Before the first caller: what is sent to a socket without it comes without the sender's uid (seen on Linux 6.18), and the front believes nobody. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
 		return err_errno(err, ERR_INTERNAL, errno, "cannot make a socket");
 	if (strlen(path) >= sizeof address.un.sun_path)
 		return err_set(err, ERR_ADMIN, "the path of a socket is at most %zu bytes long: %s",
@@ -191,6 +203,35 @@ static int check_old(const char *path, struct err *err)
 	return 0;
 }
 
+/*
+ * A folder of its own in a directory that others can write (a volume that containers share): what is there already is somebody's
+ * decision. One level: a volume that was not mounted is a mistake to be told.
+ */
+static int make_folder(const char *path, const struct identity *id, struct err *err)
+{
+	CLEANUP(cleanup_free) char *folder = strdup(path);
+	char *slash;
+
+	if (!folder)
+		return err_oom(err);
+	slash = strrchr(folder, '/');
+	if (!slash || slash == folder)
+		return 0;
+	*slash = '\0';
+	if (access(folder, F_OK) == 0)
+		return 0;
+	slash = strrchr(folder, '/');
+	if (slash && slash != folder) {
+		*slash = '\0';
+		if (access(folder, F_OK) < 0)
+			return err_errno(err, ERR_ADMIN, errno,
+					 "cannot make the directory of the socket %s: %s", path,
+					 folder);
+		*slash = '/';
+	}
+	return place_make(folder, 0755, id, err);
+}
+
 static int open_one(struct sockets *s, const struct listener_settings *l,
 		    const struct settings *settings, bool user_mode, const struct identity *id,
 		    struct err *err)
@@ -205,7 +246,7 @@ static int open_one(struct sockets *s, const struct listener_settings *l,
 	if (strlen(l->path) >= sizeof((struct sockaddr_un *)0)->sun_path)
 		return err_set(err, ERR_ADMIN, "the path of a socket is at most 107 bytes long: %s",
 			       l->path);
-	if (check_old(l->path, err) < 0)
+	if (check_old(l->path, err) < 0 || make_folder(l->path, id, err) < 0)
 		return -ERR_ADMIN;
 	fd = bind_at(name, err);
 	if (fd < 0)

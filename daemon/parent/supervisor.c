@@ -123,6 +123,16 @@ static void send_about(struct supervisor *s)
 	child_send(&s->mint, &m, -1);
 }
 
+/* The front knows the callers. Its time begins when we are ready: before that nobody is served. */
+static void send_idle(struct supervisor *s)
+{
+	const struct control_message m = { .type = CONTROL_IDLE,
+					   .idle = { .after_ms = number(s->until_idle_ms) } };
+
+	if (s->until_idle_ms && s->told_ready)
+		child_send(&s->front, &m, -1);
+}
+
 static bool start(struct supervisor *s, struct child *c)
 {
 	struct err err = { 0 };
@@ -135,6 +145,8 @@ static bool start(struct supervisor *s, struct child *c)
 	}
 	c->starts++;
 	send_listeners(s, c);
+	if (c == &s->front)
+		send_idle(s);
 	return true;
 }
 
@@ -201,6 +213,7 @@ static void tell_ready(struct supervisor *s)
 	s->told_ready = true;
 	log_event(LOG_LEVEL_NOTICE, "parent.ready", F_STR("status", s->status));
 	sd_tell_ready(s->sd, words(s));
+	send_idle(s);
 }
 
 static void end_reload(struct supervisor *s)
@@ -218,6 +231,14 @@ static void on_ready(struct supervisor *s, struct child *c, const struct control
 		(void)snprintf(s->status, sizeof s->status, "%s", m->status);
 	s->status_due = true;
 	tell_ready(s);
+}
+
+static void on_idle(struct supervisor *s)
+{
+	if (!s->until_idle_ms || s->stopping)
+		return;
+	log_event(LOG_LEVEL_NOTICE, "parent.idle", F_INT("seconds", s->until_idle_ms / 1000));
+	stop(s, EX_OK);
 }
 
 static void on_message(struct supervisor *s, struct child *c, const struct control_message *m)
@@ -241,6 +262,10 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 	case CONTROL_ON_EVENT:
 		if (c == &s->mint)
 			events_use(&s->events, m->on_event.unit);
+		break;
+	case CONTROL_IDLE:
+		if (c == &s->front)
+			on_idle(s);
 		break;
 	default:
 		break;

@@ -23,7 +23,8 @@ struct supervisor {
 	bool status_due;      /* the words are news for the service manager */
 	int64_t status_at_ms; /* CLOCK_MONOTONIC: not to be told before */
 	bool reloading, stopping, told_ready;
-	int64_t stop_at_ms; /* CLOCK_MONOTONIC: when who is still there is killed */
+	int64_t stop_at_ms;    /* CLOCK_MONOTONIC: when who is still there is killed */
+	int64_t until_idle_ms; /* --until-idle; 0: for ever */
 	int exit_status;
 };
 

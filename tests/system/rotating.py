@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import Any, Optional
 
@@ -52,6 +53,20 @@ def history(daemon: Daemon, name: str) -> list[dict[str, Any]]:
 def outcomes(daemon: Daemon, name: str) -> list[str]:
     """Of the attempts, newest first."""
     return [str(a["outcome"]) for a in history(daemon, name)]
+
+
+def in_flight(salesforce: Standin, daemon: Daemon, seconds: float) -> None:
+    """A renewal that the server has processed, and whose answer comes so much later; what the administrator who asked for it hears is not looked at."""
+    def ask() -> None:
+        try:
+            refresh(daemon, "crm")
+        except (VarlinkError, Closed):
+            pass
+
+    salesforce.fault("delay", client_id="app-crm", seconds=seconds, after=True)
+    before = salesforce.counters()["refreshes"]
+    threading.Thread(target=ask, daemon=True).start()
+    wait_for(lambda: salesforce.counters()["refreshes"] == before + 1, "the token is spent")
 
 
 def revoke(daemon: Daemon, name: str, forget: bool) -> None:

@@ -328,7 +328,7 @@ def test_secrets_files() -> None:
 
 
 def test_directories() -> None:
-    """A directory that cannot be made: 73; no XDG_RUNTIME_DIR and no --runtime: 78 that names both; XDG paths are used"""
+    """A directory that cannot be made, or one for both: 73; no XDG_RUNTIME_DIR and no --runtime: 78 that names both; XDG paths are used"""
     with Daemon(Shared.salesforce) as daemon:
         daemon.add_client_credentials("crm")
         blocker = daemon.directory / "file"
@@ -337,6 +337,10 @@ def test_directories() -> None:
             result = sftokend(daemon, option, str(blocker / "below"))
             same(result.returncode, 73, f"{option}: {result.stderr}")
             assert str(blocker) in result.stderr, result.stderr
+        both = daemon.directory / "both"
+        result = sftokend(daemon, "--state", str(both), "--runtime", f"{both}/../both")
+        same(result.returncode, 73, result.stderr)
+        assert "both the state and the runtime directory" in result.stderr, result.stderr
         result = sftokend(daemon, arguments=["--user", "--config", str(daemon.config), "--state", str(daemon.state)])
         same(result.returncode, 78)
         assert "XDG_RUNTIME_DIR" in result.stderr and "--runtime" in result.stderr, result.stderr

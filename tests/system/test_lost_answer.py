@@ -15,7 +15,7 @@ import urllib.request
 from typing import Any
 
 from harness import Daemon, Standin, VarlinkError, children, expect, main, runs, same, wait_for
-from rotating import (CALM, good, info, kill_mint, no_alarms, outcomes, posts, refresh, shown, token, wait_first, wait_mint, wait_state, warnings)
+from rotating import (CALM, good, in_flight, info, kill_mint, no_alarms, outcomes, posts, refresh, shown, token, wait_first, wait_mint, wait_state, warnings)
 
 LIFE_S = 8
 SETTINGS = f"[Network]\nTimeout=3s\nConnectTimeout=3s\n[Limits]\n{CALM}BackoffFirst=50ms\nBackoffMax=100ms\nPermanentRetry=1s\nDemandGap=0\nDefaultMinValid=0\n"
@@ -222,14 +222,6 @@ def test_killed_between() -> None:
 def test_killed_between_without_rotation() -> None:
     """The same without rotation: the replay brings a new token"""
     mint_dies(False)
-
-
-def in_flight(salesforce: Standin, daemon: Daemon, seconds: float) -> None:
-    """A renewal that the server has processed, and whose answer comes so much later."""
-    salesforce.fault("delay", client_id="app-crm", seconds=seconds, after=True)
-    before = salesforce.counters()["refreshes"]
-    threading.Thread(target=lambda: expect(Exception, lambda: refresh(daemon, "crm")), daemon=True).start()
-    wait_for(lambda: salesforce.counters()["refreshes"] == before + 1, "the token is spent")
 
 
 def test_term_waits() -> None:

@@ -53,6 +53,7 @@ static const struct control_message controls[] = {
 	{ CONTROL_RELOADED, .reloaded = { SET(false), "bad" } },
 	{ CONTROL_EVENT, .event = { EVENT_LOGIN_REQUIRED, "etl" } },
 	{ CONTROL_ON_EVENT, .on_event = { "sftoken-mail@.service" } },
+	{ CONTROL_IDLE, .idle = { SET(30000) } },
 };
 
 /* A packet of exactly the size of what was encoded. */

@@ -92,7 +92,10 @@ TEST(options_are_read_with_a_space_or_an_equals_sign)
 	places_fini(&o.places);
 	CHECK_INT(parse(&o, &err, "--runtime", "/first", "--runtime=/second"), 0);
 	CHECK_STR(o.places.runtime_option, "/second");
+	CHECK_INT(o.until_idle_s, 0);
 	places_fini(&o.places);
+	CHECK_INT(parse(&o, &err, "--until-idle", "3600", NULL), 0);
+	CHECK_INT(o.until_idle_s, 3600);
 }
 
 TEST(mistakes_on_the_command_line_are_refused_with_a_reason)
@@ -100,8 +103,11 @@ TEST(mistakes_on_the_command_line_are_refused_with_a_reason)
 	static const struct {
 		const char *a, *b, *says;
 	} wrong[] = {
-		{ "--until-idle", "5", "not available in this version" },
-		{ "--until-idle=5", NULL, "not available in this version" },
+		{ "--until-idle", "0", "1 or more" },
+		{ "--until-idle", "5m", "5m" },
+		{ "--until-idle=-1", NULL, "-1" },
+		{ "--until-idle=99999999999", NULL, "99999999999" },
+		{ "--until-idle", NULL, "--until-idle" },
 		{ "--log-format", "xml", "xml" },
 		{ "--log-level", "loud", "loud" },
 		{ "--config", NULL, "--config" },
@@ -128,7 +134,7 @@ TEST(mistakes_on_the_command_line_are_refused_with_a_reason)
 TEST(help_names_every_option_of_this_version_and_no_other)
 {
 	static const char *const names[] = { "--user",       "--config",  "--state",
-					     "--runtime",    "--check",   "--log-level",
+					     "--runtime",    "--check",   "--until-idle", "--log-level",
 					     "--log-format", "--version", "--help" };
 	char *text = NULL;
 	size_t size;
@@ -138,7 +144,6 @@ TEST(help_names_every_option_of_this_version_and_no_other)
 	fclose(out);
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		CHECK(strstr(text, names[i]) != NULL);
-	CHECK(strstr(text, "--until-idle") == NULL);
 	free(text);
 }
 
@@ -440,6 +445,57 @@ TEST(mode_and_group_are_what_the_listener_says)
 	leave();
 }
 
+/* In a container without groups: the default group is missing, and is not needed. */
+TEST(a_mode_for_everybody_needs_no_group)
+{
+	static const int64_t modes[] = { 0666, 0600, 0606 };
+
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		struct sockets s;
+		struct err err;
+
+		enter();
+		CHECK_INT(open_one(&s, in_folder("s"), NULL, modes[i], false, &err), 0);
+		CHECK_INT(mode_of(listener.path), modes[i]);
+		CHECK_INT(s.n_warnings, 0);
+		sockets_close(&s);
+		leave();
+	}
+}
+
+TEST(a_socket_brings_its_last_directory_with_it)
+{
+	struct sockets s;
+	struct err err;
+
+	enter();
+	CHECK_INT(open_one(&s, in_folder("own/s"), NULL, -1, true, &err), 0);
+	CHECK_INT(mode_of(in_folder("own")), 0755);
+	sockets_close(&s);
+	chmod(in_folder("own"), 0770); /* somebody's decision */
+	CHECK_INT(open_one(&s, in_folder("own/s"), NULL, -1, true, &err), 0);
+	CHECK_INT(mode_of(in_folder("own")), 0770);
+	sockets_close(&s);
+	rmdir(in_folder("own"));
+	leave();
+}
+
+/* The front sets it, too, but a caller may be faster. */
+TEST(who_speaks_before_the_front_runs_is_known)
+{
+	struct sockets s;
+	struct err err;
+	int on = 0;
+	socklen_t size = sizeof on;
+
+	enter();
+	CHECK_INT(open_one(&s, in_folder("s"), NULL, -1, true, &err), 0);
+	CHECK_INT(getsockopt(s.items[0].fd, SOL_SOCKET, SO_PASSCRED, &on, &size), 0);
+	CHECK_INT(on, 1);
+	sockets_close(&s);
+	leave();
+}
+
 TEST(a_group_that_does_not_exist_leaves_0600_and_a_warning_with_the_command)
 {
 	struct sockets s;
@@ -493,7 +549,7 @@ TEST(a_socket_in_a_missing_directory_is_refused)
 	struct err err;
 
 	enter();
-	CHECK(open_one(&s, in_folder("none/s"), NULL, -1, true, &err) < 0);
+	CHECK(open_one(&s, in_folder("none/below/s"), NULL, -1, true, &err) < 0);
 	CHECK(strstr(err.text, "none") != NULL);
 	sockets_close(&s);
 	leave();

@@ -61,10 +61,17 @@ static int fake_obey(const struct control_message *m, const char *role, const ch
 	switch (m->type) {
 	case CONTROL_LISTENERS_END:
 		say(&ready);
+		if (strcmp(behaviour, "is-idle-unasked") == 0)
+			say(&(struct control_message){ .type = CONTROL_IDLE });
 		return -1;
 	case CONTROL_PING:
 		if (strcmp(behaviour, "falls-silent") != 0 || pongs++ == 0)
 			say(&pong);
+		return -1;
+	case CONTROL_IDLE: /* with the time that it was given, so that the log shows it */
+		note(file, role, m->idle.after_ms.value == 4000 ? "idle-after-4000" : "idle-wrong");
+		if (strcmp(behaviour, "is-idle") == 0)
+			say(&(struct control_message){ .type = CONTROL_IDLE });
 		return -1;
 	case CONTROL_STOP:
 		return strcmp(behaviour, "does-not-stop") == 0 ? -1 : 0;
@@ -108,6 +115,8 @@ static int fake_main(char **argv)
 
 /* --- the daemon --- */
 
+static int64_t until_idle_ms; /* of the next one */
+
 struct daemon {
 	char folder[32], file[48];
 	pid_t pid;
@@ -121,6 +130,7 @@ static void run_daemon(const struct daemon *d, const char *mint, const char *fro
 	static struct sockets sockets;
 	struct supervisor s = { .settings = &settings,
 				.sockets = &sockets,
+				.until_idle_ms = until_idle_ms,
 				.environment = environment };
 	const char *mint_args[] = { "fake", "mint", mint, d->file, NULL };
 	const char *front_args[] = { "fake", "front", front, d->file, NULL };
@@ -275,6 +285,42 @@ TEST(a_child_that_was_killed_is_started_again_with_a_new_link_and_the_other_stay
 	CHECK_INT(count(&d, "front start", &next, NULL), 2);
 	CHECK(next != front);
 	kill(d.pid, SIGINT);
+	CHECK_INT(wait_for(d.pid), 0);
+	finish(&d);
+}
+
+TEST(the_front_is_asked_about_callers_once_ready_and_its_word_ends_the_daemon_in_order)
+{
+	struct daemon d;
+	pid_t front = 0;
+
+	until_idle_ms = 4000;
+	start(&d, "good", "good", 60000);
+	CHECK(wait_count(&d, "front idle-after-4000", 1));
+	count(&d, "front start", &front, NULL);
+	kill(front, SIGKILL); /* the next one knows nothing of it */
+	CHECK(wait_count(&d, "front idle-after-4000", 2));
+	kill(d.pid, SIGTERM);
+	CHECK_INT(wait_for(d.pid), 0);
+	finish(&d);
+	start(&d, "good", "is-idle", 60000);
+	CHECK_INT(wait_for(d.pid), 0);
+	CHECK_INT(count(&d, "mint Stop", NULL, NULL), 1);
+	CHECK_INT(count(&d, "front Stop", NULL, NULL), 1);
+	finish(&d);
+	until_idle_ms = 0;
+}
+
+TEST(a_front_that_was_not_asked_about_callers_ends_nothing)
+{
+	struct daemon d;
+
+	start(&d, "good", "is-idle-unasked", 60000);
+	both_ready(&d);
+	kill(d.pid, SIGHUP);
+	CHECK(wait_count(&d, "mint Reload", 1));
+	CHECK_INT(count(&d, "front Idle", NULL, NULL), 0);
+	kill(d.pid, SIGTERM);
 	CHECK_INT(wait_for(d.pid), 0);
 	finish(&d);
 }

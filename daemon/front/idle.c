@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/front/idle.h"
+
+static void on_time(void *arg)
+{
+	struct idle *i = arg;
+	int64_t end_ms = i->since_ms + i->after_ms;
+
+	if (i->callers > 0 || i->told)
+		return; /* the last one who leaves sets it again */
+	if (loop_now_ms(i->loop) < end_ms) {
+		timer_set(i->timer, end_ms);
+		return;
+	}
+	i->told = true;
+	i->tell(i->arg);
+}
+
+void idle_restart(struct idle *i)
+{
+	if (!i->timer)
+		return;
+	i->since_ms = loop_now_ms(i->loop);
+	if (!timer_is_set(i->timer))
+		timer_set(i->timer, i->since_ms + i->after_ms);
+}
+
+int idle_watch(struct idle *i, struct loop *l, int64_t after_ms, void (*tell)(void *arg), void *arg,
+	       struct err *err)
+{
+	if (!i->timer)
+		i->timer = timer_new(l, on_time, i);
+	if (!i->timer)
+		return err_oom(err);
+	i->loop = l;
+	i->after_ms = after_ms;
+	i->tell = tell;
+	i->arg = arg;
+	i->told = false;
+	timer_clear(i->timer);
+	idle_restart(i);
+	return 0;
+}
+
+void idle_enter(struct idle *i)
+{
+	i->callers++;
+}
+
+void idle_leave(struct idle *i)
+{
+	if (--i->callers == 0)
+		idle_restart(i);
+}
+
+void idle_fini(struct idle *i)
+{
+	timer_free(i->timer);
+	i->timer = NULL;
+}
