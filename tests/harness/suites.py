@@ -60,6 +60,8 @@ SUITES = (
     Suite("packages", "the Debian packages: built, installed, upgraded, removed and purged in bare Debians", files="packages/test_*.py", packages=("systemd",),
           timeout=1200),
     Suite("containers", "the image and the Kubernetes manifests, run by podman", files="containers/test_*.py", packages=("containers",), timeout=900),
+    Suite("release", "what a release promises: the library's interface, equal builds, the bill of materials", files="release/test_*.py",
+          builds=("release",), packages=("systemd", "release"), timeout=900),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
     Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
     Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), packages=("systemd",),
