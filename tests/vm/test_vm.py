@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ CREDENTIALS = "LoadCredentialEncrypted=crm.secret:/etc/sftokend/sealed/crm.secre
 MEMORY_MOST = 16 << 20  # bytes, with what follows
 MANY = 50  # more credentials with a token
 TOO_SMALL = 3 << 19
+# Why AllowUnit= is refused: the kernel, or a version of the daemon that knows it on no kernel.
+REASONS = ("SO_PEERPIDFD, Linux 6.5", "is not available in this version")
 GROUP = Path("/sys/fs/cgroup/system.slice/sftokend.service")
 
 
@@ -135,17 +138,15 @@ def test_another_boot_chain() -> None:
 
 
 def test_no_tpm() -> None:
-    """the TPM is gone: the same, with its reason; when it is back, so are the tokens"""
+    """there is no TPM: the same, with its reason; when it is back, so are the tokens"""
     m = Shared.m
-    driver = "/sys/bus/acpi/drivers/tpm_crb"
     asked = requests()
-    m.run("sh", "-c", f"echo MSFT0101:00 >{driver}/unbind")
+    m.run("mv", "/dev/tpmrm0", "/dev/away")  # a driver that is unbound here does not come back
     mark = cursor()
     fails_to_start()
     said = said_since(mark)
     assert all(words in said for words in ("TCTI", "Failed to set up credentials", "status=243/CREDENTIALS")), said
-    m.run("sh", "-c", f"echo MSFT0101:00 >{driver}/bind")
-    wait_for(lambda: m.run("test", "-c", "/dev/tpmrm0", check=None).returncode == 0, "the TPM", SLOW)
+    m.run("mv", "/dev/away", "/dev/tpmrm0")
     m.ctl("start", "sftokend", timeout=SLOW)
     assert token("crm") and token("etl")
     same(requests(), asked)
@@ -199,10 +200,11 @@ def test_what_the_kernel_cannot_prove() -> None:
         m.run("sh", "-c", f"printf '[Access]\\n{line}\\n' >>/etc/sftokend/credentials/etl.conf")
         done = m.run("sftokend", "--check", check=78)
         key = line.partition("=")[0]
-        assert f"{key}=" in done.stdout + done.stderr, done
+        reason = rf"{key}= .*({'|'.join(REASONS)})"
+        assert re.search(reason, done.stdout + done.stderr), done
         mark = cursor()
         same(fails_to_start()["ExecMainStatus"], "78")  # not tried again: RestartPreventExitStatus=
-        assert f"{key}=" in said_since(mark)
+        assert re.search(reason, said_since(mark))
         m.run("sed", "-i", f"/^{key}=/d", "/etc/sftokend/credentials/etl.conf")
     m.ctl("start", "sftokend", timeout=SLOW)
     assert token("etl")
