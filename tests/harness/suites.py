@@ -42,7 +42,7 @@ class Program:
 MEASURE = frozenset({"storm"})
 
 # Programs of the system ring that together do what a daemon can do: each grant, logins, spends, keys in hardware, a full disk, kills.
-SANDBOXED = frozenset({"confine", "device", "import", "keys", "kill", "login_web", "refresh", "reload", "revoke", "saml", "store"})
+SANDBOXED = frozenset({"assertions", "confine", "device", "import", "keys", "kill", "login_web", "refresh", "reload", "revoke", "store"})
 
 SUITES = (
     Suite("lint", "the source itself: layers, sizes, formats, analyzers", files="lint/*.py", builds=("release",),
