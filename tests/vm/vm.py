@@ -10,10 +10,12 @@ outside: systemd-socket-proxyd inside leads to it by QEMU's user network, so tha
 from __future__ import annotations
 
 import base64
+import ctypes
 import fcntl
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -152,6 +154,11 @@ def kernel_version(package: Path) -> str:
 
 # --- one machine ---
 
+def end_with_us() -> None:
+    """For a child: when this program is killed, it is, too."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class VirtualMachine(Machine):
     """Booted when entered, switched off and removed when left. What Machine can do, without what needs its processes to be ours."""
 
@@ -197,7 +204,7 @@ class VirtualMachine(Machine):
              "-chardev", f"socket,id=tpm,path={tpm}", "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0",
              "-netdev", "user,id=net,restrict=off", "-device", "virtio-net-pci,netdev=net,romfile=",
              "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={agent},server=on,wait=off", "-device", "virtserialport,chardev=agent,name=agent"],
-            stdin=subprocess.DEVNULL, stdout=(self.place / "qemu").open("wb"), stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL, stdout=(self.place / "qemu").open("wb"), stderr=subprocess.STDOUT, preexec_fn=end_with_us)
         self.line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         wait_for(lambda: self.runs() and os.path.exists(agent), "QEMU")
         self.line.connect(agent)
@@ -272,8 +279,6 @@ class VirtualMachine(Machine):
 
     def pids(self) -> dict[str, int]:
         """The daemon's processes by name, with the numbers that they have inside."""
-        found = {}
-        for line in self.run("ps", "-o", "pid=,args=", "-u", "sftokend", check=None).stdout.splitlines():
-            pid, name = line.split()[:2]
-            found[Path(name).name.removeprefix("sftokend-")] = int(pid)
-        return found
+        script = "for p in $(cat /sys/fs/cgroup/system.slice/sftokend.service/cgroup.procs); do echo $p $(tr '\\0' ' ' </proc/$p/cmdline); done"
+        lines = [line.split() for line in self.run("sh", "-c", script, check=None).stdout.splitlines()]
+        return {Path(words[1]).name.removeprefix("sftokend-"): int(words[0]) for words in lines if len(words) > 1}
