@@ -17,6 +17,7 @@ import machine
 from machine import TOP, Machine
 
 import hardware
+import promtool
 import varlinkctl
 from debs import fetch
 
@@ -69,6 +70,8 @@ def fetch_what_is_missing(program: Path) -> None:
         fetch(hardware.PLACE, "bookworm-backports", ("pkcs11-provider",))
     if program.stem == "test_varlinkctl":
         varlinkctl.command(())
+    if program.stem == "test_metrics":
+        promtool.fetch()
 
 
 if __name__ == "__main__":
