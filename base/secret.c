@@ -275,3 +275,13 @@ enum secret_arena secret_arena_kind(void)
 {
 	return weakest;
 }
+
+const char *secret_arena_name(void)
+{
+	static const char *const names[] = { [SECRET_ARENA_NONE] = "none",
+					     [SECRET_ARENA_MEMFD] = "memfd_secret",
+					     [SECRET_ARENA_LOCKED] = "locked",
+					     [SECRET_ARENA_PLAIN] = "plain" };
+
+	return names[weakest];
+}

@@ -51,6 +51,8 @@ bool secret_equal(const struct secret *a, const struct secret *b);
 
 /* The weakest protection given so far, for status. */
 enum secret_arena secret_arena_kind(void);
+/* The same in a word for the log: "memfd_secret", "locked", "plain", or "none" while there is no secret. */
+const char *secret_arena_name(void);
 
 DEFINE_CLEANUP(struct secret *, secret_unref)
 

@@ -60,7 +60,8 @@ static int serve(struct mint *m, struct err *err)
 		return fail(EX_SOFTWARE, err);
 	mint_use_events(m);
 	log_event(LOG_LEVEL_NOTICE, "mint.started", F_STR("version", SFTOKEN_VERSION),
-		  F_INT("credentials", (int64_t)registry_count(m->registry)));
+		  F_INT("credentials", (int64_t)registry_count(m->registry)),
+		  F_STR("memory", secret_arena_name()));
 	if (loop_run(m->loop, err) < 0)
 		return fail(EX_SOFTWARE, err);
 	log_event(LOG_LEVEL_NOTICE, "mint.stopped",

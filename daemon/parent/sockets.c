@@ -57,11 +57,12 @@ static const char *group_of(const struct listener_settings *l, const struct sett
 {
 	if (l->group)
 		return l->group;
-	if (l->interface == LISTENER_MANAGER)
-		return settings->daemon.admin_group ? settings->daemon.admin_group
-		       : user_mode                  ? NULL
-						    : ADMIN_GROUP;
-	return user_mode ? NULL : CALLERS_GROUP;
+	if (l->interface != LISTENER_MANAGER)
+		return user_mode ? NULL : CALLERS_GROUP;
+	/* A daemon of one's own is nobody else's: the administrators of the machine have another one. */
+	if (!settings->daemon.admin_group || strcmp(settings->daemon.admin_group, ADMIN_GROUP) == 0)
+		return user_mode ? NULL : ADMIN_GROUP;
+	return settings->daemon.admin_group;
 }
 
 /* The default admin group is optional; every other group that is missing is said. */

@@ -12,6 +12,8 @@ class Suite:
     name: str
     about: str
     files: str = ""  # Python programs: a glob below tests/
+    through: str = ""  # the program below tests/ that runs each of them
+    only: frozenset[str] = frozenset()  # these alone; empty: all
     meson: str = ""  # meson tests of that suite
     builds: tuple[str, ...] = ()  # "asan", "release", "fuzz"; the first decides SFTOKEN_ROOT
     packages: tuple[str, ...] = ()  # rows of the table in ./dev
@@ -39,6 +41,9 @@ class Program:
 # Programs of the system ring that need the whole machine: a thousand callers at once.
 MEASURE = frozenset({"storm"})
 
+# Programs of the system ring that together do what a daemon can do: each grant, logins, spends, keys in hardware, a full disk, kills.
+SANDBOXED = frozenset({"assertions", "confine", "device", "import", "keys", "kill", "login_web", "refresh", "reload", "revoke", "store"})
+
 SUITES = (
     Suite("lint", "the source itself: layers, sizes, formats, analyzers", files="lint/*.py", builds=("release",),
           packages=("lint",), together=True, timeout=900),
@@ -62,6 +67,12 @@ SUITES = (
     Suite("containers", "the image and the Kubernetes manifests, run by podman", files="containers/test_*.py", packages=("containers",), timeout=900),
     Suite("release", "what a release promises: the library's interface, equal builds, the bill of materials", files="release/test_*.py",
           builds=("release",), packages=("systemd", "release"), timeout=900),
+    Suite("sandbox", "system tests with their daemons in the sandbox of the unit, where a refused system call kills", files="system/test_*.py",
+          through="systemd/sandboxed.py", only=SANDBOXED, builds=("release",), packages=("systemd",), together=True, timeout=900),
+    Suite("sandbox-whole", "all of them", files="system/test_*.py", through="systemd/sandboxed.py", builds=("release",), packages=("systemd",),
+          together=True, alone=MEASURE, timeout=1800, by_default=False),
+    Suite("vm", "the service on Debian's own kernel, in QEMU: TPM, MemoryMax=, old interfaces, a clock that jumps", files="vm/test_*.py",
+          builds=("release",), packages=("systemd", "vm"), timeout=900),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
     Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
     Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), packages=("systemd",),
@@ -97,7 +108,10 @@ def file_programs(top: Path, suite: Suite) -> list[Program]:
         if str(path.relative_to(top / "tests")) in NOT_PROGRAMS:
             continue
         name = path.stem.removeprefix("test_")
-        programs.append(Program(suite, name, (PYTHON, str(path.relative_to(top))), build, suite.timeout))
+        if suite.only and name not in suite.only:
+            continue
+        through = (f"tests/{suite.through}",) if suite.through else ()
+        programs.append(Program(suite, name, (PYTHON, *through, str(path.relative_to(top))), build, suite.timeout))
     return programs
 
 

@@ -29,6 +29,7 @@ sys.path[:0] = [str(HERE), str(TOP / "tests")]
 
 from standin import Standin, make_key  # noqa: E402
 from tap import Skip, expect, main, run_tests, same, wait_for  # noqa: E402
+from in_unit import STARTER, UnitProcess, service_user  # noqa: E402
 from varlink import BROKER, MANAGER, SERVICE, Closed, Connection, VarlinkError  # noqa: E402
 
 __all__ = ["BROKER", "MANAGER", "SECRET", "SERVICE", "Closed", "Connection", "Daemon", "ROOT", "Skip", "Standin", "TOP", "VARIANT",
@@ -76,6 +77,8 @@ class Daemon:
         self.salesforce = salesforce
         self.directory = Path(tempfile.mkdtemp(prefix="sftokend-"))
         os.chmod(self.directory, 0o755)
+        if STARTER and os.geteuid() == 0:
+            os.chown(self.directory, service_user(), service_user())
         self.config = self.directory / "config"
         self.credentials = self.config / "credentials"
         self.state = self.directory / "state"
@@ -83,8 +86,8 @@ class Daemon:
         self.log_path = self.directory / "log"
         self.options = list(options)
         self.environment = environment or {}
-        self.user = user
-        self.process: Optional[subprocess.Popen[bytes]] = None
+        self.user = service_user() if STARTER and user is None and os.geteuid() == 0 else user  # the unit never runs as root
+        self.process: Optional[subprocess.Popen[bytes] | UnitProcess] = None
         self.notify: Optional[socket.socket] = None
         self.notified: list[str] = []
         self.to_import: list[tuple[str, str, str]] = []
@@ -187,7 +190,7 @@ class Daemon:
         return [str(self.program), "--user", "--config", str(self.config), "--state", str(self.state), "--runtime",
                 str(self.runtime), *self.options]
 
-    def spawn(self, arguments: Optional[Sequence[str]] = None) -> subprocess.Popen[bytes]:
+    def spawn(self, arguments: Optional[Sequence[str]] = None) -> subprocess.Popen[bytes] | UnitProcess:
         """Starts the daemon without waiting; its standard error goes to the log file."""
         self.notified = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -199,6 +202,9 @@ class Daemon:
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NOTIFY_SOCKET": str(path), "HOME": "/nonexistent",
                        **SANITIZERS, **self.environment}
         with self.log_path.open("ab") as log:
+            if STARTER:
+                self.process = UnitProcess(list(arguments or self.arguments()), environment, self.log_path, self.user)
+                return self.process
             self.process = subprocess.Popen(list(arguments or self.arguments()), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=environment, user=self.user, group=self.user,
                                             extra_groups=[] if self.user is not None else None)
@@ -262,6 +268,7 @@ class Daemon:
             log = self.log()
             if kind is None:
                 same(status, 0, "exit status of sftokend")
+                assert not STARTER or "SIGSYS" not in log, f"a system call was refused:\n{log}"
             elif log:
                 print("".join(f"# | {line}\n" for line in log.splitlines()[-60:]), end="")
             for word in ("AddressSanitizer", "runtime error:", "LeakSanitizer"):

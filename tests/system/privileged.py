@@ -15,6 +15,7 @@ import inject
 from tap import Skip
 
 HERE = Path(__file__).resolve().parent
+KEPT = ("SFTOKEN_ROOT", "SFTOKEN_VARIANT", "SFTOKEN_BUILD", "SFTOKEN_STARTER", "TMPDIR", "PATH")
 
 
 def become_root() -> None:
@@ -24,7 +25,7 @@ def become_root() -> None:
     if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode != 0:
         print(f"SKIP {Path(sys.argv[0]).stem.removeprefix('test_')}: needs root, and sudo wants a password")
         sys.exit(0)
-    kept = [f"{name}={os.environ[name]}" for name in ("SFTOKEN_ROOT", "SFTOKEN_VARIANT", "PATH") if name in os.environ]
+    kept = [f"{name}={os.environ[name]}" for name in KEPT if name in os.environ]
     os.execvp("sudo", ["sudo", "-n", "env", "PYTHONDONTWRITEBYTECODE=1", *kept, sys.executable, *sys.argv])
 
 

@@ -35,12 +35,19 @@ def pair() -> Iterator[tuple[Standin, Daemon]]:
         yield salesforce, daemon
 
 
+def give_away(daemon: Daemon, *paths: Path) -> None:
+    """To the daemon's user, if that is another one."""
+    for path in paths if daemon.user is not None else ():
+        os.chown(path, daemon.user, daemon.user)
+
+
 def run_once(daemon: Daemon, *, state: Path | None = None) -> tuple[int, str, float]:
     """Another sftokend with the same configuration and a runtime directory of its own, which must end: status, what it said, seconds."""
     arguments = [str(state or daemon.state) if a == str(daemon.state) else a if a != str(daemon.runtime) else str(daemon.directory / "run2")
                  for a in daemon.arguments()]
     begun = time.monotonic()
-    result = subprocess.run(arguments, env={"PATH": "/usr/bin:/bin", **SANITIZERS}, capture_output=True, text=True, timeout=30, check=False)
+    result = subprocess.run(arguments, env={"PATH": "/usr/bin:/bin", **SANITIZERS}, capture_output=True, text=True, timeout=30, check=False, user=daemon.user,
+                            group=daemon.user)
     return result.returncode, result.stderr, time.monotonic() - begun
 
 
@@ -66,6 +73,7 @@ def test_second_daemon() -> None:
         finally:
             subprocess.run(["umount", str(bound)], check=True)
         shutil.copy2(daemon.state / "store.key", hard / "store.key")
+        give_away(daemon, hard, hard / "store.key")
         os.link(daemon.state / "store", hard / "store")
         returned, said, took = run_once(daemon, state=hard)
         assert returned == 78 and "hard links" in said and took < 4, (returned, said, took)
@@ -186,6 +194,7 @@ def test_keys() -> None:
         assert store.read_bytes() == before and not key.exists(), "something was changed"
         key.write_bytes(kept)
         key.chmod(0o600)
+        give_away(daemon, key)
         daemon.start()
         good(daemon, salesforce, "crm")
         assert "store.key" in daemon.cli("status").stdout or "key of the store" in warnings(daemon)
@@ -222,7 +231,7 @@ def test_keys() -> None:
 def small_disk(daemon: Daemon, mib: int) -> Iterator[Path]:
     """The state directory on a file system of that size (a compaction needs 2 MiB beside the old file); the path of a file that fills it."""
     daemon.state.mkdir(mode=0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0700", "sftokend-test", str(daemon.state)], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0700,uid={daemon.user or 0}", "sftokend-test", str(daemon.state)], check=False).returncode:
         raise Skip("no tmpfs can be mounted here")
     try:
         yield daemon.state / "filler"

@@ -78,15 +78,15 @@ def why_not() -> Optional[str]:
     return tried.stderr.strip() or "no namespaces" if tried.returncode else None
 
 
-def enter(*releases: str) -> None:
+def enter(*releases: str, more: Sequence[str] = (), suite: str = "systemd") -> None:
     """Becomes root, makes the images that are missing, enters the namespaces; or prints SKIP and ends."""
     become_root()
     reason = why_not()
     if reason:
-        print(f"SKIP systemd/{Path(sys.argv[0]).stem.removeprefix('test_')}: no systemd can be booted in a container here: {reason}")
+        print(f"SKIP {suite}/{Path(sys.argv[0]).stem.removeprefix('test_')}: no systemd can be booted in a container here: {reason}")
         sys.exit(0)
     for release in releases or ("bookworm",):
-        image(release)  # with the network of the machine: ours has none
+        image(release, more)  # with the network of the machine: ours has none
     enter_namespaces()
 
 
@@ -104,7 +104,8 @@ def enter_namespaces() -> None:
 def sweep() -> None:
     """cgroups of programs that were killed."""
     for old in CGROUPS.glob("sftoken-machine.*"):
-        remove_cgroup(old)
+        if not Path(f"/proc/{old.name.split('.')[1]}").exists():
+            remove_cgroup(old)
 
 
 def remove_cgroup(group: Path) -> None:
@@ -117,9 +118,9 @@ def remove_cgroup(group: Path) -> None:
 
 # --- the image ---
 
-def image(release: str = "bookworm") -> Path:
-    """The Debian: made once, for this list of packages."""
-    packages = [RENAMED.get(p, p) if release == NEWER else p for p in PACKAGES]
+def image(release: str = "bookworm", more: Sequence[str] = ()) -> Path:
+    """The Debian: made once, for this list of packages. more: what it has beside PACKAGES."""
+    packages = [RENAMED.get(p, p) if release == NEWER else p for p in (*PACKAGES, *more)]
     place = CACHE / f"{release}-{hashlib.sha256(' '.join([*packages, *MASKED]).encode()).hexdigest()[:12]}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w", encoding="ascii") as lock:
@@ -160,9 +161,9 @@ class Machine:
     """Booted when entered, powered off and removed when left."""
 
     def __init__(self, salesforce: Optional[Standin] = None, *, files: Optional[dict[str, str]] = None, enable: Sequence[str] = (),
-                 release: str = "bookworm") -> None:
-        """files: more of them, by path; drop-ins for units, for example. enable: units to be started at boot."""
-        self.salesforce, self.release = salesforce, release
+                 release: str = "bookworm", more: Sequence[str] = (), options: Sequence[str] = ()) -> None:
+        """files: more of them, by path; drop-ins for units, for example. enable: units to be started at boot. more: packages beside PACKAGES. options: of systemd-nspawn."""
+        self.salesforce, self.image, self.options = salesforce, image(release, more), options
         self.place = Path(tempfile.mkdtemp(prefix="machine.", dir="/run"))
         self.root = self.place / "root"
         self.group = CGROUPS / f"sftoken-machine.{os.getpid()}.{self.place.suffix[1:]}"
@@ -182,7 +183,7 @@ class Machine:
         for folder in (upper, work, self.root):
             folder.mkdir()
         os.chmod(self.place, 0o755)
-        command("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={image(self.release) / 'root'},upperdir={upper},workdir={work}", str(self.root))
+        command("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={self.image / 'root'},upperdir={upper},workdir={work}", str(self.root))
         # /lib is /usr/lib there
         command("cp", "-r", f"{ROOT}/.", str(self.place / "tree"))
         if (self.place / "tree/lib").is_dir():
@@ -256,7 +257,7 @@ class Machine:
         atexit.register(self.end)
         self.nspawn = subprocess.Popen(
             ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe", "-D", str(self.root), "--machine", "sftoken", "--capability=all",
-             "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--system-call-filter=bpf @keyring @memlock memfd_secret", "-b", "systemd.show_status=no"],
+             "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--system-call-filter=bpf @keyring @memlock memfd_secret", *self.options, "-b", "systemd.show_status=no"],
             stdin=subprocess.DEVNULL, stdout=(self.place / "console").open("wb"), stderr=subprocess.STDOUT, preexec_fn=join,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
         try:

@@ -37,7 +37,11 @@ def test_service() -> None:
         runtime = log_in(m)
         m.ctl("start", "sftokend", user=USER)
         assert m.sftoken("get", "crm", user=USER).stdout.strip()
-        same((runtime / "sftokend/io.sftoken.Broker").stat().st_mode & 0o777, 0o600)
+        # the groups of the system's daemon are there, and mean nothing for hers
+        for name in ("io.sftoken.Broker", "io.sftoken.Manager"):
+            seen = (runtime / "sftokend" / name).stat()
+            same((seen.st_mode & 0o777, seen.st_gid), (0o600, m.ids(USER)[1]), name)
+        assert "cannot be given" not in m.sftoken("status", user=USER).stdout
         assert m.path(f"/home/{USER}/.local/state/sftokend/store").exists()
         shown = m.show("NFileDescriptorStore", "StatusText", user=USER)
         same(shown["NFileDescriptorStore"], "2")
