@@ -1,0 +1,6 @@
+#include "client/cli/cli.h"
+int cmd_setup(struct cli *cli)
+{
+	(void)cli;
+	return 0;
+}
