@@ -82,8 +82,8 @@ struct option {
 	size_t offset; /* in struct cli */
 };
 
-extern const struct option options[];
-extern const size_t n_options;
+extern const struct option cli_options[];
+extern const size_t n_cli_options;
 
 /* Whether the command takes it. c NULL: only what all take. */
 bool option_fits(const struct option *o, const struct command *c);

@@ -60,8 +60,8 @@ static void print_options_with(const char *between, bool files)
 {
 	const char *before = "";
 
-	for (size_t i = 0; i < n_options; i++) {
-		const char *name = options[i].name;
+	for (size_t i = 0; i < n_cli_options; i++) {
+		const char *name = cli_options[i].name;
 		bool plain = option_value(name) && !values_of(name) && !takes_file(name);
 
 		if (files ? !takes_file(name) : !plain)
@@ -119,10 +119,11 @@ static void print_bash_values(void)
 
 static void print_option_words(const struct command *c, bool global)
 {
-	for (size_t i = 0; i < n_options; i++)
-		if (strncmp(options[i].name, "--", 2) == 0 &&
-		    (global ? !options[i].id : options[i].id && option_fits(&options[i], c)))
-			printf("%s ", options[i].name);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (strncmp(cli_options[i].name, "--", 2) == 0 &&
+		    (global ? !cli_options[i].id
+			    : cli_options[i].id && option_fits(&cli_options[i], c)))
+			printf("%s ", cli_options[i].name);
 }
 
 static void print_bash(void)
@@ -213,13 +214,13 @@ static void print_text(const char *text, bool zsh)
 
 static void print_zsh_options(const struct command *c, bool global)
 {
-	for (size_t i = 0; i < n_options; i++) {
-		const char *meaning = option_meaning(options[i].name);
+	for (size_t i = 0; i < n_cli_options; i++) {
+		const char *meaning = option_meaning(cli_options[i].name);
 
-		if (!meaning ||
-		    (global ? options[i].id : !options[i].id || !option_fits(&options[i], c)))
+		if (!meaning || (global ? cli_options[i].id
+					: !cli_options[i].id || !option_fits(&cli_options[i], c)))
 			continue;
-		printf("'%s:", options[i].name);
+		printf("'%s:", cli_options[i].name);
 		print_text(meaning, true);
 		fputs("' ", stdout);
 	}
@@ -298,16 +299,16 @@ static void print_fish_option(const struct option *o, const struct command *c)
 static void print_fish(void)
 {
 	fputs(fish_begin, stdout);
-	for (size_t i = 0; i < n_options; i++)
-		if (!options[i].id && strncmp(options[i].name, "--", 2) == 0)
-			print_fish_option(&options[i], NULL);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (!cli_options[i].id && strncmp(cli_options[i].name, "--", 2) == 0)
+			print_fish_option(&cli_options[i], NULL);
 	for (size_t i = 0; i < n_commands; i++) {
 		printf("complete -c sftoken -n __fish_use_subcommand -a %s -d '", commands[i].name);
 		print_text(commands[i].help, false);
 		puts("'");
-		for (size_t k = 0; k < n_options; k++)
-			if (options[k].id && option_fits(&options[k], &commands[i]))
-				print_fish_option(&options[k], &commands[i]);
+		for (size_t k = 0; k < n_cli_options; k++)
+			if (cli_options[k].id && option_fits(&cli_options[k], &commands[i]))
+				print_fish_option(&cli_options[k], &commands[i]);
 	}
 	printf("complete -c sftoken -n '__fish_seen_subcommand_from ");
 	print_takers(" ");

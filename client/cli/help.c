@@ -84,9 +84,9 @@ void cli_help_command(FILE *out, const struct command *c)
 {
 	fprintf(out, "sftoken %s%s%s\n\n%s\n\n", c->name, *c->synopsis ? " " : "", c->synopsis,
 		c->help);
-	for (size_t i = 0; i < n_options; i++)
-		if (options[i].id && option_fits(&options[i], c))
-			print_option(out, options[i].name);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (cli_options[i].id && option_fits(&cli_options[i], c))
+			print_option(out, cli_options[i].name);
 	fprintf(out, "%sexample:\n  %s\n", c->options ? "\n" : "", c->example);
 }
 

@@ -61,10 +61,10 @@ const struct command commands[] = {
 	{ "refresh", "CRED [--wait S]", "get a new token now", "sftoken refresh prod", OPT_WAIT,
 	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_refresh },
 	{ "setup", "NAME [--grant GRANT] [--login-url URL] [--client-id ID] [--username USER] [--new-key | --private-key FILE]\n"
-	  "              [--allow-user USER] [--fd N] [--config DIRECTORY] [--print] [--force]",
+	  "              [--allow-user USER] [--fd N] [--from-sf USER [--yes]] [--no-browser] [--config DIRECTORY] [--print] [--force]",
 	  "make a credential, and see it through to its first token\n\n"
 	  "Asks for what no option has said. No secret is an option: it is asked for without being shown, or comes by --fd.",
-	  "sftoken setup prod --grant jwt_bearer --new-key", OPT_SETUP | OPT_FD | OPT_NO_BROWSER,
+	  "sftoken setup prod --grant jwt_bearer --new-key", OPT_SETUP | OPT_FD | OPT_NO_BROWSER | OPT_FROM_SF,
 	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_setup },
 	{ "login", "CRED [--flow web_server|user_agent|device] [--no-browser]",
 	  "log in as a person, in a browser or with a code",
@@ -113,7 +113,7 @@ const size_t n_commands = sizeof commands / sizeof commands[0];
 #define OF(member) offsetof(struct cli, member)
 
 /* clang-format off */
-const struct option options[] = {
+const struct option cli_options[] = {
 	{ "--socket",      0, OPTION_TEXT,   OF(socket) },
 	{ "--manager",     0, OPTION_TEXT,   OF(manager) },
 	{ "--user",        0, OPTION_FLAG,   OF(user) },
@@ -157,7 +157,7 @@ const struct option options[] = {
 	{ "--force",       OPT_SETUP,        OPTION_FLAG,   OF(setup.force) },
 };
 /* clang-format on */
-const size_t n_options = sizeof options / sizeof options[0];
+const size_t n_cli_options = sizeof cli_options / sizeof cli_options[0];
 
 int finish_output(void)
 {

@@ -27,10 +27,10 @@ bool option_fits(const struct option *o, const struct command *c)
 
 static const struct option *find_option(const char *word, size_t len, const struct command *c)
 {
-	for (size_t i = 0; i < n_options; i++)
-		if (strlen(options[i].name) == len && memcmp(options[i].name, word, len) == 0 &&
-		    option_fits(&options[i], c))
-			return &options[i];
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (strlen(cli_options[i].name) == len &&
+		    memcmp(cli_options[i].name, word, len) == 0 && option_fits(&cli_options[i], c))
+			return &cli_options[i];
 	return NULL;
 }
 
@@ -41,9 +41,9 @@ static int unknown_option(const char *word, int len, const struct command *c)
 	struct nearest near;
 
 	nearest_begin(&near, whole ? whole : "");
-	for (size_t i = 0; i < n_options; i++)
-		if (option_fits(&options[i], c))
-			nearest_try(&near, options[i].name);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (option_fits(&cli_options[i], c))
+			nearest_try(&near, cli_options[i].name);
 	if (near.found)
 		complain(0, "unknown option %.*s: did you mean %s? See `sftoken %s%s--help`", len,
 			 word, near.found, name, space);

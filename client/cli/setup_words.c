@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client/cli/setup.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { NAME_MAX_BYTES = 128, VALUE_MAX_BYTES = 1024 };
+
+const struct grant grants[] = {
+	{ "client_credentials", "the app for itself, with a consumer secret",
+	  NEEDS_SECRET | NEEDS_DOMAIN | HAS_NO_USER },
+	{ "jwt_bearer", "a key signs for a user; nobody logs in, and no secret is sent",
+	  NEEDS_KEY },
+	{ "web_server", "a person logs in once, in a browser", TAKES_SECRET | NEEDS_LOGIN },
+	{ "device", "a person logs in once, with a code on any device",
+	  TAKES_SECRET | NEEDS_LOGIN },
+	{ "refresh_token", "you have a refresh token", TAKES_SECRET | NEEDS_REFRESH_TOKEN },
+};
+const size_t n_grants = sizeof grants / sizeof grants[0];
+
+const struct grant *grant_find(const char *text)
+{
+	for (size_t i = 0; i < n_grants; i++)
+		if (strcmp(text, grants[i].name) == 0 ||
+		    (text[0] == (char)('1' + i) && text[1] == '\0'))
+			return &grants[i];
+	return NULL;
+}
+
+__attribute__((format(printf, 2, 3))) static bool say(char why[REASON_SIZE], const char *format,
+						      ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(why, REASON_SIZE, format, args);
+	va_end(args);
+	return false;
+}
+
+bool check_name(const char *text, char why[REASON_SIZE])
+{
+	size_t n = strlen(text);
+
+	if (n == 0 || n > NAME_MAX_BYTES || !isalnum((unsigned char)text[0]) ||
+	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@-") != n)
+		return say(
+			why,
+			"a name has letters, digits and . _ @ -, at most 128, and begins with a letter or digit");
+	return true;
+}
+
+/* What can stand behind a key of the configuration as one word. */
+static bool is_word(const char *text)
+{
+	for (const char *at = text; *at; at++)
+		if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == '\\')
+			return false;
+	return *text && strlen(text) <= VALUE_MAX_BYTES;
+}
+
+bool check_client_id(const char *text, char why[REASON_SIZE])
+{
+	if (!is_word(text))
+		return say(why, "a consumer key is one word, often beginning with 3MVG9");
+	if (strstr(text, "://"))
+		return say(
+			why,
+			"this is an address; the consumer key is a long word, often beginning with 3MVG9");
+	return true;
+}
+
+bool check_username(const char *text, char why[REASON_SIZE])
+{
+	if (!is_word(text) || !strchr(text, '@'))
+		return say(
+			why,
+			"a user of Salesforce is written like an e-mail address, for example etl@example.com");
+	return true;
+}
+
+static bool is_loopback(const char *host)
+{
+	return strncmp(host, "127.0.0.1", 9) == 0 || strncmp(host, "[::1]", 5) == 0;
+}
+
+static bool ends_with(const char *host, size_t n, const char *end)
+{
+	size_t m = strlen(end);
+
+	return n > m && strncasecmp(host + n - m, end, m) == 0;
+}
+
+/* Addresses that people copy from their browser, and that give no tokens. */
+static bool check_host(const char *host, unsigned needs, char why[REASON_SIZE])
+{
+	size_t n = strcspn(host, ":/");
+
+	if (ends_with(host, n, ".lightning.force.com"))
+		return say(
+			why,
+			"this is the address of the pages; the one of the org is https://%.*s.my.salesforce.com",
+			(int)(n - strlen(".lightning.force.com")), host);
+	if (ends_with(host, n, ".my.salesforce-setup.com"))
+		return say(
+			why,
+			"this is the address of Setup; the one of the org is https://%.*s.my.salesforce.com",
+			(int)(n - strlen(".my.salesforce-setup.com")), host);
+	if ((needs & NEEDS_DOMAIN) &&
+	    (ends_with(host, n + 1, "ogin.salesforce.com") ||
+	     ends_with(host, n + 1, "est.salesforce.com")) &&
+	    (n == strlen("login.salesforce.com") || n == strlen("test.salesforce.com")))
+		return say(
+			why,
+			"client credentials are served by the org alone: https://YOURDOMAIN.my.salesforce.com, see Setup > My Domain");
+	return true;
+}
+
+static bool is_http(const char *text)
+{
+	return strncasecmp(text, "http://", 7) == 0;
+}
+
+bool check_login_url(const char *text, unsigned needs, char **out, char why[REASON_SIZE])
+{
+	bool whole = strncasecmp(text, "https://", 8) == 0 || is_http(text);
+	const char *host = !whole ? text : is_http(text) ? text + 7 : text + 8;
+	size_t n = strlen(text);
+
+	*out = NULL;
+	if (!is_word(text) || strpbrk(text, "?#@\"'<>") || (!whole && strstr(text, "://")))
+		return say(why, "an address is written https://acme.my.salesforce.com");
+	if (*host == '\0' || *host == '/' || (!strchr(host, '.') && *host != '['))
+		return say(why, "there is no host in it: write https://acme.my.salesforce.com");
+	if (is_http(text) && !is_loopback(host))
+		return say(why, "http:// sends secrets in the clear: write https://%s", host);
+	if (!check_host(host, needs, why))
+		return false;
+	while (n > 8 && text[n - 1] == '/') /* copied with the slash at its end */
+		n--;
+	if (asprintf(out, "%s%.*s", whole ? "" : "https://", (int)n, text) < 0)
+		*out = NULL;
+	return *out || say(why, "out of memory");
+}
+
+void answers_free(struct answers *a)
+{
+	free(a->login_url);
+	free(a->client_id);
+	free(a->username);
+	free(a->key);
+	free(a->secret_file);
+	free(a->allow_user);
+	*a = (struct answers){ 0 };
+}
+
+static void add(FILE *out, const char *key, const char *before, const char *value)
+{
+	if (value)
+		fprintf(out, "%s=%s%s\n", key, before, value);
+}
+
+char *credential_text_of(const struct answers *a)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputs("# made by sftoken setup; see sftokend.credential(5)\n[Credential]\n", out);
+	add(out, "GrantType", "", a->grant->name);
+	add(out, "LoginUrl", "", a->login_url);
+	add(out, "ClientId", "", a->client_id);
+	if (a->stored_secret)
+		fputs("ClientSecret=stored:\n", out);
+	add(out, "ClientSecret", "file:", a->secret_file);
+	add(out, "Username", "", a->username);
+	add(out, "PrivateKey", "file:", a->key);
+	if (a->allow_user && *a->allow_user) {
+		fputs("\n[Access]\nAllowUser=", out);
+		for (const char *at = a->allow_user; *at; at++)
+			fputc(*at == ',' ? ' ' : *at, out);
+		fputc('\n', out);
+	}
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
