@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/cli/credential.h"
+#include "client/cli/setup.h"
 
 static const struct {
 	const char *option, *values;
@@ -79,6 +80,12 @@ static const char bash_begin[] =
 	"{\n"
 	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= i\n"
 	"\tlocal -a which=()\n"
+	"\t# bash cuts words at @, which names may have\n"
+	"\tlocal line=${COMP_LINE:0:COMP_POINT} cut=\n"
+	"\tline=${line##*[[:space:]]}\n"
+	"\tif [[ $line == *@* && $line != -* && $COMP_WORDBREAKS == *@* ]]; then\n"
+	"\t\tcur=$line cut=${line%@*}@ prev=\n"
+	"\tfi\n"
 	"\tCOMPREPLY=()\n"
 	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	"\t\tcase ${COMP_WORDS[i]} in\n"
@@ -102,6 +109,7 @@ static const char bash_end[] =
 	"\t\tesac\n"
 	"\tfi\n"
 	"\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	"\tCOMPREPLY=(\"${COMPREPLY[@]#\"$cut\"}\")\n"
 	"}\n"
 	"complete -F _sftoken sftoken\n";
 
@@ -321,8 +329,11 @@ static void print_fish(void)
 
 static void print_name(const char *name, void *arg)
 {
+	char why[REASON_SIZE];
+
 	(void)arg;
-	puts(name);
+	if (check_name(name, why)) /* shells expand what is printed here */
+		puts(name);
 }
 
 int cmd_completion(struct cli *cli)
