@@ -206,14 +206,15 @@ static int make_folders(char *path, mode_t last)
 
 int place_make(struct place *p, const char *folder)
 {
-	bool secret = strcmp(folder, "credentials") != 0;
+	bool ours = !p->system && !(p->owned && p->uid != geteuid());
+	bool secret = ours && strcmp(folder, "credentials") != 0;
 	char *path = place_path(p, folder, "", ""), *whole;
 	mode_t before = umask(022);
 	int r = EXIT_STATUS_INTERNAL;
 
 	if (path) {
 		path[strlen(path) - 1] = '\0';
-		r = make_folders(path, secret && !p->system ? PRIVATE_FOLDER_MODE : FOLDER_MODE);
+		r = make_folders(path, secret ? PRIVATE_FOLDER_MODE : FOLDER_MODE);
 	}
 	(void)umask(before);
 	whole = r == 0 ? realpath(p->directory, NULL) : NULL;

@@ -94,6 +94,11 @@ static bool ends_with(const char *host, size_t n, const char *end)
 	return n > m && strncasecmp(host + n - m, end, m) == 0;
 }
 
+static bool is_host(const char *host, size_t n, const char *wanted)
+{
+	return n == strlen(wanted) && strncasecmp(host, wanted, n) == 0;
+}
+
 /* Addresses that people copy from their browser, and that give no tokens. */
 static bool check_host(const char *host, unsigned needs, char why[REASON_SIZE])
 {
@@ -110,9 +115,7 @@ static bool check_host(const char *host, unsigned needs, char why[REASON_SIZE])
 			"this is the address of Setup; the one of the org is https://%.*s.my.salesforce.com",
 			(int)(n - strlen(".my.salesforce-setup.com")), host);
 	if ((needs & NEEDS_DOMAIN) &&
-	    (ends_with(host, n + 1, "ogin.salesforce.com") ||
-	     ends_with(host, n + 1, "est.salesforce.com")) &&
-	    (n == strlen("login.salesforce.com") || n == strlen("test.salesforce.com")))
+	    (is_host(host, n, "login.salesforce.com") || is_host(host, n, "test.salesforce.com")))
 		return say(
 			why,
 			"client credentials are served by the org alone: https://YOURDOMAIN.my.salesforce.com, see Setup > My Domain");
