@@ -31,11 +31,12 @@ struct stream {
 /* "HTTP/1.1 401 Unauthorized" begins an answer; the last one is the one whose body comes. */
 static void take_line(struct stream *s)
 {
-	int status;
+	const char *space;
 
 	s->line[s->n_line] = '\0';
-	if (sscanf(s->line, "HTTP/%*s %3d", &status) == 1)
-		s->run->http_status = status;
+	space = strncmp(s->line, "HTTP/", 5) == 0 ? strchr(s->line, ' ') : NULL;
+	if (space)
+		s->run->http_status = (int)strtol(space, NULL, 10);
 	s->n_line = 0;
 }
 

@@ -43,7 +43,7 @@ static int unknown_option(const char *word, int len, const struct command *c)
 	nearest_begin(&near, whole ? whole : "");
 	for (size_t i = 0; i < n_cli_options; i++)
 		if (option_fits(&cli_options[i], c))
-			nearest_try(&near, cli_options[i].name);
+			(void)nearest_try(&near, cli_options[i].name);
 	if (near.found)
 		complain(0, "unknown option %.*s: did you mean %s? See `sftoken %s%s--help`", len,
 			 word, near.found, name, space);
@@ -121,14 +121,14 @@ static int parse_command(struct cli *cli, const char *word)
 {
 	struct nearest near;
 
-	nearest_begin(&near, word);
-	for (size_t k = 0; k < n_commands; k++) {
+	for (size_t k = 0; k < n_commands; k++)
 		if (strcmp(commands[k].name, word) == 0)
 			cli->command = &commands[k];
-		nearest_try(&near, commands[k].name);
-	}
 	if (cli->command)
 		return 0;
+	nearest_begin(&near, word);
+	for (size_t k = 0; k < n_commands; k++)
+		(void)nearest_try(&near, commands[k].name);
 	if (near.found)
 		return complain(EXIT_STATUS_USAGE,
 				"unknown command \"%s\": did you mean \"%s\"? See `sftoken --help`",

@@ -4,48 +4,52 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SIGNALLED = 128, FDS_MAX = 4 };
+enum { SIGNALLED = 128, FDS_MAX = 4, CANNOT_RUN = 127 };
 
-static int set_signals(posix_spawnattr_t *attributes)
+/* In the child: the descriptors as wanted, signals as they are by default. Only what may be called between fork() and exec(). */
+static void become(char *const words[], const struct process_fd *fds, size_t n, int failed)
 {
-	sigset_t defaults, none;
+	static const int defaults[] = { SIGINT, SIGQUIT, SIGPIPE };
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+	bool ready = true;
 
+	for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
+		(void)sigaction(defaults[i], &action, NULL);
 	(void)sigemptyset(&none);
-	(void)sigemptyset(&defaults);
-	(void)sigaddset(&defaults, SIGINT);
-	(void)sigaddset(&defaults, SIGQUIT);
-	(void)sigaddset(&defaults, SIGPIPE);
-	(void)posix_spawnattr_setsigdefault(attributes, &defaults);
-	(void)posix_spawnattr_setsigmask(attributes, &none);
-	return posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	for (size_t i = 0; i < n && ready; i++)
+		/* one that keeps its number is only made to stay open */
+		ready = fds[i].ours == fds[i].its ? fcntl(fds[i].its, F_SETFD, 0) == 0
+						  : dup2(fds[i].ours, fds[i].its) >= 0;
+	if (ready)
+		(void)execvp(words[0], words);
+	(void)!write(failed, &errno, sizeof errno);
+	_exit(CANNOT_RUN);
 }
 
+/* Each function more of libc costs every `sftoken get` a look-up at its start, so that this is no posix_spawn() with its nine. */
 int process_spawn(pid_t *pid, char *const words[], const struct process_fd *fds, size_t n)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int code;
+	int failed[2], code = 0;
 
-	if (posix_spawn_file_actions_init(&actions))
-		return ENOMEM;
-	if (posix_spawnattr_init(&attributes)) {
-		(void)posix_spawn_file_actions_destroy(&actions);
-		return ENOMEM;
-	}
-	code = set_signals(&attributes);
-	/* a descriptor that keeps its number is only made to stay open */
-	for (size_t i = 0; !code && i < n; i++)
-		code = posix_spawn_file_actions_adddup2(&actions, fds[i].ours, fds[i].its);
-	if (!code)
-		code = posix_spawnp(pid, words[0], &actions, &attributes, words, environ);
-	(void)posix_spawnattr_destroy(&attributes);
-	(void)posix_spawn_file_actions_destroy(&actions);
+	if (pipe2(failed, O_CLOEXEC) < 0)
+		return errno;
+	*pid = fork();
+	if (*pid == 0)
+		become(words, fds, n, failed[1]);
+	if (*pid < 0)
+		code = errno;
+	close(failed[1]);
+	/* empty at its end: the program runs */
+	if (*pid > 0 && read(failed[0], &code, sizeof code) == (ssize_t)sizeof code)
+		(void)process_wait(*pid);
+	close(failed[0]);
 	return code;
 }
 

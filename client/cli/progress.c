@@ -35,8 +35,10 @@ void progress_erase(void)
 /* Ends as the signal would have ended us, without a line that stays behind. */
 static void end(int number)
 {
+	struct sigaction action = { .sa_handler = SIG_DFL };
+
 	progress_erase();
-	(void)signal(number, SIG_DFL);
+	(void)sigaction(number, &action, NULL);
 	(void)raise(number);
 }
 

@@ -88,22 +88,32 @@ static bool look_key(const char *text, const void *context, char **out, char why
 	return false;
 }
 
+static bool is_user(const char *name, size_t n)
+{
+	char *copy = strndup(name, n);
+	bool known = copy && getpwnam(copy);
+
+	free(copy);
+	return known;
+}
+
 /* Users that exist, with commas or spaces between; "-" is nobody, and so is nothing. */
 static bool look_users(const char *text, const void *context, char **out, char why[REASON_SIZE])
 {
-	char *names = strdup(strcmp(text, "-") == 0 ? "" : text), *state = NULL;
-
 	(void)context;
-	for (char *name = names ? strtok_r(names, ", ", &state) : NULL; name;
-	     name = strtok_r(NULL, ", ", &state)) {
-		if (getpwnam(name))
-			continue;
-		(void)snprintf(why, REASON_SIZE, "there is no user %.64s on this machine", name);
-		free(names);
-		return false;
+	if (strcmp(text, "-") == 0)
+		return keep("", out);
+	for (const char *at = text; *at;) {
+		size_t n = strcspn(at, ", ");
+
+		if (n && !is_user(at, n)) {
+			(void)snprintf(why, REASON_SIZE, "there is no user %.*s on this machine",
+				       (int)(n < REASON_SIZE / 2 ? n : REASON_SIZE / 2), at);
+			return false;
+		}
+		at += n + (at[n] ? 1 : 0);
 	}
-	free(names);
-	return keep(strcmp(text, "-") == 0 ? "" : text, out);
+	return keep(text, out);
 }
 
 /* --- questions --- */

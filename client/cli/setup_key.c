@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A key and its certificate, made by openssl(1): this program has no such library. Salesforce takes any certificate as a name of its public key, so that it signs itself. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #define DAYS "730"
 #define BITS "rsa:2048"
 
-enum { PRINTED_MAX = 64 * 1024, SUBJECT_MAX = 64, SIGNALLED = 128 };
+enum { PRINTED_MAX = 64 * 1024, SUBJECT_MAX = 64, SIGNALLED = 128, CERTIFICATE_MAX = 8192 };
 
 struct pair {
 	struct new_file key, certificate;
@@ -77,14 +78,15 @@ static int run_openssl(const struct pair *pair, const char *name)
 
 static int print_certificate(const char *path)
 {
-	FILE *file = fopen(path, "re");
-	char line[256];
+	char text[CERTIFICATE_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
 
-	if (!file)
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
 		return complain(EXIT_STATUS_INTERNAL, "%s: %s", path, strerror(errno));
-	while (fgets(line, sizeof line, file))
-		fputs(line, stdout);
-	fclose(file);
+	printf("%.*s", (int)n, text);
 	return finish_output();
 }
 

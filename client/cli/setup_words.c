@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/cli/setup.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +44,7 @@ bool check_name(const char *text, char why[REASON_SIZE])
 {
 	size_t n = strlen(text);
 
-	if (n == 0 || n > NAME_MAX_BYTES || !isalnum((unsigned char)text[0]) ||
+	if (n == 0 || n > NAME_MAX_BYTES || strchr("._@-", text[0]) ||
 	    strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@-") != n)
 		return say(
 			why,
@@ -84,7 +83,9 @@ bool check_username(const char *text, char why[REASON_SIZE])
 
 static bool is_loopback(const char *host)
 {
-	return strncmp(host, "127.0.0.1", 9) == 0 || strncmp(host, "[::1]", 5) == 0;
+	size_t n = strncmp(host, "127.0.0.1", 9) == 0 ? 9 : strncmp(host, "[::1]", 5) == 0 ? 5 : 0;
+
+	return n && (host[n] == '\0' || host[n] == ':' || host[n] == '/');
 }
 
 static bool ends_with(const char *host, size_t n, const char *end)
@@ -134,7 +135,7 @@ bool check_login_url(const char *text, unsigned needs, char **out, char why[REAS
 	size_t n = strlen(text);
 
 	*out = NULL;
-	if (!is_word(text) || strpbrk(text, "?#@\"'<>") || (!whole && strstr(text, "://")))
+	if (!is_word(text) || text[strcspn(text, "?#@\"'<>")] || (!whole && strstr(text, "://")))
 		return say(why, "an address is written https://acme.my.salesforce.com");
 	if (*host == '\0' || *host == '/' || (!strchr(host, '.') && *host != '['))
 		return say(why, "there is no host in it: write https://acme.my.salesforce.com");
@@ -160,37 +161,36 @@ void answers_free(struct answers *a)
 	*a = (struct answers){ 0 };
 }
 
-static void add(FILE *out, const char *key, const char *before, const char *value)
+/* "Key=before value\n", or nothing without a value. */
+static bool add(char **text, const char *key, const char *before, const char *value)
 {
-	if (value)
-		fprintf(out, "%s=%s%s\n", key, before, value);
+	char *longer;
+
+	if (!value || !*text)
+		return *text != NULL;
+	if (asprintf(&longer, "%s%s=%s%s\n", *text, key, before, value) < 0)
+		longer = NULL;
+	free(*text);
+	*text = longer;
+	return longer != NULL;
 }
 
 char *credential_text_of(const struct answers *a)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	char *text = strdup("# made by sftoken setup; see sftokend.credential(5)\n[Credential]\n");
+	char *users = a->allow_user && *a->allow_user ? strdup(a->allow_user) : NULL;
 
-	if (!out)
-		return NULL;
-	fputs("# made by sftoken setup; see sftokend.credential(5)\n[Credential]\n", out);
-	add(out, "GrantType", "", a->grant->name);
-	add(out, "LoginUrl", "", a->login_url);
-	add(out, "ClientId", "", a->client_id);
-	if (a->stored_secret)
-		fputs("ClientSecret=stored:\n", out);
-	add(out, "ClientSecret", "file:", a->secret_file);
-	add(out, "Username", "", a->username);
-	add(out, "PrivateKey", "file:", a->key);
-	if (a->allow_user && *a->allow_user) {
-		fputs("\n[Access]\nAllowUser=", out);
-		for (const char *at = a->allow_user; *at; at++)
-			fputc(*at == ',' ? ' ' : *at, out);
-		fputc('\n', out);
-	}
-	if (fclose(out) == 0)
-		return text;
-	free(text);
-	return NULL;
+	for (char *at = users; at && *at; at++)
+		if (*at == ',')
+			*at = ' ';
+	(void)add(&text, "GrantType", "", a->grant->name);
+	(void)add(&text, "LoginUrl", "", a->login_url);
+	(void)add(&text, "ClientId", "", a->client_id);
+	(void)add(&text, "ClientSecret", "", a->stored_secret ? "stored:" : NULL);
+	(void)add(&text, "ClientSecret", "file:", a->secret_file);
+	(void)add(&text, "Username", "", a->username);
+	(void)add(&text, "PrivateKey", "file:", a->key);
+	(void)add(&text, "\n[Access]\nAllowUser", "", users);
+	free(users);
+	return text;
 }

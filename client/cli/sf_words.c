@@ -30,6 +30,22 @@ static const char *string_at(const struct bytes *b, size_t at, size_t *n)
 	return end < b->len ? b->data + at + 1 : NULL;
 }
 
+static const char *find_member(const struct bytes *b)
+{
+	for (size_t at = 0; at + sizeof MEMBER - 1 <= b->len; at++)
+		if (memcmp(b->data + at, MEMBER, sizeof MEMBER - 1) == 0)
+			return b->data + at;
+	return NULL;
+}
+
+/* The last one, since a refresh token may have one as well. */
+static const char *find_at(const char *from, const char *end)
+{
+	while (end > from && end[-1] != '@')
+		end--;
+	return end > from ? end - 1 : NULL;
+}
+
 const char *sf_auth_url(const struct bytes *printed, size_t *n)
 {
 	const char *member, *url;
@@ -37,7 +53,7 @@ const char *sf_auth_url(const struct bytes *printed, size_t *n)
 
 	if (!printed->data)
 		return NULL;
-	member = memmem(printed->data, printed->len, MEMBER, sizeof MEMBER - 1);
+	member = find_member(printed);
 	if (!member)
 		return NULL;
 	at = skip_space(printed, (size_t)(member - printed->data) + sizeof MEMBER - 1);
@@ -58,7 +74,7 @@ bool sf_login_of(const struct bytes *url, struct sf_login *out)
 		return false;
 	first = memchr(id, ':', (size_t)(end - id));
 	second = first ? memchr(first + 1, ':', (size_t)(end - first - 1)) : NULL;
-	at = second ? memrchr(second, '@', (size_t)(end - second)) : NULL;
+	at = second ? find_at(second, end) : NULL;
 	if (!at || first == id || at + 1 == end)
 		return false;
 	*out = (struct sf_login){ .client_id = id,
