@@ -159,6 +159,23 @@ static int parse_word(struct cli *cli, char **argv, int i)
 			argv[i], c->name);
 }
 
+/* What the command cannot do without. */
+static int check_needs(const struct cli *cli, const struct command *c)
+{
+	if ((c->flags & NEEDS_CREDENTIAL) && !cli->credential)
+		return complain(EXIT_STATUS_USAGE,
+				"%s needs the name of a credential: see `sftoken %s`", c->name,
+				c->run == cmd_setup ? "setup --help" : "list");
+	if ((c->flags & TAKES_COMMAND) && (!cli->rest || !*cli->rest))
+		return complain(EXIT_STATUS_USAGE, "%s needs a command after --", c->name);
+	if ((c->flags & TAKES_URL) && !cli->url)
+		return complain(
+			EXIT_STATUS_USAGE,
+			"%s needs a path that begins with /, for example /services/data: see `sftoken %s --help`",
+			c->name, c->name);
+	return 0;
+}
+
 static int check_parsed(struct cli *cli)
 {
 	const struct command *c = cli->command;
@@ -174,18 +191,7 @@ static int check_parsed(struct cli *cli)
 		return complain(EXIT_STATUS_USAGE, "--user and --system contradict each other");
 	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential && named && *named)
 		cli->credential = named;
-	if ((c->flags & NEEDS_CREDENTIAL) && !cli->credential)
-		return complain(EXIT_STATUS_USAGE,
-				"%s needs the name of a credential: see `sftoken %s`", c->name,
-				c->options && c->run == cmd_setup ? "setup --help" : "list");
-	if ((c->flags & TAKES_COMMAND) && (!cli->rest || !*cli->rest))
-		return complain(EXIT_STATUS_USAGE, "%s needs a command after --", c->name);
-	if ((c->flags & TAKES_URL) && !cli->url)
-		return complain(
-			EXIT_STATUS_USAGE,
-			"%s needs a path that begins with /, for example /services/data: see `sftoken %s --help`",
-			c->name, c->name);
-	return 0;
+	return check_needs(cli, c);
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv)

@@ -124,6 +124,20 @@ void new_file_undo(struct new_file *f);
 /* It stays. */
 void new_file_keep(struct new_file *f);
 
+/* --- setup.c and setup_see.c --- */
+
+struct setup {
+	struct cli *cli;
+	struct place place;
+	struct answers answers;
+	struct bytes secret, refresh; /* consumer secret; refresh token or SFDX auth URL */
+	bool person;                  /* somebody can be asked */
+	bool advised;
+};
+
+/* Brings what was written to a first token; 0, or the exit status of the step that failed. */
+int setup_see_through(struct setup *s);
+
 /* --- setup_key.c --- */
 
 /*

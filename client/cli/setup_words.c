@@ -128,14 +128,33 @@ static bool is_http(const char *text)
 	return strncasecmp(text, "http://", 7) == 0;
 }
 
+/* The host and what follows it; NULL: it does not look like an address. */
+static const char *host_in(const char *text)
+{
+	if (strncasecmp(text, "https://", 8) == 0)
+		return text + 8;
+	if (is_http(text))
+		return text + 7;
+	return strstr(text, "://") ? NULL : text;
+}
+
+/* Without the slash with which it was copied. */
+static char *url_of(const char *text, const char *scheme)
+{
+	size_t n = strlen(text);
+	char *url;
+
+	while (n > 1 && text[n - 1] == '/')
+		n--;
+	return asprintf(&url, "%s%.*s", scheme, (int)n, text) < 0 ? NULL : url;
+}
+
 bool check_login_url(const char *text, unsigned needs, char **out, char why[REASON_SIZE])
 {
-	bool whole = strncasecmp(text, "https://", 8) == 0 || is_http(text);
-	const char *host = !whole ? text : is_http(text) ? text + 7 : text + 8;
-	size_t n = strlen(text);
+	const char *host = host_in(text);
 
 	*out = NULL;
-	if (!is_word(text) || text[strcspn(text, "?#@\"'<>")] || (!whole && strstr(text, "://")))
+	if (!host || !is_word(text) || text[strcspn(text, "?#@\"'<>")])
 		return say(why, "an address is written https://acme.my.salesforce.com");
 	if (*host == '\0' || *host == '/' || (!strchr(host, '.') && *host != '['))
 		return say(why, "there is no host in it: write https://acme.my.salesforce.com");
@@ -143,10 +162,7 @@ bool check_login_url(const char *text, unsigned needs, char **out, char why[REAS
 		return say(why, "http:// sends secrets in the clear: write https://%s", host);
 	if (!check_host(host, needs, why))
 		return false;
-	while (n > 8 && text[n - 1] == '/') /* copied with the slash at its end */
-		n--;
-	if (asprintf(out, "%s%.*s", whole ? "" : "https://", (int)n, text) < 0)
-		*out = NULL;
+	*out = url_of(text, host == text ? "https://" : "");
 	return *out || say(why, "out of memory");
 }
 
