@@ -13,7 +13,7 @@ static const struct {
 	    "its Policies > Client Credentials Flow > Run As: choose the user, and save",
 	    "its OAuth Settings > Consumer Key and Secret: copy both" } },
 	{ "jwt_bearer",
-	  { "its OAuth Settings: tick \"Use digital signatures\" and upload the certificate %s; scopes: api, refresh_token",
+	  { "its OAuth Settings: scopes api, refresh_token; tick \"Use digital signatures\", and upload\n     the certificate %s",
 	    "its Policies > OAuth Policies > Permitted Users: \"Admin approved users are pre-authorized\"",
 	    "its Policies > App Policies: add the profile or a permission set of the user",
 	    "its OAuth Settings > Consumer Key and Secret: copy the consumer key" } },

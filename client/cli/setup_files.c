@@ -94,7 +94,7 @@ static bool is_system(const struct cli *cli, const char *socket)
 	return socket ? strncmp(socket, "/run/sftokend/", 14) == 0 : geteuid() == 0;
 }
 
-/* Asks the daemon where its files are. 0 also when there is none; an exit status after a complaint: it does not want us. */
+/* Asks the daemon where its files are; it may just have been started. 0 also when there is none; an exit status after a complaint: it does not want us. */
 static int ask_daemon(const struct cli *cli, struct place *p)
 {
 	struct cli quiet = *cli;
@@ -107,7 +107,6 @@ static int ask_daemon(const struct cli *cli, struct place *p)
 	p->system = is_system(cli, NULL);
 	if (open_manager(&quiet, &h))
 		return 0;
-	sftoken_set_connect_wait(h, 0);
 	status = ask_quietly(h, "io.sftoken.Manager.Status", NULL, &err);
 	if (status) {
 		p->answers = true;

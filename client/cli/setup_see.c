@@ -55,7 +55,7 @@ static void print_token(const struct cli *cli, const struct sftoken_token *t)
 		return;
 	if (at && localtime_r(&at, &tm))
 		(void)strftime(until, sizeof until, "%Y-%m-%d %H:%M:%S", &tm);
-	printf("\n\"%s\" has its first token, for %s: valid until %s, and renewed before\nget it with: sftoken get %s\n",
+	printf("\n\"%s\" has its first token, for %s\nvalid until %s, and renewed before that\nget it with: sftoken get %s\n",
 	       cli->credential, sftoken_token_instance_url(t), until, cli->credential);
 }
 

@@ -115,7 +115,7 @@ def test_client_credentials() -> None:
         person.wait_text("(is not shown): ")
         person.type(SECRET + "\r")
         out, _ = person.end(0)
-        assert "alive at" in out and re.search(r"first token, for https://\S+: valid until 20\d\d-", out) and "sftoken get crm" in out, out
+        assert "alive at" in out and re.search(r"first token, for https://\S+\s+valid until 20\d\d-", out) and "sftoken get crm" in out, out
         assert "00D" not in out.replace("organization 00D", ""), out
         same(w.text("crm"), f"# made by sftoken setup; see sftokend.credential(5)\n[Credential]\nGrantType=client_credentials\nLoginUrl={w.salesforce.url}\n"
                             f"ClientId={CLIENT}\nClientSecret=stored:\n")
