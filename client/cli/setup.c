@@ -19,7 +19,7 @@
 
 #define USUAL_LOGIN_URL "https://login.salesforce.com"
 
-enum { RELOAD_MS = 10000 };
+enum { RELOAD_MS = 10000, NOBODY_UID = 65534 };
 
 /* --- what may be answered --- */
 
@@ -78,13 +78,14 @@ static bool look_key(const char *text, const void *context, char **out, char why
 	return false;
 }
 
+/* One whom the daemon can tell from others: 65534 is everybody whom the kernel cannot name. */
 static bool is_user(const char *name, size_t n)
 {
 	char *copy = strndup(name, n);
-	bool known = copy && getpwnam(copy);
+	const struct passwd *user = copy ? getpwnam(copy) : NULL;
 
 	free(copy);
-	return known;
+	return user && user->pw_uid != NOBODY_UID;
 }
 
 /* Users that exist, with commas or spaces between; "-" is nobody, and so is nothing. */
@@ -97,7 +98,7 @@ static bool look_users(const char *text, const void *context, char **out, char w
 		size_t n = strcspn(at, ", ");
 
 		if (n && !is_user(at, n)) {
-			(void)snprintf(why, REASON_SIZE, "there is no user %.*s on this machine",
+			(void)snprintf(why, REASON_SIZE, "%.*s is no user of this machine",
 				       (int)(n < REASON_SIZE / 2 ? n : REASON_SIZE / 2), at);
 			return false;
 		}

@@ -263,6 +263,18 @@ def test_existing() -> None:
         assert "stored:" in w.text("crm") and not [p for p in w.tree() if "/." in p], w.tree()
 
 
+def test_overtaken() -> None:
+    """A file that somebody else makes while the questions are answered is not written over"""
+    with World() as w:
+        person = w.person("crm", *w.client_credentials())
+        person.wait_text("(is not shown): ")
+        mine = w.daemon.write_credential("crm", "# somebody else's\n")
+        person.type(SECRET + "\r")
+        assert "is there already" in person.end(64)[0]
+        same(mine.read_text(), "# somebody else's\n")
+        same([p for p in w.tree() if "/." in p], [])
+
+
 def test_cancelled() -> None:
     """Ctrl-C or the end of the input at any question, and a signal while the key is made, leave nothing behind"""
     with World() as w:

@@ -260,6 +260,7 @@ TEST(the_url_in_what_sf_prints)
 		 NULL);
 	check_sf("{\"sfdxAuthUrl\": \"force://P::5A\\u0041@h\"}", NULL);
 	check_sf("{\"sfdxAuthUrl\": \"force://P::5Aep@h", NULL);
+	check_sf("{\"sfdxAuthUrl\": \"hidden-by-the-policy-of-the-org\"}", NULL);
 	check_sf("{\"sfdxAuthUrl\": null}", NULL);
 	check_sf("{\"sfdxAuthUrl\"", NULL);
 	check_sf("{\"sfdxAuthUrl\":", NULL);
