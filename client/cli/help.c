@@ -30,6 +30,8 @@ static const struct {
 	{ "--fd", "N", "read the secret from this descriptor" },
 	{ "--forget", NULL, "revoke and erase the refresh token as well" },
 	{ "--flow", "FLOW", "web_server, user_agent or device" },
+	{ "--hold", NULL, "keep its session from being ended by a renewal meanwhile" },
+	{ "--output", "FILE", "write them into this file, at once or not at all" },
 	{ "--no-browser", NULL, "print the address, and open no browser" },
 	{ "--retry-unsafe", NULL, "repeat a request that changes something, too" },
 	{ "--from-sf", "USER", "take the login of this user from Salesforce's own CLI" },
