@@ -76,8 +76,8 @@ extern const struct command commands[];
 extern const size_t n_commands;
 
 struct option {
-	const char *name;
-	unsigned id; /* a bit of command.options; 0: every command takes it */
+	char name[16]; /* no pointer, which would be relocated at every start */
+	unsigned id;   /* a bit of command.options; 0: every command takes it */
 	enum { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG, OPTION_ENV } type;
 	size_t offset; /* in struct cli */
 };

@@ -36,7 +36,7 @@ static void take_line(struct stream *s)
 	s->line[s->n_line] = '\0';
 	space = strncmp(s->line, "HTTP/", 5) == 0 ? strchr(s->line, ' ') : NULL;
 	if (space)
-		s->run->http_status = (int)strtol(space, NULL, 10);
+		s->run->http_status = (int)strtoll(space, NULL, 10);
 	s->n_line = 0;
 }
 

@@ -45,7 +45,7 @@ char *curl_url(const char *instance_url, const char *path_or_url)
 static const char short_with_value[] = "AbcCdDeEFhHKmoPQrtTuUwxXyYz";
 
 /* Options of more letters that take no value, as far as they stand before addresses in practice. */
-static const char *const long_flags[] = {
+static const char long_flags[][24] = {
 	"--append",      "--compressed",   "--fail",         "--fail-early",
 	"--fail-with-body", "--get",       "--globoff",      "--head",
 	"--http1.0",     "--http1.1",      "--http2",        "--http2-prior-knowledge",
@@ -58,10 +58,10 @@ static const char *const long_flags[] = {
 };
 
 /* With these curl would use other addresses, or send the token on to them. */
-static const char *const refused[] = { "--next", "--url", "--location-trusted", "--config" };
+static const char refused[][20] = { "--next", "--url", "--location-trusted", "--config" };
 
 static const struct {
-	const char *name;
+	char name[20];
 	char letter;
 } bodies[] = {
 	{ "--data", 'd' },        { "--data-ascii", 0 },     { "--data-binary", 0 },

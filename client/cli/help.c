@@ -4,49 +4,50 @@
 
 #include "client/cli/cli.h"
 
+/* Texts, not pointers to them: each pointer is relocated at every start of `sftoken get`. */
 static const struct {
-	const char *name, *value, *meaning;
+	char name[16], value[12], meaning[72];
 } meanings[] = {
 	{ "--socket", "PATH", "the Broker socket" },
 	{ "--manager", "PATH", "the Manager socket" },
-	{ "--user", NULL, "the user's daemon" },
-	{ "--system", NULL, "the system's daemon" },
-	{ "--json", NULL, "print JSON" },
-	{ "--quiet", NULL, "no messages, only the exit status (-q)" },
-	{ "--help", NULL, "print help" },
+	{ "--user", "", "the user's daemon" },
+	{ "--system", "", "the system's daemon" },
+	{ "--json", "", "print JSON" },
+	{ "--quiet", "", "no messages, only the exit status (-q)" },
+	{ "--help", "", "print help" },
 	{ "--format", "FORMAT", "token, json, header, env, curl, oauth, process or sf" },
 	{ "--min-valid", "S", "the token must live so many seconds" },
 	{ "--wait", "S", "how long to wait, in seconds" },
 	{ "--rejected", "GENERATION", "Salesforce refused this one: get a newer one" },
-	{ "--allow-stale", NULL, "an old token is better than an error" },
+	{ "--allow-stale", "", "an old token is better than an error" },
 	{ "--reason", "TEXT", "what it is for, for the audit log" },
 	{ "--as", "sf", "set SF_TARGET_ORG, too" },
 	{ "--env", "NAME=FIELD", "set a variable to a field of the token" },
-	{ "--socket-only", NULL, "set SFTOKEN_SOCKET and SFTOKEN_CREDENTIAL alone" },
+	{ "--socket-only", "", "set SFTOKEN_SOCKET and SFTOKEN_CREDENTIAL alone" },
 	{ "--generation", "N", "the one that Salesforce refused" },
 	{ "--status", "HTTP", "the HTTP status of the refusal" },
 	{ "--code", "ERROR", "its error code" },
 	{ "--kind", "KIND", "what is given to the store" },
 	{ "--fd", "N", "read the secret from this descriptor" },
-	{ "--forget", NULL, "revoke and erase the refresh token as well" },
+	{ "--forget", "", "revoke and erase the refresh token as well" },
 	{ "--flow", "FLOW", "web_server, user_agent or device" },
-	{ "--hold", NULL, "keep its session from being ended by a renewal meanwhile" },
+	{ "--hold", "", "keep its session from being ended by a renewal meanwhile" },
 	{ "--output", "FILE", "write them into this file, at once or not at all" },
-	{ "--no-browser", NULL, "print the address, and open no browser" },
-	{ "--retry-unsafe", NULL, "repeat a request that changes something, too" },
+	{ "--no-browser", "", "print the address, and open no browser" },
+	{ "--retry-unsafe", "", "repeat a request that changes something, too" },
 	{ "--from-sf", "USER", "take the login of this user from Salesforce's own CLI" },
-	{ "--yes", NULL, "do not ask whether that is meant" },
+	{ "--yes", "", "do not ask whether that is meant" },
 	{ "--grant", "GRANT",
 	  "client_credentials, jwt_bearer, web_server, device or refresh_token" },
 	{ "--login-url", "URL", "the address of the org" },
 	{ "--client-id", "ID", "the consumer key of the app" },
 	{ "--username", "USER", "whom the token is for" },
 	{ "--private-key", "FILE", "a private key that is there" },
-	{ "--new-key", NULL, "make a private key and its certificate" },
+	{ "--new-key", "", "make a private key and its certificate" },
 	{ "--allow-user", "USER", "who may use it, with commas between; \"\": nobody else" },
 	{ "--config", "DIRECTORY", "the configuration of the daemon" },
-	{ "--print", NULL, "print the file, and make nothing" },
-	{ "--force", NULL, "replace what is there" },
+	{ "--print", "", "print the file, and make nothing" },
+	{ "--force", "", "replace what is there" },
 };
 
 static size_t find_meaning(const char *name)
@@ -62,7 +63,8 @@ const char *option_value(const char *name)
 {
 	size_t i = find_meaning(name);
 
-	return i < sizeof meanings / sizeof meanings[0] ? meanings[i].value : NULL;
+	return i < sizeof meanings / sizeof meanings[0] && *meanings[i].value ? meanings[i].value
+									      : NULL;
 }
 
 const char *option_meaning(const char *name)
