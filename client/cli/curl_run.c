@@ -197,7 +197,7 @@ static void close_pipe(int ends[2])
 static int run_with(struct curl_run *run, int config[2], int headers[2], int body[2])
 {
 	struct stream s = { .run = run };
-	pid_t pid;
+	pid_t pid = -1;
 	int r = write_token(config[1], run->token);
 
 	close(take_end(&config[1]));

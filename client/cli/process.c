@@ -116,7 +116,7 @@ static int run(char *const words[], const int null, int out[2], int errors[2],
 	const struct process_fd fds[] = { { null, STDIN_FILENO },
 					  { out[1], STDOUT_FILENO },
 					  { errors[1], STDERR_FILENO } };
-	pid_t pid;
+	pid_t pid = -1;
 	int code = process_spawn(&pid, words, fds, sizeof fds / sizeof fds[0]);
 
 	close(out[1]);

@@ -363,7 +363,7 @@ static int write_credential(struct setup *s, struct new_file *f)
 	int r = text ? place_make(&s->place, "credentials") : out_of_memory();
 
 	path = r ? NULL : place_path(&s->place, "credentials", s->cli->credential, ".conf");
-	if (r == 0)
+	if (r == 0 && text)
 		r = path ? new_file_write(f, &s->place, path, text, strlen(text), flags)
 			 : EXIT_STATUS_INTERNAL;
 	if (r == 0)

@@ -67,11 +67,12 @@ const char *sf_auth_url(const struct bytes *printed, size_t *n)
 
 bool sf_login_of(const struct bytes *url, struct sf_login *out)
 {
-	const char *end = url->data + url->len, *id = url->data + sizeof SCHEME - 1;
-	const char *first, *second, *at;
+	const char *end, *id, *first, *second, *at;
 
-	if (!url->data || url->len < sizeof SCHEME || memcmp(url->data, SCHEME, sizeof SCHEME - 1))
+	if (url->len < sizeof SCHEME || memcmp(url->data, SCHEME, sizeof SCHEME - 1) != 0)
 		return false;
+	id = url->data + sizeof SCHEME - 1;
+	end = url->data + url->len;
 	first = memchr(id, ':', (size_t)(end - id));
 	second = first ? memchr(first + 1, ':', (size_t)(end - first - 1)) : NULL;
 	at = second ? find_at(second, end) : NULL;
