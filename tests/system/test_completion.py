@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from harness import SANITIZERS, Daemon, Skip, Standin, run_tests, same
+from harness import ROOT, SANITIZERS, Daemon, Skip, Standin, run_tests, same
 from login_program import Program
 
 NAMES = ["crm", "etl@prod", "prod"]
@@ -151,6 +149,13 @@ def test_syntax() -> None:
             subprocess.run([shell, "-n"], input=script, env=environment(), text=True, check=True)
     for words in (("completion",), ("completion", "tcsh")):
         assert "bash, zsh or fish" in Shared.daemon.cli(*words, check=64).stderr
+
+
+def test_installed() -> None:
+    """They are installed where the shells look for them"""
+    for shell, place in (("bash", "bash-completion/completions/sftoken.bash"), ("zsh", "zsh/vendor-completions/_sftoken"),
+                         ("fish", "fish/vendor_completions.d/sftoken.fish")):
+        same((ROOT / "usr/share" / place).read_text(), Shared.daemon.cli("completion", shell).stdout, place)
 
 
 def test_names_are_quick_and_silent() -> None:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Optional
 
-from harness import SANITIZERS, Daemon, Skip, Standin, run_tests, same
+from harness import SANITIZERS, Daemon, Standin, run_tests, same
 
 LIMITS = "/services/data/v60.0/limits"
 # A curl that tells how it was called, then is the real one.
