@@ -6,6 +6,7 @@
 #define CLI_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -27,6 +28,12 @@ enum exit_status {
 
 enum { ENV_MAX = 64 };
 
+/* What `setup` need not ask. NULL: nothing was said. */
+struct setup_options {
+	const char *grant, *login_url, *client_id, *username, *private_key, *allow_user, *config;
+	bool new_key, print, force;
+};
+
 /* What the options and arguments said. */
 struct cli {
 	const struct command *command;
@@ -36,10 +43,12 @@ struct cli {
 	const char *output;     /* metrics */
 	const char *format, *as, *reason, *error_code, *kind, *flow;
 	int64_t min_valid_s, wait_s, rejected, generation, http_status, fd; /* -1: not given */
-	bool allow_stale, socket_only, forget, no_browser, hold;
+	bool allow_stale, socket_only, forget, no_browser, retry_unsafe, yes, hold;
+	const char *from_sf, *url; /* curl: the path or URL, as it was said */
+	struct setup_options setup;
 	const char *env[ENV_MAX]; /* NAME=FIELD */
 	size_t n_env;
-	char **rest; /* exec: the command; check: the directory */
+	char **rest; /* exec: the command; curl: its options; check: the directory; completion: the shell */
 };
 
 struct command {
@@ -59,10 +68,25 @@ enum command_flags {
 	TAKES_COMMAND = 4,    /* "-- COMMAND..." */
 	TAKES_DIRECTORY = 8,
 	USES_JSON = 16, /* reads or makes JSON: json-c is loaded */
+	TAKES_URL = 32, /* what follows the path or URL belongs to another program */
+	TAKES_SHELL = 64,
 };
 
 extern const struct command commands[];
 extern const size_t n_commands;
+
+struct option {
+	char name[16]; /* no pointer, which would be relocated at every start */
+	unsigned id;   /* a bit of command.options; 0: every command takes it */
+	enum { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG, OPTION_ENV } type;
+	size_t offset; /* in struct cli */
+};
+
+extern const struct option cli_options[];
+extern const size_t n_cli_options;
+
+/* Whether the command takes it. c NULL: only what all take. */
+bool option_fits(const struct option *o, const struct command *c);
 
 int cmd_get(struct cli *cli);
 int cmd_env(struct cli *cli);
@@ -88,19 +112,24 @@ int cmd_disable(struct cli *cli);
 int cmd_reload(struct cli *cli);
 int cmd_check(struct cli *cli);
 int cmd_metrics(struct cli *cli);
+int cmd_curl(struct cli *cli);
+int cmd_setup(struct cli *cli);
+int cmd_completion(struct cli *cli);
 
 /* Parses argv into *cli; 0, or an exit status after a message. */
 int cli_parse(struct cli *cli, int argc, char **argv);
-/* The command that word may have meant, NULL: none is near. */
-const char *nearest_command(const char *word);
 void cli_help(FILE *out);
 void cli_help_command(FILE *out, const struct command *c);
+/* What stands for the value of an option in help ("PATH"), and one line of what it does; NULL: it takes no value, or is not known. */
+const char *option_value(const char *name);
+const char *option_meaning(const char *name);
 
 /* "sftoken: message" on standard error; returns status. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Says what err says (unless -q) and returns its exit status. */
 int complain_err(const struct cli *cli, const struct sftoken_err *err);
+/* The exit status of what err says. */
 int exit_status_of(const struct sftoken_err *err);
 
 /* Handles on the two sockets; 0 or an exit status after a message. */
@@ -111,6 +140,9 @@ int open_manager(const struct cli *cli, struct sftoken **out);
 typedef int print_token_fn(const struct sftoken_token *t);
 /* The printer of a format; 0 or an exit status after a complaint. */
 int format_open(const char *name, print_token_fn **out);
+
+/* The options of `get` as the library wants them; texts are those of cli. */
+struct sftoken_get_options get_options(const struct cli *cli);
 
 /* Names and values of `env` and `exec`: i-th of them; false after the last. value points into buffer or t. */
 bool token_variable(const struct sftoken_token *t, size_t i, const char **name, const char **value,

@@ -14,4 +14,12 @@ struct json_object *credential_ask(const struct cli *cli);
 /* A text of that object; NULL: absent, or reply is NULL. */
 const char *credential_text(struct json_object *reply, const char *key);
 
+/*
+ * The name or alias nearest to cli->credential among those that the Broker lists for us, so that nobody learns of others; NULL: none is near, or they are not to be had at once. Caller frees.
+ * json-c is loaded if it is there.
+ */
+char *credential_nearest(const struct cli *cli);
+/* Each name and alias that the Broker lists for us, at once and without a word. json-c must be loaded. */
+void credential_each(const struct cli *cli, void (*take)(const char *name, void *arg), void *arg);
+
 #endif

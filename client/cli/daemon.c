@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client/cli/cli.h"
+#include "client/cli/credential.h"
 
 #define BROKER_NAME "io.sftoken.Broker"
 #define MANAGER_NAME "io.sftoken.Manager"
@@ -58,8 +58,17 @@ int exit_status_of(const struct sftoken_err *err)
 int complain_err(const struct cli *cli, const struct sftoken_err *err)
 {
 	int status = exit_status_of(err);
+	char *near;
 
-	return cli->quiet ? status : complain(status, "%s", err->text);
+	if (cli->quiet)
+		return status;
+	near = err->code == SFTOKEN_E_NO_SUCH_CREDENTIAL ? credential_nearest(cli) : NULL;
+	if (near)
+		complain(0, "%s; did you mean \"%s\"?", err->text, near);
+	else
+		complain(0, "%s", err->text);
+	free(near);
+	return status;
 }
 
 /* DIR of --user or --system; NULL with a complaint. Caller frees. */

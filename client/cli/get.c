@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/cli/cli.h"
+#include "client/cli/progress.h"
 
 enum { EXEC_CANNOT_RUN = 126, EXEC_NOT_FOUND = 127, WAIT_CALL_S = 300, WAIT_PAUSE_S = 1 };
 
@@ -17,7 +17,7 @@ static int clamp(int64_t value)
 	return value > INT_MAX ? INT_MAX : (int)value;
 }
 
-static struct sftoken_get_options get_options(const struct cli *cli)
+struct sftoken_get_options get_options(const struct cli *cli)
 {
 	struct sftoken_get_options o = SFTOKEN_GET_OPTIONS_INIT;
 
@@ -203,40 +203,72 @@ static bool may_pass(const struct sftoken_err *err)
 	       err->code != SFTOKEN_E_REFUSED;
 }
 
-/* Says each new reason once, so that a person sees why it takes long. */
-static void say_progress(const struct cli *cli, const struct sftoken_err *err, int *said)
+/* Who waits: at a terminal in steps of a second, of which each moves the clock on the line; else as long as the daemon takes a call. */
+struct waiting {
+	const struct cli *cli;
+	int64_t begun_s, end_s; /* INT64_MAX: no end */
+	int said;               /* code of the reason that was said last */
+};
+
+static int next_wait_s(const struct waiting *w)
 {
-	if (!cli->quiet && *said != err->code)
+	int64_t left_s = w->end_s == INT64_MAX ? WAIT_CALL_S : w->end_s - now_s();
+	int64_t most_s = progress_wanted(w->cli) ? WAIT_PAUSE_S : WAIT_CALL_S;
+
+	return left_s < 0 ? 0 : (int)(left_s > most_s ? most_s : left_s);
+}
+
+/* A reason is said once; on a terminal it stands on the line until something changes. */
+static void say_progress(struct waiting *w, const struct sftoken_err *err)
+{
+	int64_t seconds = now_s() - w->begun_s;
+
+	if (progress_wanted(w->cli))
+		progress_show(
+			w->cli, "waiting %" PRId64 ":%02d  %s", seconds / 60, (int)(seconds % 60),
+			err->code == SFTOKEN_E_TIMED_OUT ? "a token is on its way" : err->text);
+	else if (!w->cli->quiet && w->said != err->code)
 		complain(0, "waiting: %s", err->text);
-	*said = err->code;
+	w->said = err->code;
+}
+
+static int wait_for_token(struct waiting *w, struct sftoken *h)
+{
+	struct sftoken_get_options o = get_options(w->cli);
+	struct sftoken_token *t;
+	struct sftoken_err err;
+
+	for (;;) {
+		o.wait_s = next_wait_s(w);
+		if (sftoken_get(h, &o, &t, &err) == 0) {
+			sftoken_token_free(t);
+			progress_erase();
+			return 0;
+		}
+		if (!may_pass(&err) || now_s() >= w->end_s) {
+			progress_erase();
+			return complain_err(w->cli, &err);
+		}
+		say_progress(w, &err);
+		if (err.code != SFTOKEN_E_TIMED_OUT || !progress_wanted(w->cli))
+			sleep(WAIT_PAUSE_S);
+	}
 }
 
 int cmd_wait(struct cli *cli)
 {
-	struct sftoken_get_options o = get_options(cli);
-	int64_t end_s = cli->wait_s < 0 ? INT64_MAX : now_s() + cli->wait_s;
-	struct sftoken_token *t;
-	struct sftoken_err err;
+	int64_t begun_s = now_s();
+	struct waiting w = {
+		.cli = cli,
+		.begun_s = begun_s,
+		.end_s = cli->wait_s < 0 ? INT64_MAX : begun_s + cli->wait_s,
+	};
 	struct sftoken *h;
-	int said = 0, r = open_broker(cli, &h);
+	int r = open_broker(cli, &h);
 
 	if (r)
 		return r;
-	for (;;) {
-		int64_t left_s = end_s == INT64_MAX ? WAIT_CALL_S : end_s - now_s();
-
-		o.wait_s = left_s < 0 ? 0 : left_s > WAIT_CALL_S ? WAIT_CALL_S : (int)left_s;
-		if (sftoken_get(h, &o, &t, &err) == 0) {
-			sftoken_token_free(t);
-			break;
-		}
-		if (!may_pass(&err) || now_s() >= end_s) {
-			r = complain_err(cli, &err);
-			break;
-		}
-		say_progress(cli, &err, &said);
-		sleep(WAIT_PAUSE_S);
-	}
+	r = wait_for_token(&w, h);
 	sftoken_close(h);
 	return r;
 }

@@ -8,16 +8,13 @@
 #include <unistd.h>
 
 #include "client/cli/credential.h"
-#include "client/cli/erased.h"
+#include "client/cli/import.h"
+#include "client/cli/sf.h"
 #include "client/cli/terminal.h"
 
 enum { SECRET_MAX = 64 * 1024, CALL_MS = 30000 };
 
-static const struct kind {
-	const char *name, *title;
-	bool line;      /* typed as one line; else up to the end of the input */
-	bool refreshes; /* brings a refresh token */
-} kinds[] = {
+static const struct kind kinds[] = {
 	{ "refresh_token", "refresh token", true, true },
 	{ "client_secret", "client secret", true, false },
 	{ "private_key", "private key", false, false },
@@ -25,7 +22,7 @@ static const struct kind {
 	{ "assertion", "assertion", false, false },
 };
 
-static const struct kind *find_kind(const char *name)
+const struct kind *kind_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strcmp(kinds[i].name, name) == 0)
@@ -138,7 +135,7 @@ static int check_text(const struct bytes *b, const struct kind *kind)
 	return 0;
 }
 
-static int read_secret(const struct cli *cli, const struct kind *kind, struct bytes *out)
+int secret_read(const struct cli *cli, const struct kind *kind, struct bytes *out)
 {
 	int fd = cli->fd < 0 ? STDIN_FILENO : cli->fd > INT_MAX ? -1 : (int)cli->fd;
 	int r = bytes_make(out, SECRET_MAX + 1);
@@ -199,7 +196,7 @@ static bool replaces_working(const struct cli *cli, const struct kind *kind)
 	return works;
 }
 
-static int send_secret(struct cli *cli, const struct kind *kind, const struct bytes *parameters)
+static int send_parameters(struct cli *cli, const struct kind *kind, const struct bytes *parameters)
 {
 	bool replaces = replaces_working(cli, kind);
 	struct sftoken_err err = { 0 };
@@ -221,22 +218,57 @@ static int send_secret(struct cli *cli, const struct kind *kind, const struct by
 	return finish_output();
 }
 
-int cmd_import(struct cli *cli)
+int secret_send(struct cli *cli, const struct kind *kind, const struct bytes *secret)
 {
-	const struct kind *kind = cli->kind ? find_kind(cli->kind) : NULL;
-	struct bytes secret = { 0 }, parameters = { 0 };
+	struct bytes parameters = { 0 };
+	int r = make_parameters(cli, kind, secret, &parameters);
+
+	if (r == 0)
+		r = send_parameters(cli, kind, &parameters);
+	bytes_erase(&parameters);
+	return r;
+}
+
+static int import_from_sf(struct cli *cli)
+{
+	struct bytes secret = { 0 };
+	struct sf_login login;
 	int r;
 
+	if (cli->kind || cli->fd >= 0)
+		return complain(EXIT_STATUS_USAGE, "--from-sf takes the place of --kind and --fd");
+	r = sf_confirm(cli);
+	if (r == 0)
+		r = sf_read(cli, &secret);
+	if (r == 0)
+		r = secret_send(cli, kind_find("sfdx_auth_url"), &secret);
+	if (r == EXIT_STATUS_NO_CREDENTIAL && !cli->quiet && sf_login_of(&secret, &login))
+		complain(
+			0,
+			"to make the credential: sftoken setup %s --from-sf %s (LoginUrl=https://%.*s, ClientId=%.*s)",
+			cli->credential, cli->from_sf, (int)login.n_host, login.host,
+			(int)login.n_client_id, login.client_id);
+	bytes_erase(&secret);
+	if (r == 0)
+		sf_advise(cli);
+	return r;
+}
+
+int cmd_import(struct cli *cli)
+{
+	const struct kind *kind = cli->kind ? kind_find(cli->kind) : NULL;
+	struct bytes secret = { 0 };
+	int r;
+
+	if (cli->from_sf)
+		return import_from_sf(cli);
 	if (!kind)
 		return complain(
 			EXIT_STATUS_USAGE,
 			"import needs --kind, one of refresh_token client_secret private_key sfdx_auth_url assertion");
-	r = read_secret(cli, kind, &secret);
+	r = secret_read(cli, kind, &secret);
 	if (r == 0)
-		r = make_parameters(cli, kind, &secret, &parameters);
+		r = secret_send(cli, kind, &secret);
 	bytes_erase(&secret);
-	if (r == 0)
-		r = send_secret(cli, kind, &parameters);
-	bytes_erase(&parameters);
 	return r;
 }

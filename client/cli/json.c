@@ -19,7 +19,7 @@ static bool find(void *library, const char *name, void *function)
 	return symbol != NULL;
 }
 
-int json_open(void)
+bool json_find(void)
 {
 	void *library = dlopen(JSON_LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	bool found = library != NULL;
@@ -27,7 +27,13 @@ int json_open(void)
 #define JSON_FIND(name) found = found && find(library, "json_" #name, &json.name);
 	JSON_FUNCTIONS(JSON_FIND)
 #undef JSON_FIND
-	return found ? 0
-		     : complain(EXIT_STATUS_INTERNAL,
-				"this command needs %s: apt install libjson-c5", JSON_LIBRARY);
+	return found;
+}
+
+int json_open(void)
+{
+	return json_find()
+		       ? 0
+		       : complain(EXIT_STATUS_INTERNAL,
+				  "this command needs %s: apt install libjson-c5", JSON_LIBRARY);
 }

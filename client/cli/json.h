@@ -5,6 +5,8 @@
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
 
+#include <stdbool.h>
+
 #include <json-c/json.h>
 
 /* Every function of json-c that the commands use. */
@@ -39,7 +41,9 @@ struct json_functions {
 /* Filled by json_open(). */
 extern struct json_functions json;
 
-/* Loads json-c; 0, or an exit status after a complaint. */
+/* Loads json-c; false without a word: it is not there. May be called again. */
+bool json_find(void);
+/* The same; 0, or an exit status after a complaint. */
 int json_open(void);
 
 #endif

@@ -4,9 +4,6 @@
 #include "client/cli/json.h"
 
 #include <errno.h>
-#include <locale.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum option_id {
@@ -28,7 +25,10 @@ enum option_id {
 	OPT_FLOW = 32768,
 	OPT_NO_BROWSER = 65536,
 	OPT_HOLD = 131072,
-	OPT_OUTPUT = 262144
+	OPT_OUTPUT = 262144,
+	OPT_RETRY_UNSAFE = 1 << 20,
+	OPT_FROM_SF = 1 << 21,
+	OPT_SETUP = 1 << 22,
 };
 
 #define GET_OPTIONS (OPT_MIN_VALID | OPT_WAIT | OPT_REJECTED | OPT_STALE | OPT_REASON)
@@ -44,6 +44,11 @@ const struct command commands[] = {
 	  "--hold keeps the session of the token from being ended by a renewal while the command runs (at most MaxHold= of the daemon,\n"
 	  "and not beyond the life of the token); $SFTOKEN_HOLD_ENDS_AT says until when.", "sftoken exec prod -- python3 load.py",
 	  GET_OPTIONS | OPT_AS | OPT_ENV | OPT_SOCKET_ONLY | OPT_HOLD, TAKES_CREDENTIAL | TAKES_COMMAND, cmd_exec },
+	{ "curl", "[CRED] [--retry-unsafe] /PATH [CURL-OPTIONS...]",
+	  "run curl with a token, and once more with a new one after a 401\n\n"
+	  "PATH is joined to the address of the org. What follows it is curl's. The token goes to curl through a descriptor.\n"
+	  "Requests that change something are repeated with --retry-unsafe only.",
+	  "sftoken curl prod /services/data/v60.0/limits", GET_OPTIONS | OPT_RETRY_UNSAFE, TAKES_CREDENTIAL | TAKES_URL, cmd_curl },
 	{ "env", "[CRED]", "print shell assignments", "eval \"$(sftoken env prod)\"", GET_OPTIONS, TAKES_CREDENTIAL, cmd_env },
 	{ "list", "", "show the credentials that you may use", "sftoken list", 0, USES_JSON, cmd_list },
 	{ "show", "[CRED]", "show one credential and what is wrong with it", "sftoken show prod", 0, TAKES_CREDENTIAL | USES_JSON, cmd_show },
@@ -55,13 +60,20 @@ const struct command commands[] = {
 	  "sftoken report prod --generation 1790000000", OPT_GENERATION | OPT_STATUS | OPT_CODE, TAKES_CREDENTIAL, cmd_report },
 	{ "refresh", "CRED [--wait S]", "get a new token now", "sftoken refresh prod", OPT_WAIT,
 	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_refresh },
+	{ "setup", "NAME [--grant GRANT] [--login-url URL] [--client-id ID] [--username USER] [--new-key | --private-key FILE]\n"
+	  "              [--allow-user USER] [--fd N] [--from-sf USER [--yes]] [--no-browser] [--config DIRECTORY] [--print] [--force]",
+	  "make a credential, and see it through to its first token\n\n"
+	  "Asks for what no option has said. No secret is an option: it is asked for without being shown, or comes by --fd.",
+	  "sftoken setup prod --grant jwt_bearer --new-key", OPT_SETUP | OPT_FD | OPT_NO_BROWSER | OPT_FROM_SF,
+	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_setup },
 	{ "login", "CRED [--flow web_server|user_agent|device] [--no-browser]",
 	  "log in as a person, in a browser or with a code",
 	  "sftoken login prod", OPT_FLOW | OPT_NO_BROWSER, TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_login },
-	{ "import", "CRED --kind refresh_token|client_secret|private_key|sfdx_auth_url|assertion [--fd N]",
+	{ "import", "CRED --kind refresh_token|client_secret|private_key|sfdx_auth_url|assertion [--fd N] | --from-sf USER [--yes]",
 	  "give a secret, read from standard input, to the store\n\n"
-	  "A refresh token may be used in one place alone: stop using it elsewhere first.",
-	  "sftoken import prod --kind refresh_token < token.txt", OPT_KIND | OPT_FD,
+	  "A refresh token may be used in one place alone: stop using it elsewhere first.\n"
+	  "--from-sf takes the login of a user (or alias) of Salesforce's own CLI, which is asked for it.",
+	  "sftoken import prod --kind refresh_token < token.txt", OPT_KIND | OPT_FD | OPT_FROM_SF,
 	  TAKES_CREDENTIAL | NEEDS_CREDENTIAL | USES_JSON, cmd_import },
 	{ "revoke", "CRED [--forget]",
 	  "revoke the access token at Salesforce; --forget: the refresh token as well\n\n"
@@ -91,21 +103,17 @@ const struct command commands[] = {
 	  "sftoken metrics --output /var/lib/prometheus/node-exporter/sftokend.prom", OPT_OUTPUT, USES_JSON, cmd_metrics },
 	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, USES_JSON, cmd_ping },
 	{ "check", "[DIRECTORY]", "check the configuration without using it", "sftoken check /etc/sftokend", 0, TAKES_DIRECTORY, cmd_check },
+	{ "completion", "bash|zsh|fish",
+	  "print the script that completes commands, options and credentials",
+	  "eval \"$(sftoken completion bash)\"", 0, TAKES_SHELL, cmd_completion },
 };
 /* clang-format on */
 const size_t n_commands = sizeof commands / sizeof commands[0];
 
-struct option {
-	const char *name;
-	unsigned id; /* 0: global */
-	enum { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG, OPTION_ENV } type;
-	size_t offset;
-};
-
 #define OF(member) offsetof(struct cli, member)
 
 /* clang-format off */
-static const struct option options[] = {
+const struct option cli_options[] = {
 	{ "--socket",      0, OPTION_TEXT,   OF(socket) },
 	{ "--manager",     0, OPTION_TEXT,   OF(manager) },
 	{ "--user",        0, OPTION_FLAG,   OF(user) },
@@ -134,199 +142,22 @@ static const struct option options[] = {
 	{ "--flow",        OPT_FLOW,         OPTION_TEXT,   OF(flow) },
 	{ "--output",      OPT_OUTPUT,       OPTION_TEXT,   OF(output) },
 	{ "--no-browser",  OPT_NO_BROWSER,   OPTION_FLAG,   OF(no_browser) },
+	{ "--retry-unsafe", OPT_RETRY_UNSAFE, OPTION_FLAG,  OF(retry_unsafe) },
+	{ "--from-sf",     OPT_FROM_SF,      OPTION_TEXT,   OF(from_sf) },
+	{ "--yes",         OPT_FROM_SF,      OPTION_FLAG,   OF(yes) },
+	{ "--grant",       OPT_SETUP,        OPTION_TEXT,   OF(setup.grant) },
+	{ "--login-url",   OPT_SETUP,        OPTION_TEXT,   OF(setup.login_url) },
+	{ "--client-id",   OPT_SETUP,        OPTION_TEXT,   OF(setup.client_id) },
+	{ "--username",    OPT_SETUP,        OPTION_TEXT,   OF(setup.username) },
+	{ "--private-key", OPT_SETUP,        OPTION_TEXT,   OF(setup.private_key) },
+	{ "--new-key",     OPT_SETUP,        OPTION_FLAG,   OF(setup.new_key) },
+	{ "--allow-user",  OPT_SETUP,        OPTION_TEXT,   OF(setup.allow_user) },
+	{ "--config",      OPT_SETUP,        OPTION_TEXT,   OF(setup.config) },
+	{ "--print",       OPT_SETUP,        OPTION_FLAG,   OF(setup.print) },
+	{ "--force",       OPT_SETUP,        OPTION_FLAG,   OF(setup.force) },
 };
 /* clang-format on */
-
-int complain(int status, const char *format, ...)
-{
-	va_list args;
-
-	fputs("sftoken: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return status;
-}
-
-static const struct option *find_option(const char *word, size_t len, const struct command *c)
-{
-	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-		const struct option *o = &options[i];
-
-		if (strlen(o->name) == len && memcmp(o->name, word, len) == 0 &&
-		    (!o->id || (c && (c->options & o->id))))
-			return o;
-	}
-	return NULL;
-}
-
-static void *member(struct cli *cli, const struct option *o)
-{
-	return (char *)cli + o->offset;
-}
-
-static int set_number(struct cli *cli, const struct option *o, const char *text)
-{
-	long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoll(text, &end, 10);
-	if (errno || *end || end == text || value < 0)
-		return complain(EXIT_STATUS_USAGE, "%s takes a whole number from 0 on, not \"%s\"",
-				o->name, text);
-	*(int64_t *)member(cli, o) = value;
-	return 0;
-}
-
-static int set_option(struct cli *cli, const struct option *o, const char *value)
-{
-	switch (o->type) {
-	case OPTION_FLAG:
-		*(bool *)member(cli, o) = true;
-		return 0;
-	case OPTION_NUMBER:
-		return set_number(cli, o, value);
-	case OPTION_ENV:
-		if (!strchr(value, '=') || *value == '=')
-			return complain(EXIT_STATUS_USAGE,
-					"--env takes NAME=FIELD, for example SF_URL=instanceUrl");
-		if (cli->n_env == ENV_MAX)
-			return complain(EXIT_STATUS_USAGE, "at most %d --env options", ENV_MAX);
-		cli->env[cli->n_env++] = value;
-		return 0;
-	default:
-		*(const char **)member(cli, o) = value;
-		return 0;
-	}
-}
-
-/* One option at argv[*i]; moves *i over its value. */
-static int parse_option(struct cli *cli, char **argv, int *i)
-{
-	const char *word = argv[*i], *equals = strchr(word, '=');
-	size_t len = equals ? (size_t)(equals - word) : strlen(word);
-	const struct option *o = find_option(word, len, cli->command);
-	const char *value = equals ? equals + 1 : NULL;
-
-	if (!o)
-		return complain(EXIT_STATUS_USAGE, "unknown option %.*s: see `sftoken %s%s--help`",
-				(int)len, word, cli->command ? cli->command->name : "",
-				cli->command ? " " : "");
-	if (o->type == OPTION_FLAG) {
-		if (equals)
-			return complain(EXIT_STATUS_USAGE, "%s takes no value", o->name);
-	} else if (!value) {
-		value = argv[*i + 1];
-		if (!value)
-			return complain(EXIT_STATUS_USAGE, "%s needs a value", o->name);
-		(*i)++;
-	}
-	return set_option(cli, o, value ? value : "");
-}
-
-static int parse_command(struct cli *cli, const char *word)
-{
-	const char *near;
-
-	for (size_t k = 0; k < n_commands; k++)
-		if (strcmp(commands[k].name, word) == 0)
-			cli->command = &commands[k];
-	if (cli->command)
-		return 0;
-	near = nearest_command(word);
-	if (near)
-		return complain(EXIT_STATUS_USAGE,
-				"unknown command \"%s\": did you mean \"%s\"? See `sftoken --help`",
-				word, near);
-	return complain(EXIT_STATUS_USAGE, "unknown command \"%s\": see `sftoken --help`", word);
-}
-
-static int parse_word(struct cli *cli, char **argv, int i)
-{
-	const struct command *c = cli->command;
-
-	if (!c)
-		return parse_command(cli, argv[i]);
-	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential) {
-		cli->credential = argv[i];
-		return 0;
-	}
-	if ((c->flags & TAKES_DIRECTORY) && !cli->rest) {
-		cli->rest = argv + i;
-		return 0;
-	}
-	return complain(EXIT_STATUS_USAGE, "too many arguments at \"%s\": see `sftoken %s --help`",
-			argv[i], c->name);
-}
-
-static int check_parsed(struct cli *cli)
-{
-	const struct command *c = cli->command;
-	const char *named = getenv("SFTOKEN_CREDENTIAL");
-
-	if (cli->help)
-		return 0;
-	if (!c) {
-		cli_help(stderr);
-		return EXIT_STATUS_USAGE;
-	}
-	if (cli->user && cli->system)
-		return complain(EXIT_STATUS_USAGE, "--user and --system contradict each other");
-	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential && named && *named)
-		cli->credential = named;
-	if ((c->flags & NEEDS_CREDENTIAL) && !cli->credential)
-		return complain(EXIT_STATUS_USAGE,
-				"%s needs the name of a credential: see `sftoken list`", c->name);
-	if ((c->flags & TAKES_COMMAND) && (!cli->rest || !*cli->rest))
-		return complain(EXIT_STATUS_USAGE, "%s needs a command after --", c->name);
-	return 0;
-}
-
-int cli_parse(struct cli *cli, int argc, char **argv)
-{
-	int r;
-
-	*cli = (struct cli){ .min_valid_s = -1,
-			     .wait_s = -1,
-			     .rejected = -1,
-			     .generation = -1,
-			     .http_status = -1,
-			     .fd = -1 };
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--") == 0) {
-			if (!cli->command || !(cli->command->flags & TAKES_COMMAND))
-				return complain(EXIT_STATUS_USAGE,
-						"-- belongs to exec: see `sftoken exec --help`");
-			cli->rest = argv + i + 1;
-			break;
-		}
-		r = argv[i][0] == '-' && argv[i][1] ? parse_option(cli, argv, &i)
-						    : parse_word(cli, argv, i);
-		if (r)
-			return r;
-	}
-	return check_parsed(cli);
-}
-
-void cli_help_command(FILE *out, const struct command *c)
-{
-	fprintf(out, "sftoken %s%s%s\n\n%s\n\nexample:\n  %s\n", c->name, *c->synopsis ? " " : "",
-		c->synopsis, c->help, c->example);
-}
-
-void cli_help(FILE *out)
-{
-	fputs("sftoken: live Salesforce access tokens from the local sftokend\n\n", out);
-	for (size_t i = 0; i < n_commands; i++)
-		fprintf(out, "  %-8s %.*s\n", commands[i].name,
-			(int)strcspn(commands[i].help, "\n"), commands[i].help);
-	fputs("\n  sftoken COMMAND --help shows its options and an example\n\n"
-	      "  --socket PATH  --manager PATH  --user | --system  --json  -q  --version  --help\n\n"
-	      "CRED defaults to $SFTOKEN_CREDENTIAL, then to the only credential that you may use. See sftoken(1).\n",
-	      out);
-}
+const size_t n_cli_options = sizeof cli_options / sizeof cli_options[0];
 
 int finish_output(void)
 {

@@ -1,51 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "Did you mean": the same measure as for the keys of the configuration (daemon/common/config_note.c). */
+#include "client/cli/nearest.h"
+
 #include <string.h>
 
-#include "client/cli/cli.h"
-
-enum { WORD_MAX = 15, MISTAKES_MAX = 2, LETTERS_EACH = 3 };
+enum { WORD_MAX = 128, MISTAKES_MAX = 2, LETTERS_EACH = 3, ROWS = 3 };
 
 static unsigned least(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
 }
 
+/* One letter of a, the i-th, against all of b: d[0] is filled from the row before, d[1], and the one before that, d[2]. */
+static void compare_letter(unsigned *const d[ROWS], const char *a, size_t i, const char *b)
+{
+	d[0][0] = (unsigned)i;
+	for (size_t j = 1; j <= strlen(b); j++) {
+		d[0][j] = least(d[1][j - 1] + (a[i - 1] != b[j - 1]),
+				least(d[1][j], d[0][j - 1]) + 1);
+		if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+			d[0][j] = least(d[0][j], d[2][j - 2] + 1);
+	}
+}
+
 /* Letters to add, remove or change, or neighbours to swap; words of at most WORD_MAX bytes. */
 static unsigned distance(const char *a, const char *b)
 {
-	unsigned d[WORD_MAX + 1][WORD_MAX + 1] = { { 0 } };
-	size_t n = strlen(a), m = strlen(b);
+	unsigned rows[ROWS][WORD_MAX + 1] = { { 0 } };
+	unsigned *d[ROWS] = { rows[0], rows[1], rows[2] };
 
-	for (size_t i = 0; i <= n; i++)
-		d[i][0] = (unsigned)i;
-	for (size_t j = 0; j <= m; j++)
+	for (size_t j = 0; j <= strlen(b); j++)
 		d[0][j] = (unsigned)j;
-	for (size_t i = 1; i <= n; i++)
-		for (size_t j = 1; j <= m; j++) {
-			d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
-					least(d[i - 1][j], d[i][j - 1]) + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
-		}
-	return d[n][m];
+	for (size_t i = 1; i <= strlen(a); i++) {
+		unsigned *oldest = d[2];
+
+		d[2] = d[1];
+		d[1] = d[0];
+		d[0] = oldest;
+		compare_letter(d, a, i, b);
+	}
+	return d[0][strlen(b)];
 }
 
-const char *nearest_command(const char *word)
+void nearest_begin(struct nearest *n, const char *word)
 {
-	const char *nearest = NULL;
-	unsigned fewest = MISTAKES_MAX + 1;
+	*n = (struct nearest){ .word = word, .fewest = MISTAKES_MAX + 1 };
+}
 
-	if (strlen(word) > WORD_MAX)
-		return NULL;
-	for (size_t i = 0; i < n_commands; i++) {
-		unsigned mistakes = distance(word, commands[i].name);
+bool nearest_try(struct nearest *n, const char *candidate)
+{
+	unsigned mistakes;
 
-		/* two mistakes in a short word make another word */
-		if (mistakes < fewest && mistakes <= strlen(commands[i].name) / LETTERS_EACH) {
-			fewest = mistakes;
-			nearest = commands[i].name;
-		}
-	}
-	return nearest;
+	if (strlen(n->word) > WORD_MAX || strlen(candidate) > WORD_MAX)
+		return false;
+	mistakes = distance(n->word, candidate);
+	/* two mistakes in a short word make another word */
+	if (mistakes >= n->fewest || mistakes > strlen(candidate) / LETTERS_EACH)
+		return false;
+	n->fewest = mistakes;
+	n->found = candidate;
+	return true;
 }

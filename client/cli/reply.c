@@ -18,17 +18,23 @@ static int keep_reply(const char *parameters, int continues, void *arg)
 	return *out ? 0 : SFTOKEN_E_PROTOCOL;
 }
 
-struct json_object *ask_quietly(struct sftoken *h, const char *method, const char *parameters,
-				struct sftoken_err *err)
+struct json_object *ask_within(struct sftoken *h, const char *method, const char *parameters,
+			       int timeout_ms, struct sftoken_err *err)
 {
 	struct json_object *reply = NULL;
 
-	if (sftoken_call(h, method, parameters, SFTOKEN_CALL_REPEAT, CALL_MS, keep_reply, &reply,
+	if (sftoken_call(h, method, parameters, SFTOKEN_CALL_REPEAT, timeout_ms, keep_reply, &reply,
 			 err) == 0 &&
 	    reply)
 		return reply;
 	json.object_put(reply);
 	return NULL;
+}
+
+struct json_object *ask_quietly(struct sftoken *h, const char *method, const char *parameters,
+				struct sftoken_err *err)
+{
+	return ask_within(h, method, parameters, CALL_MS, err);
 }
 
 struct json_object *ask(const struct cli *cli, struct sftoken *h, const char *method,

@@ -13,6 +13,10 @@ struct json_object *ask(const struct cli *cli, struct sftoken *h, const char *me
 struct json_object *ask_quietly(struct sftoken *h, const char *method, const char *parameters,
 				struct sftoken_err *err);
 
+/* The same within so many milliseconds. */
+struct json_object *ask_within(struct sftoken *h, const char *method, const char *parameters,
+			       int timeout_ms, struct sftoken_err *err);
+
 /* {"credential": name}; name NULL: {} */
 struct json_object *named(const char *credential);
 

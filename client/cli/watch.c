@@ -1,20 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch: the token, and each new one, until the daemon ends it. */
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "client/cli/cli.h"
 #include "client/cli/json.h"
+#include "client/cli/progress.h"
 
 /* How long to wait before the next try when the daemon was stopping. */
 enum { AGAIN_US = 100000 };
 
 struct watch {
+	const struct cli *cli;
 	print_token_fn *print;
 	int64_t generation; /* printed last: a new connection begins with it again */
 	int status;
 	struct sftoken_err err;
 };
+
+/* What we wait for: the time at which the token ends, as a clock on the wall shows it. */
+static void show_waiting(const struct watch *w, const struct sftoken_token *t)
+{
+	time_t at = (time_t)sftoken_token_expires_at(t);
+	char until[32] = "";
+	struct tm tm;
+
+	if (at && localtime_r(&at, &tm))
+		(void)strftime(until, sizeof until, "%H:%M:%S", &tm);
+	progress_show(w->cli,
+		      "watching \"%s\": this token is good until %s; waiting for the next one",
+		      sftoken_token_credential(t), *until ? until : "a time that is not known");
+}
 
 /* Lets the formats of `get` print what WatchToken sends: the same reply, taken in by the library. */
 static int print_next(const char *parameters, int continues, void *arg)
@@ -25,8 +41,10 @@ static int print_next(const char *parameters, int continues, void *arg)
 	(void)continues;
 	if (sftoken_token_parse(parameters, &t, &w->err) < 0)
 		return w->err.code;
+	progress_erase();
 	if (sftoken_token_generation(t) != w->generation)
 		w->status = w->print(t);
+	show_waiting(w, t);
 	w->generation = sftoken_token_generation(t);
 	sftoken_token_free(t);
 	return w->status;
@@ -35,7 +53,7 @@ static int print_next(const char *parameters, int continues, void *arg)
 int cmd_watch(struct cli *cli)
 {
 	const char *format = cli->format ? cli->format : cli->json ? "json" : "token";
-	struct watch w = { 0 };
+	struct watch w = { .cli = cli };
 	struct json_object *parameters;
 	struct sftoken_err err = { 0 };
 	struct sftoken *h;
@@ -55,8 +73,10 @@ int cmd_watch(struct cli *cli)
 				 SFTOKEN_CALL_REPEAT | SFTOKEN_CALL_MORE, 0, print_next, &w, &err);
 		if (r != SFTOKEN_E_DISCONNECTED && r != SFTOKEN_E_SHUTTING_DOWN)
 			break;
+		progress_show(cli, "the daemon is away; waiting for it");
 		usleep(AGAIN_US);
 	}
+	progress_erase();
 	json.object_put(parameters);
 	sftoken_close(h);
 	if (w.status)

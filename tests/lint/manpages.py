@@ -94,6 +94,62 @@ def verbs(top: Path) -> list[str]:
     return complaints + [f"man/sftoken.1.scd: {v} is no command" for v in sorted(told - built)]
 
 
+def command_rows(top: Path) -> dict[str, tuple[str, str]]:
+    """{command: (synopsis, example)} of the table; a literal may be in several pieces."""
+    text = (top / "client/cli/main.c").read_text()
+    table = re.search(r"struct command commands\[\] = \{(.*?)\n\};", text, re.DOTALL)
+    rows = {}
+    for row in re.split(r"^\t\{ ", table[1], flags=re.MULTILINE)[1:] if table else ():
+        # texts between commas, each of one or more literals
+        parts = re.findall(r'((?:"(?:[^"\\]|\\.)*"\s*)+)', row)
+        name, synopsis, _, example = ("".join(re.findall(r'"((?:[^"\\]|\\.)*)"', p)).replace('\\"', '"').replace("\\n", " ") for p in parts[:4])
+        rows[name] = (synopsis, example)
+    return rows
+
+
+def shape(synopsis: str) -> str:
+    """Without marks, line breaks and the words that stand for values of options."""
+    text = re.sub(r"[*_\\]", "", synopsis)
+    text = re.sub(r"(--[a-z-]+) [^\]\s|]+(\|[^\]\s|]+)*", r"\1 X", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def synopses(top: Path) -> list[str]:
+    """Each command's synopsis stands in the page as in its --help."""
+    page = man_text(top, "sftoken.1.scd")
+    part = re.search(r"^# SYNOPSIS\n(.*?)^# ", page, re.DOTALL | re.MULTILINE)
+    told: dict[str, str] = {}
+    for line in part[1].splitlines() if part else ():
+        if match := re.match(r"\*sftoken (\w+)\*((?: \| \*\w+\*)*)(.*?)(?:\+\+)?$", line):
+            for verb in (match[1], *re.findall(r"\*(\w+)\*", match[2])):
+                told[verb] = match[3]
+    return [f"man/sftoken.1.scd: SYNOPSIS of {verb} is \"{shape(told.get(verb, ''))}\", its --help says \"{shape(synopsis)}\""
+            for verb, (synopsis, _) in sorted(command_rows(top).items()) if shape(told.get(verb, "")) != shape(synopsis)]
+
+
+def examples(top: Path) -> list[str]:
+    """The example of each command stands under EXAMPLES, and is one of it."""
+    page = man_text(top, "sftoken.1.scd")
+    part = re.search(r"^# EXAMPLES\n(.*?)^# ", page, re.DOTALL | re.MULTILINE)
+    lines = part[1].splitlines() if part else []
+    complaints = []
+    for verb, (_, example) in sorted(command_rows(top).items()):
+        if example not in lines:
+            complaints.append(f"man/sftoken.1.scd: the example of {verb}, \"{example}\", is missing under EXAMPLES")
+        if f"sftoken {verb}" not in example:
+            complaints.append(f"client/cli/main.c: the example of {verb} does not show it")
+    return complaints
+
+
+def meanings(top: Path) -> list[str]:
+    """Every option has its line in --help, and every such line an option."""
+    built = set(re.findall(r'^\t\{ "(--[a-z-]+)",', (top / "client/cli/main.c").read_text(), re.MULTILINE))
+    told = set(re.findall(r'^\t\{ "(--[a-z-]+)",', (top / "client/cli/help.c").read_text(), re.MULTILINE))
+    complaints = [] if told else ["client/cli/help.c: no table of meanings found"]
+    complaints += [f"client/cli/help.c: {o} is missing" for o in sorted(built - told)]
+    return complaints + [f"client/cli/help.c: {o} is no option" for o in sorted(told - built)]
+
+
 def options(top: Path, program: str, path: str, page: str) -> list[str]:
     """Every long option that stands in the source's tables stands in the page, and the other way round."""
     text = source.without_comments((top / path).read_text())
@@ -121,5 +177,8 @@ if __name__ == "__main__":
         ("sftokend.credential(5) has the keys and defaults of the table", credentials),
         ("sftoken(1) has the commands of the table", verbs),
         ("sftoken(1) has the options of the table", cli_options),
+        ("sftoken(1) has the synopses of --help", synopses),
+        ("sftoken(1) has the examples of --help", examples),
+        ("--help has a line for every option", meanings),
         ("sftokend(8) has the options of the table", daemon_options),
     )

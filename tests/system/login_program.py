@@ -7,12 +7,16 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
 from typing import Sequence
 
 from harness import SANITIZERS, same, wait_for
+
+# A shell that runs us in the background has it ignored, and so would be what we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Program:

@@ -15,8 +15,8 @@ from typing import Any
 
 from harness import SANITIZERS, Daemon, Standin, run_tests, same
 
-VERBS = ["get", "exec", "env", "list", "show", "watch", "wait", "report", "refresh", "import", "revoke", "adopt", "doctor", "enable", "disable", "reload",
-         "status", "ping", "check"]
+VERBS = ["get", "exec", "curl", "env", "list", "show", "watch", "wait", "report", "refresh", "setup", "import", "revoke", "adopt", "doctor", "enable", "disable", "reload",
+         "status", "ping", "check", "completion"]
 
 
 class Shared:

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * completion: scripts for three shells, made of the tables of commands and options. Names of credentials are asked for when somebody presses Tab, by `completion names`, which is quick and silent.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/cli/credential.h"
+#include "client/cli/setup.h"
+
+static const struct {
+	const char *option, *values;
+} values[] = {
+	{ "--format", "token json header env curl oauth process sf" },
+	{ "--kind", "refresh_token client_secret private_key sfdx_auth_url assertion" },
+	{ "--flow", "web_server user_agent device" },
+	{ "--grant", "client_credentials jwt_bearer web_server device refresh_token" },
+	{ "--as", "sf" },
+};
+
+enum { VALUES = sizeof values / sizeof values[0] };
+
+/* What the value of an option may be; NULL: anything. */
+static const char *values_of(const char *option)
+{
+	for (size_t i = 0; i < VALUES; i++)
+		if (strcmp(values[i].option, option) == 0)
+			return values[i].values;
+	return NULL;
+}
+
+static bool takes_file(const char *option)
+{
+	const char *value = option_value(option);
+
+	return value && (strcmp(value, "PATH") == 0 || strcmp(value, "FILE") == 0 ||
+			 strcmp(value, "DIRECTORY") == 0);
+}
+
+/* The commands that take a credential which is there already, with a character between. */
+static void print_takers(const char *between)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < n_commands; i++) {
+		if (!(commands[i].flags & TAKES_CREDENTIAL) || commands[i].run == cmd_setup)
+			continue;
+		printf("%s%s", before, commands[i].name);
+		before = between;
+	}
+}
+
+static void print_commands(void)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		printf("%s%s", i ? " " : "", commands[i].name);
+}
+
+/* The options with a value for which this holds, with a character between. */
+static void print_options_with(const char *between, bool files)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < n_cli_options; i++) {
+		const char *name = cli_options[i].name;
+		bool plain = option_value(name) && !values_of(name) && !takes_file(name);
+
+		if (files ? !takes_file(name) : !plain)
+			continue;
+		printf("%s%s", before, name);
+		before = between;
+	}
+}
+
+/* --- bash --- */
+
+static const char bash_begin[] =
+	"# bash completion of sftoken; made by `sftoken completion bash`\n"
+	"_sftoken()\n"
+	"{\n"
+	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= i\n"
+	"\tlocal -a which=()\n"
+	"\t# bash cuts words before an @, which names may have\n"
+	"\tlocal line=${COMP_LINE:0:COMP_POINT} cut=\n"
+	"\tline=${line##*[[:space:]]}\n"
+	"\tif [[ $line == *@* && $line != -* && $COMP_WORDBREAKS == *@* ]]; then\n"
+	"\t\tcur=$line cut=${line%@*} prev=\n"
+	"\tfi\n"
+	"\tCOMPREPLY=()\n"
+	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	"\t\tcase ${COMP_WORDS[i]} in\n"
+	"\t\t--socket | --manager) which+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[i+1]}\"); ((i++)) ;;\n"
+	"\t\t--user | --system) which+=(\"${COMP_WORDS[i]}\") ;;\n"
+	"\t\t--) COMPREPLY=($(compgen -c -- \"$cur\")); return ;;\n"
+	"\t\t-*) ;;\n"
+	"\t\t*) [[ -n $verb ]] || verb=${COMP_WORDS[i]} ;;\n"
+	"\t\tesac\n"
+	"\tdone\n"
+	"\tcase $prev in\n";
+
+static const char bash_end[] =
+	"\tif [[ $cur != -* ]]; then\n"
+	"\t\twords=\n"
+	"\t\tcase $verb in\n"
+	"\t\t'') words=$commands ;;\n"
+	"\t\tcompletion) words='bash zsh fish' ;;\n"
+	"\t\tcheck) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+	"\t\t*) [[ \" $takers \" != *\" $verb \"* ]] || words=$(\"${COMP_WORDS[0]}\" completion names \"${which[@]}\" 2>/dev/null) ;;\n"
+	"\t\tesac\n"
+	"\tfi\n"
+	"\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+	"\tCOMPREPLY=(\"${COMPREPLY[@]#\"$cut\"}\")\n"
+	"}\n"
+	"complete -F _sftoken sftoken\n";
+
+static void print_bash_values(void)
+{
+	for (size_t i = 0; i < VALUES; i++)
+		printf("\t%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n",
+		       values[i].option, values[i].values);
+	fputs("\t", stdout);
+	print_options_with(" | ", true);
+	fputs(") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n\t", stdout);
+	print_options_with(" | ", false);
+	fputs(") return ;;\n\tesac\n", stdout);
+}
+
+static void print_option_words(const struct command *c, bool global)
+{
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (strncmp(cli_options[i].name, "--", 2) == 0 &&
+		    (global ? !cli_options[i].id
+			    : cli_options[i].id && option_fits(&cli_options[i], c)))
+			printf("%s ", cli_options[i].name);
+}
+
+static void print_bash(void)
+{
+	fputs(bash_begin, stdout);
+	print_bash_values();
+	fputs("\tlocal commands='", stdout);
+	print_commands();
+	fputs("'\n\tlocal takers='", stdout);
+	print_takers(" ");
+	fputs("'\n\twords='", stdout);
+	print_option_words(NULL, true);
+	fputs("'\n\tcase $verb in\n", stdout);
+	for (size_t i = 0; i < n_commands; i++) {
+		if (!commands[i].options)
+			continue;
+		printf("\t%s) words+='", commands[i].name);
+		print_option_words(&commands[i], false);
+		fputs("' ;;\n", stdout);
+	}
+	fputs("\tesac\n", stdout);
+	fputs(bash_end, stdout);
+}
+
+/* --- zsh --- */
+
+static const char
+	zsh_begin[] = "#compdef sftoken\n"
+		      "# zsh completion of sftoken; made by `sftoken completion zsh`\n"
+		      "_sftoken_names() {\n"
+		      "\tlocal -a names which\n"
+		      "\tlocal i\n"
+		      "\tfor ((i = 2; i < CURRENT; i++)); do\n"
+		      "\t\tcase $words[i] in\n"
+		      "\t\t--socket|--manager) which+=($words[i] $words[i+1]) ;;\n"
+		      "\t\t--user|--system) which+=($words[i]) ;;\n"
+		      "\t\tesac\n"
+		      "\tdone\n"
+		      "\tnames=(${(f)\"$(sftoken completion names $which 2>/dev/null)\"})\n"
+		      "\tcompadd -a names\n"
+		      "}\n"
+		      "_sftoken() {\n"
+		      "\tlocal verb i\n"
+		      "\tlocal -a commands options\n"
+		      "\tcommands=(\n";
+
+static const char zsh_middle[] = "\t)\n"
+				 "\tfor ((i = 2; i < CURRENT; i++)); do\n"
+				 "\t\tcase $words[i] in\n"
+				 "\t\t--socket|--manager) ((i++)) ;;\n"
+				 "\t\t--) _command_names -e; return ;;\n"
+				 "\t\t-*) ;;\n"
+				 "\t\t*) verb=$words[i]; break ;;\n"
+				 "\t\tesac\n"
+				 "\tdone\n"
+				 "\tcase $words[CURRENT-1] in\n";
+
+static const char zsh_end[] = "\tesac\n"
+			      "\tif [[ $words[CURRENT] == -* ]]; then\n"
+			      "\t\t_describe -o option options\n"
+			      "\t\treturn\n"
+			      "\tfi\n"
+			      "\tcase $verb in\n"
+			      "\t'') _describe command commands ;;\n"
+			      "\tcompletion) compadd bash zsh fish ;;\n"
+			      "\tcheck) _files -/ ;;\n";
+
+static const char zsh_last[] = "\tesac\n"
+			       "}\n"
+			       "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then\n"
+			       "\t_sftoken \"$@\"\n"
+			       "else\n"
+			       "\tcompdef _sftoken sftoken\n"
+			       "fi\n";
+
+/* 'text' for the shells that read it so: a ' as '\'', and in zsh a colon as \: */
+static void print_text(const char *text, bool zsh)
+{
+	for (; *text && *text != '\n'; text++) {
+		if (*text == '\'')
+			fputs(zsh ? "'\\''" : "\\'", stdout);
+		else if (zsh && *text == ':')
+			fputs("\\:", stdout);
+		else
+			putchar(*text);
+	}
+}
+
+static void print_zsh_options(const struct command *c, bool global)
+{
+	for (size_t i = 0; i < n_cli_options; i++) {
+		const char *meaning = option_meaning(cli_options[i].name);
+
+		if (!meaning || (global ? cli_options[i].id
+					: !cli_options[i].id || !option_fits(&cli_options[i], c)))
+			continue;
+		printf("'%s:", cli_options[i].name);
+		print_text(meaning, true);
+		fputs("' ", stdout);
+	}
+}
+
+static void print_zsh(void)
+{
+	fputs(zsh_begin, stdout);
+	for (size_t i = 0; i < n_commands; i++) {
+		printf("\t\t'%s:", commands[i].name);
+		print_text(commands[i].help, true);
+		fputs("'\n", stdout);
+	}
+	fputs(zsh_middle, stdout);
+	for (size_t i = 0; i < VALUES; i++)
+		printf("\t%s) compadd %s; return ;;\n", values[i].option, values[i].values);
+	fputs("\t", stdout);
+	print_options_with("|", true);
+	fputs(") _files; return ;;\n\t", stdout);
+	print_options_with("|", false);
+	fputs(") return ;;\n\tesac\n\toptions=(", stdout);
+	print_zsh_options(NULL, true);
+	fputs(")\n\tcase $verb in\n", stdout);
+	for (size_t i = 0; i < n_commands; i++) {
+		if (!commands[i].options)
+			continue;
+		printf("\t%s) options+=(", commands[i].name);
+		print_zsh_options(&commands[i], false);
+		fputs(") ;;\n", stdout);
+	}
+	fputs(zsh_end, stdout);
+	fputs("\t", stdout);
+	print_takers("|");
+	fputs(") _sftoken_names ;;\n", stdout);
+	fputs(zsh_last, stdout);
+}
+
+/* --- fish --- */
+
+static const char fish_begin[] =
+	"# fish completion of sftoken; made by `sftoken completion fish`\n"
+	"function __sftoken_names\n"
+	"\tset -l which\n"
+	"\tset -l words (commandline -opc)\n"
+	"\tfor i in (seq 2 (count $words))\n"
+	"\t\tswitch $words[$i]\n"
+	"\t\t\tcase --socket --manager\n"
+	"\t\t\t\ttest $i -lt (count $words); and set -a which $words[$i] $words[(math $i + 1)]\n"
+	"\t\t\tcase --user --system\n"
+	"\t\t\t\tset -a which $words[$i]\n"
+	"\t\tend\n"
+	"\tend\n"
+	"\tsftoken completion names $which 2>/dev/null\n"
+	"end\n"
+	"complete -c sftoken -f\n";
+
+static void print_fish_option(const struct option *o, const struct command *c)
+{
+	const char *list = values_of(o->name);
+
+	printf("complete -c sftoken");
+	if (c)
+		printf(" -n '__fish_seen_subcommand_from %s'", c->name);
+	printf(" -l %s", o->name + 2);
+	if (list)
+		printf(" -x -a '%s'", list);
+	else if (takes_file(o->name))
+		printf(" -r -F");
+	else if (option_value(o->name))
+		printf(" -x");
+	printf(" -d '");
+	print_text(option_meaning(o->name) ? option_meaning(o->name) : "", false);
+	puts("'");
+}
+
+static void print_fish(void)
+{
+	fputs(fish_begin, stdout);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (!cli_options[i].id && strncmp(cli_options[i].name, "--", 2) == 0)
+			print_fish_option(&cli_options[i], NULL);
+	for (size_t i = 0; i < n_commands; i++) {
+		printf("complete -c sftoken -n __fish_use_subcommand -a %s -d '", commands[i].name);
+		print_text(commands[i].help, false);
+		puts("'");
+		for (size_t k = 0; k < n_cli_options; k++)
+			if (cli_options[k].id && option_fits(&cli_options[k], &commands[i]))
+				print_fish_option(&cli_options[k], &commands[i]);
+	}
+	printf("complete -c sftoken -n '__fish_seen_subcommand_from ");
+	print_takers(" ");
+	puts("' -a '(__sftoken_names)'\n"
+	     "complete -c sftoken -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n"
+	     "complete -c sftoken -n '__fish_seen_subcommand_from check' -a '(__fish_complete_directories)'");
+}
+
+/* --- the command --- */
+
+static void print_name(const char *name, void *arg)
+{
+	char why[REASON_SIZE];
+
+	(void)arg;
+	if (check_name(name, why)) /* shells expand what is printed here */
+		puts(name);
+}
+
+int cmd_completion(struct cli *cli)
+{
+	const char *shell = cli->rest ? cli->rest[0] : "";
+
+	if (strcmp(shell, "names") == 0) {
+		if (json_find())
+			credential_each(cli, print_name, NULL);
+	} else if (strcmp(shell, "bash") == 0) {
+		print_bash();
+	} else if (strcmp(shell, "zsh") == 0) {
+		print_zsh();
+	} else if (strcmp(shell, "fish") == 0) {
+		print_fish();
+	} else {
+		return complain(EXIT_STATUS_USAGE,
+				"completion takes the name of a shell: bash, zsh or fish");
+	}
+	return finish_output();
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of `sftoken curl`: what is asked of which address (pure), one run of curl, and the retry in curl.c. */
+#ifndef CLI_CURL_H
+#define CLI_CURL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* --- curl_words.c: what was asked for --- */
+
+/*
+ * The URL that path_or_url means: a path ("/...") at the origin of instance_url, or a whole URL, which must be of that origin. NULL: another origin, or out of memory (errno is ENOMEM).
+ * Caller frees.
+ */
+char *curl_url(const char *instance_url, const char *path_or_url);
+
+struct curl_request {
+	bool safe;  /* GET, HEAD or OPTIONS: may be repeated */
+	bool spent; /* its body comes from standard input, and is gone after one run */
+	bool dumps; /* its headers are written elsewhere, so that nobody sees a 401 here */
+	const char *
+		bad; /* an option or a word with which the token would go to another address; NULL: none */
+};
+
+/* What the options of curl mean for us; words end with NULL. instance_url: whose addresses may stand among them. */
+struct curl_request curl_request_of(char *const words[], const char *instance_url);
+
+/* --- curl_run.c: one run --- */
+
+enum { CURL_HELD_MAX = 64 * 1024 };
+
+struct curl_run {
+	const char *url, *token;
+	char *const *words; /* options, ends with NULL */
+	bool hold;          /* keep the body of a 401 back */
+	/* results */
+	int status;      /* exit status of curl; 128 and the number of the signal that ended it */
+	int http_status; /* of the last answer, 0: none was seen */
+	char *held; /* the body that was kept back, at most CURL_HELD_MAX bytes; caller frees */
+	size_t n_held;
+};
+
+/* Runs curl(1) to its end, and passes its output on as it comes. 0, or an exit status after a complaint: it could not be run. */
+int curl_run(struct curl_run *run);
+
+#endif

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sftoken curl: the real curl with a token that nobody sees, and once more with a new one after a 401."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Optional
+
+from harness import SANITIZERS, Daemon, Standin, run_tests, same
+
+LIMITS = "/services/data/v60.0/limits"
+# A curl that tells how it was called, then is the real one.
+SPY = """#!/usr/bin/python3
+import json, os, sys
+with open({out!r}, "a") as f:
+    f.write(json.dumps({{"argv": sys.argv[1:], "environment": dict(os.environ)}}) + "\\n")
+os.execv({curl!r}, ["curl", *sys.argv[1:]])
+"""
+
+
+class Shared:
+    salesforce: Standin
+    daemon: Daemon
+    spied: Path
+
+
+def curl(*words: str, check: Optional[int] = 0, data: Optional[str] = None, path: str = "",
+         ca: bool = True) -> subprocess.CompletedProcess[str]:
+    """sftoken curl WORDS..., and curl is told to trust the stand-in."""
+    env = {"PATH": f"{path}:/usr/bin:/bin" if path else f"{Shared.spied.parent}:/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS,
+           **({"CURL_CA_BUNDLE": str(Shared.salesforce.ca)} if ca else {})}
+    result = subprocess.run([str(Shared.daemon.cli_program), "curl", *words], env=env, input=data, capture_output=True, text=True, timeout=60, check=False)
+    if check is not None:
+        same(result.returncode, check, f"{words}: {result.stdout}{result.stderr}")
+    return result
+
+
+def token(name: str = "crm") -> dict[str, Any]:
+    return dict(json.loads(Shared.daemon.cli("get", name, "--json").stdout))
+
+
+def seen(since: int) -> list[tuple[str, str, int]]:
+    """What came to the REST side of the stand-in."""
+    return [(e["method"], e["path"], e["status"]) for e in Shared.salesforce.requests(since) if e["path"].startswith("/services/data")]
+
+
+def last_seq() -> int:
+    return max((int(e["seq"]) for e in Shared.salesforce.requests()), default=0)
+
+
+def spied() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Shared.spied.with_suffix(".json").read_text().splitlines()]
+
+
+def test_path() -> None:
+    """A path is joined to the address of the org; output, options and exit status are curl's; the credential may be left to the environment"""
+    url = token()["instanceUrl"]
+    assert "DailyApiRequests" in curl("crm", LIMITS, "-s").stdout
+    assert curl("crm", LIMITS, "-s", "-i").stdout.startswith("HTTP/1.1 200")
+    same(curl("crm", LIMITS, "-s", "-o", "/dev/null", "-w", "%{http_code} %{url_effective}").stdout, f"200 {url}{LIMITS}")
+    assert "DailyApiRequests" in curl("crm", f"{url}{LIMITS}", "-s").stdout
+    curl("crm", LIMITS, "-s", ca=False, check=60)
+    curl("crm", "/services/data/v60.0/nothing", "-sf", check=22)
+    curl("nobody", LIMITS, check=66)
+    # --json belongs to curl behind the path
+    before = last_seq()
+    curl("crm", "/services/data/v60.0/composite", "-s", "--json", '{"a": 1}')
+    same([s[0] for s in seen(before)], ["POST"])
+
+
+def test_token_is_nowhere() -> None:
+    """The token is in no argument and no variable of curl"""
+    Shared.spied.with_suffix(".json").write_text("")
+    curl("crm", LIMITS, "-s")
+    calls = spied()
+    same(len(calls), 1)
+    assert token()["accessToken"] not in json.dumps(calls) and "Bearer" not in json.dumps(calls), calls
+    assert calls[0]["argv"][-2:] == [token()["instanceUrl"] + LIMITS, "-s"], calls
+
+
+def test_retry() -> None:
+    """A 401 is reported, and the request goes once more with the new token; the first body is not shown"""
+    old = token()
+    Shared.salesforce.kill_token(old["accessToken"])
+    before = last_seq()
+    result = curl("crm", LIMITS, "-s")
+    assert "DailyApiRequests" in result.stdout and "INVALID_SESSION_ID" not in result.stdout, result
+    same(result.stderr, "")
+    same([s[2] for s in seen(before)], [401, 200])
+    assert token()["generation"] > old["generation"]
+    # with the headers in the output, too, and with a status of curl's own for 401
+    for options in (("-s", "-i"), ("-sf",), ("-s", "-L"), ("-sS", "-X", "GET"), ("-sG", "-d", "q=1")):
+        Shared.salesforce.kill_token(token()["accessToken"])
+        result = curl("crm", LIMITS, *options)
+        assert "DailyApiRequests" in result.stdout and " 401 " not in result.stdout and "INVALID" not in result.stdout, (options, result)
+
+
+def test_unsafe() -> None:
+    """What changes something is not repeated, but for --retry-unsafe; its answer is shown, the refusal reported; data from standard input is gone"""
+    post = ("/services/data/v60.0/composite", "-s", "-d", "a=1")
+    for words, data, why in ((post, None, "--retry-unsafe"), ((*post[:2], "-X", "DELETE"), None, "--retry-unsafe"), ((*post[:2], "-T", "-"), "x", "standard input"),
+                             ((*post[:2], "-G", "-d", "@-"), "x", "standard input")):
+        old = token()
+        Shared.salesforce.kill_token(old["accessToken"])
+        before = last_seq()
+        result = curl("crm", *words, data=data)
+        assert "INVALID_SESSION_ID" in result.stdout and why in result.stderr and str(old["generation"]) in result.stderr, (words, result)
+        same([s[2] for s in seen(before)], [401], str(words))
+        assert json.loads(Shared.daemon.cli("get", "crm", "--json", "--rejected", str(old["generation"])).stdout)["generation"] > old["generation"]
+    Shared.salesforce.kill_token(token()["accessToken"])
+    before = last_seq()
+    result = curl("crm", "--retry-unsafe", *post)
+    same([s[2] for s in seen(before)][0], 401)
+    same(len(seen(before)), 2)
+    assert "INVALID_SESSION_ID" not in result.stdout, result
+
+
+def test_refused_twice() -> None:
+    """A second 401 is shown as it is, and nothing is repeated forever; a token that the server accepts is no reason to ask again"""
+    Shared.salesforce.fault("status", path=LIMITS, count=2, status=401)
+    before = last_seq()
+    result = curl("crm", LIMITS, "-s", "-w", "%{http_code}", check=None)
+    assert 1 <= len(seen(before)) <= 2, seen(before)
+    assert "401" in result.stdout, result
+    Shared.salesforce.clear_faults()
+
+
+def test_other_addresses() -> None:
+    """The token goes to no other address: not by a URL, another port, a user part, a second URL or an option that could"""
+    url = token()["instanceUrl"]
+    bad = [("https://evil.example/x",), (url.replace("127.0.0.1", "127.0.0.2") + LIMITS,), (url + "0" + LIMITS,), (url + "@evil.example/",), (url + "\\@evil.example/",),
+           (url.replace("https", "http") + LIMITS,), (url.replace("https://", "https://a:b@") + LIMITS,)]
+    bad += [(LIMITS, *words) for words in (("https://evil.example/",), ("-s", "evil.example"), ("--silent", "https://evil.example/"), ("--url", "https://evil.example/"),
+                                           ("--next", "https://evil.example"), ("-:",), ("--location-trusted",), ("--location-t",), ("-K", "file"), ("--config", "file"),
+                                           ("-sK", "file"), ("-o", "/dev/null", "https://evil.example/"))]
+    Shared.spied.with_suffix(".json").write_text("")
+    before = last_seq()
+    for words in bad:
+        result = curl("crm", *words, check=64)
+        assert "token" in result.stderr and not result.stdout, (words, result)
+    same((spied(), seen(before)), ([], []))
+    # what belongs to an option is none
+    curl("crm", LIMITS, "-s", "-e", "https://evil.example/", "-H", "X-Y: https://evil.example/", "-d", "https://evil.example/", "-G")
+
+
+def test_usage() -> None:
+    """A path is needed; curl must be there"""
+    for words in (("crm",), (), ("crm", "services/data")):
+        assert "sftoken curl --help" in curl(*words, check=64).stderr
+    assert "apt install curl" in curl("crm", LIMITS, path="/nonexistent", check=None).stderr or shutil.which("curl", path="/usr/bin:/bin")
+
+
+def test_streaming() -> None:
+    """What comes is passed on at once, and a reader who goes ends curl"""
+    out, into = os.pipe()
+    env = {"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS, "CURL_CA_BUNDLE": str(Shared.salesforce.ca)}
+    process = subprocess.Popen([str(Shared.daemon.cli_program), "curl", "crm", LIMITS, "-sN"], env=env, stdout=into, stderr=subprocess.PIPE)
+    os.close(into)
+    os.close(out)
+    process.communicate(timeout=30)
+    assert process.returncode in (0, 23), process.returncode
+
+
+if __name__ == "__main__":
+    if not shutil.which("curl"):
+        print("SKIP curl: curl is not installed")
+        sys.exit(0)
+    with Standin() as salesforce, Daemon(salesforce) as daemon:
+        # a token that dies young is no news here
+        daemon.add_settings("[Limits]\nCheckInterval=100ms\nMinRenewDelay=0s\n")
+        daemon.add_client_credentials("crm")
+        daemon.start()
+        Shared.salesforce, Shared.daemon, Shared.spied = salesforce, daemon, daemon.directory / "spy" / "curl"
+        Shared.spied.parent.mkdir()
+        Shared.spied.write_text(SPY.format(out=str(Shared.spied.with_suffix(".json")), curl=shutil.which("curl")))
+        Shared.spied.chmod(0o755)
+        Shared.spied.with_suffix(".json").write_text("")
+        failed = run_tests()
+    sys.exit(1 if failed else 0)
