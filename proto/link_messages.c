@@ -22,6 +22,7 @@ static const struct field link_rules_fields[] = {
 	{ "default_credential", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_rules, default_credential), 0, 0, NULL },
 	{ "listeners", FIELD_RAW, 0, AT(struct link_rules, listeners), 0, 0, NULL },
 	{ "service_uid", FIELD_INT, 0, AT(struct link_rules, service_uid), 0, 0, NULL },
+	{ "manager_uid", FIELD_INT, FIELD_OPTIONAL, AT(struct link_rules, manager_uid), 0, 0, NULL },
 };
 
 static const struct field link_credential_fields[] = {
@@ -37,6 +38,9 @@ static const struct field link_credential_fields[] = {
 	{ "next_attempt_ms", FIELD_INT, FIELD_OPTIONAL, AT(struct link_credential, next_attempt_ms), 0, 0, NULL },
 	{ "last_error", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_credential, last_error), 0, 0, NULL },
 	{ "renewal_ends_session", FIELD_BOOL, FIELD_OPTIONAL, AT(struct link_credential, renewal_ends_session), 0, 0, NULL },
+	{ "load_units", FIELD_TEXTS, FIELD_OPTIONAL, AT(struct link_credential, load_units), 0, 0, NULL },
+	{ "units", FIELD_TEXTS, FIELD_OPTIONAL, AT(struct link_credential, units), 0, 0, NULL },
+	{ "executables", FIELD_TEXTS, FIELD_OPTIONAL, AT(struct link_credential, executables), 0, 0, NULL },
 };
 
 static const struct field link_publish_fields[] = {
@@ -145,6 +149,17 @@ static const struct field link_served_fields[] = {
 	{ "reason", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_served, reason), 0, 0, NULL },
 };
 
+static const struct field link_identify_fields[] = {
+	{ "id", FIELD_INT, 0, AT(struct link_identify, id), 0, 0, NULL },
+	{ "pid", FIELD_INT, 0, AT(struct link_identify, pid), 0, 0, NULL },
+};
+
+static const struct field link_identity_fields[] = {
+	{ "id", FIELD_INT, 0, AT(struct link_identity, id), 0, 0, NULL },
+	{ "unit", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_identity, unit), 0, 0, NULL },
+	{ "executable", FIELD_TEXT, FIELD_OPTIONAL, AT(struct link_identity, executable), 0, 0, NULL },
+};
+
 static const struct field link_log_fields[] = {
 	{ "level", FIELD_INT, 0, AT(struct link_log, level), 0, 4, NULL },
 	{ "event", FIELD_TEXT, 0, AT(struct link_log, event), 0, 0, NULL },
@@ -221,6 +236,8 @@ static const struct row link_rows[LINK_TYPES] = {
 	[LINK_SERVED] = { "Served", FIELDS(link_served_fields, struct link_served) },
 	[LINK_LOG] = { "Log", FIELDS(link_log_fields, struct link_log) },
 	[LINK_COUNTERS] = { "Counters", FIELDS(link_counters_fields, struct link_counters) },
+	[LINK_IDENTIFY] = { "Identify", FIELDS(link_identify_fields, struct link_identify) },
+	[LINK_IDENTITY] = { "Identity", FIELDS(link_identity_fields, struct link_identity) },
 };
 
 static const struct row control_rows[CONTROL_TYPES] = {

@@ -18,17 +18,19 @@ struct link_hello {
 
 /*
  * Mint -> front: what does not belong to one credential. limits: object, names as in [Limits], values in ms or counts.
- * listeners: array of {"name", "globs": []string} (no globs: all credentials).
+ * listeners: array of {"name", "globs": []string} (no globs: all credentials). manager_uid: of the service manager, whose word on units is taken (unset: nobody's).
  */
 struct link_rules {
 	struct json_value limits;
 	const char *default_credential;
 	struct json_value listeners;
 	struct opt_int service_uid;
+	struct opt_int manager_uid;
 };
 
 /*
  * Mint -> front: one credential, everything but its token. uids and gids are final (uid 0 and the service user are in or out already).
+ * load_units: names of units with globs, which may load it by LoadCredential=. units, executables: if there are any, a caller must also be in one of these units, and run one of these programs.
  * attempt: a request for a token is under way. next_attempt_ms: when the next one is planned (unset: none).
  * last_error: for CredentialInfo.
  */
@@ -43,6 +45,8 @@ struct link_credential {
 	struct opt_int next_attempt_ms;
 	const char *last_error;
 	struct opt_bool renewal_ends_session; /* who holds the session puts the renewal off */
+	struct text_list load_units;
+	struct text_list units, executables;
 };
 
 /*
@@ -145,6 +149,20 @@ struct link_served {
 	const char *reason;
 };
 
+/* Front -> mint: in which unit is this process, and which program does it run? Answered by Identity with the same id, or not at all if the link is full. */
+struct link_identify {
+	struct opt_int id, pid;
+};
+
+/*
+ * Mint -> front. unit: as in AllowUnit=; executable: the path of the file that is run, as it is for everybody. Unset: it cannot be said. Of the process that has this pid now: who asks must know that it
+ * is still the same.
+ */
+struct link_identity {
+	struct opt_int id;
+	const char *unit, *executable;
+};
+
 /* Front -> mint: a log line. fields: object of strings and integers. level: enum log_level. */
 struct link_log {
 	struct opt_int level;
@@ -160,7 +178,8 @@ struct link_counters {
 
 enum link_type {
 	LINK_HELLO, LINK_RULES, LINK_CREDENTIAL, LINK_PUBLISH, LINK_DEAD, LINK_VERDICT, LINK_PROBLEM, LINK_REMOVE, LINK_SYNCED, LINK_COUNT,
-	LINK_HAVE, LINK_HAVE_ALL, LINK_HOLD, LINK_WANT, LINK_REPORT, LINK_SERVED, LINK_LOG, LINK_COUNTERS, LINK_TYPES
+	LINK_HAVE, LINK_HAVE_ALL, LINK_HOLD, LINK_WANT, LINK_REPORT, LINK_SERVED, LINK_LOG, LINK_COUNTERS,
+	LINK_IDENTIFY, LINK_IDENTITY, LINK_TYPES
 };
 
 struct link_message {
@@ -181,12 +200,17 @@ struct link_message {
 		struct link_served served;
 		struct link_log log;
 		struct link_counters counters;
+		struct link_identify identify;
+		struct link_identity identity;
 	};
 };
 
 /* --- the control channel --- */
 
-/* Parent -> child, with one descriptor: a listening socket. interface: "broker" or "manager". */
+/*
+ * Parent -> child, with one descriptor: a listening socket. interface: "broker", "manager" or "credential". Mint -> parent, without: the listener of this name is wanted, open it if it is
+ * built in and not open yet, for the front.
+ */
 struct control_listener {
 	const char *name, *interface, *path;
 };

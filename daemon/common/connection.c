@@ -497,7 +497,7 @@ static void take_input(struct connection *c, const char *bytes, size_t size)
 static void receive(struct connection *c)
 {
 	ssize_t n = peer_recv(event_get_fd(&c->event), input,
-			      sizeof input - (c->in ? c->in->len : 0), c->peer.uid);
+			      sizeof input - (c->in ? c->in->len : 0), &c->peer);
 
 	if (n == PEER_RECV_NOTHING)
 		return;

@@ -2,12 +2,18 @@
 #include "daemon/common/peer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59 /* asm-generic/socket.h, since Linux 4.13 */
+#endif
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* the same, since Linux 6.5; not in Debian 12's headers */
 #endif
 
 enum { GROUPS_USUAL = 256 };
@@ -91,8 +97,8 @@ bool peer_in_group(const struct peer *p, gid_t gid)
 	return false;
 }
 
-/* True if the kernel says that this message was written under uid. */
-static bool uid_agrees(struct msghdr *message, uid_t uid)
+/* True if the kernel says that this message was written under p's uid. */
+static bool uid_agrees(struct msghdr *message, struct peer *p)
 {
 	struct ucred who;
 
@@ -101,12 +107,13 @@ static bool uid_agrees(struct msghdr *message, uid_t uid)
 		    m->cmsg_len < CMSG_LEN(sizeof who))
 			continue;
 		memcpy(&who, CMSG_DATA(m), sizeof who);
-		return who.uid == uid;
+		p->shared |= who.pid != p->pid;
+		return who.uid == p->uid;
 	}
 	return false;
 }
 
-ssize_t peer_recv(int sock, char *bytes, size_t size, uid_t uid)
+ssize_t peer_recv(int sock, char *bytes, size_t size, struct peer *p)
 {
 	/* Room for exactly one ucred: descriptors find none and are never received (unix(7), MSG_CTRUNC). */
 	union {
@@ -123,8 +130,38 @@ ssize_t peer_recv(int sock, char *bytes, size_t size, uid_t uid)
 	ssize_t n = recvmsg(sock, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (n > 0)
-		return uid_agrees(&message, uid) ? n : PEER_RECV_OTHER_UID;
+		return uid_agrees(&message, p) ? n : PEER_RECV_OTHER_UID;
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? PEER_RECV_NOTHING : PEER_RECV_FAILED;
 	return 0;
+}
+
+int peer_pidfd(int sock)
+{
+	socklen_t size = sizeof(int);
+	int pidfd = -1;
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0 ? pidfd : -1;
+}
+
+bool peer_can_prove(void)
+{
+	int ends[2], pidfd;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return false;
+	pidfd = peer_pidfd(ends[0]);
+	close(ends[0]);
+	close(ends[1]);
+	if (pidfd < 0)
+		return false;
+	close(pidfd);
+	return true;
+}
+
+bool peer_lives(int pidfd)
+{
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&end, 1, 0) == 0;
 }

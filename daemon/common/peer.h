@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who is at the other end of a Unix socket: the kernel's answer at accept (SO_PEERCRED, SO_PEERGROUPS), unix(7). pid 0: outside of our pid namespace.
+ * A pid alone proves nothing, as it may be another process's by now; a pidfd (SO_PEERPIDFD, Linux 6.5) does.
  */
 #ifndef COMMON_PEER_H
 #define COMMON_PEER_H
@@ -18,6 +19,7 @@ struct peer {
 	pid_t pid;
 	gid_t *groups; /* supplementary ones in ascending order, owned */
 	size_t n_groups;
+	bool shared; /* some message came from another process than the one that connected */
 };
 
 /* Fills *p (to be ended by peer_fini()). A peer in more than PEER_GROUPS_MAX groups is an error. */
@@ -25,11 +27,18 @@ int peer_read(int sock, struct peer *p, struct err *err);
 void peer_fini(struct peer *p);
 
 /*
- * Reads what there is, without waiting. Returns its size, 0 at the end, or one of these. Nothing from another uid than uid is ever returned
- * (SO_PASSCRED must be set, and is inherited from the listening socket), and descriptors that come along are closed by the kernel.
+ * Reads what there is, without waiting. Returns its size, 0 at the end, or one of these. Nothing from another uid than p's is ever returned
+ * (SO_PASSCRED must be set, and is inherited from the listening socket), and descriptors that come along are closed by the kernel. Sets p->shared.
  */
 enum { PEER_RECV_NOTHING = -1, PEER_RECV_OTHER_UID = -2, PEER_RECV_FAILED = -3 };
-ssize_t peer_recv(int sock, char *bytes, size_t size, uid_t uid);
+ssize_t peer_recv(int sock, char *bytes, size_t size, struct peer *p);
+
+/* A descriptor of the process that connected, also when it has ended since. -1 with errno: ENOPROTOOPT before Linux 6.5. */
+int peer_pidfd(int sock);
+/* Whether this kernel has it. */
+bool peer_can_prove(void);
+/* The process has not ended: what was read of its /proc/PID before was its own. */
+bool peer_lives(int pidfd);
 
 /* gid itself or among the supplementary groups. */
 bool peer_in_group(const struct peer *p, gid_t gid);

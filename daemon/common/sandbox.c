@@ -23,6 +23,7 @@ static const int front_calls[] = {
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
 	SCMP_SYS(getsockopt),
+	SCMP_SYS(getpeername),
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(close),
 	SCMP_SYS(poll),

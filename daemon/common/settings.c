@@ -326,6 +326,8 @@ void settings_print(struct buf *out, const struct settings *s)
 	for (const struct listener_settings *l = s->listeners; l; l = l->next) {
 		char title[128];
 
+		if (l->on_demand)
+			continue;
 		snprintf(title, sizeof(title), "Listener %s", l->name);
 		config_print_section(out, settings_section("Listener "), title, l, s->origin);
 		buf_add_char(out, '\n');

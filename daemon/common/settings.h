@@ -14,9 +14,11 @@ struct limits {
 		max_calls_per_second, max_reports_per_second;
 	int64_t request_timeout_ms, idle_timeout_ms, watch_stall_timeout_ms;
 	int64_t backlog, accept_pause_ms;
-	int64_t default_wait_ms, max_wait_ms; /* 30 s, 300 s */
-	int64_t default_min_valid_ms;         /* 60 s, or a tenth of the life if that is less */
-	int64_t max_hold_ms, hold_notice_ms;  /* 2 h, 60 s */
+	int64_t default_wait_ms, max_wait_ms;    /* 30 s, 300 s */
+	int64_t default_min_valid_ms;            /* 60 s, or a tenth of the life if that is less */
+	int64_t load_min_valid_ms, load_wait_ms; /* 90 min, 30 s: the credential socket */
+	int64_t max_hold_ms, hold_notice_ms;     /* 2 h, 60 s */
+	int64_t identify_wait_ms;                /* 2 s */
 	/* schedule */
 	int64_t renew_at_percent, renew_refresh_at_percent, renew_jitter_percent; /* 50, 66, 5 */
 	int64_t min_renew_delay_ms, renew_margin_ms,
@@ -46,11 +48,12 @@ struct listener_settings {
 	int64_t mode; /* -1: not set */
 	char *group;
 	struct config_list credentials;
-	char *fd_name; /* FileDescriptorName=: the manager's socket of that name */
-	bool disabled; /* a disabled one is not in settings_listeners() */
+	char *fd_name;  /* FileDescriptorName=: the manager's socket of that name */
+	bool disabled;  /* a disabled one is not in settings_listeners() */
+	bool on_demand; /* built in, and opened only when some credential has LoadCredentialUnit=; false once that is known */
 	struct listener_settings *next;
 };
-enum listener_interface { LISTENER_BROKER, LISTENER_MANAGER };
+enum listener_interface { LISTENER_BROKER, LISTENER_MANAGER, LISTENER_CREDENTIAL };
 
 struct settings {
 	unsigned refs;
@@ -72,7 +75,7 @@ struct settings {
 	} log; /* -1: not set here */
 	struct limits limits;
 	struct listener_settings
-		*listeners; /* as written; the two built-in ones are made by settings_listeners() */
+		*listeners; /* as written; the built-in ones are made by settings_listeners() */
 	struct listener_settings *disabled; /* taken out by settings_listeners() */
 	struct config_origin *origin;
 	struct config_files files;
@@ -101,11 +104,19 @@ struct settings *settings_ref(struct settings *s);
 struct settings *settings_unref(struct settings *s); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct settings *, settings_unref)
 
-/* The listeners to open: the two built-in ones (unless disabled) and the [Listener] sections, paths filled in. The list belongs to s. */
+/* "broker" "manager" "credential": by enum listener_interface; ends with NULL. */
+extern const char *const settings_interface_names[];
+
+/*
+ * The listeners: the built-in ones (unless disabled) and the [Listener] sections, paths filled in. The one for credentials has on_demand unless a section is written for it. The list belongs to s.
+ */
 const struct listener_settings *settings_listeners(struct settings *s, const struct places *places,
 						   struct err *err);
 
-/* "io.sftoken.Broker" or "io.sftoken.Manager" for the two built-in listeners, NULL for any other name. */
+/* Some credential has LoadCredentialUnit=: the listener for credentials is in use. After settings_listeners(). */
+void settings_demand_loads(struct settings *s);
+
+/* "io.sftoken.Broker", "io.sftoken.Manager" or "credential.sock" for the built-in listeners, NULL for any other name. */
 const char *settings_listener_file(const char *name);
 
 /* AllowedHosts= when it is not set; LoginUrl's hosts are added to it by the credentials. Ends with NULL. */

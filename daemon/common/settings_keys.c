@@ -103,6 +103,14 @@ static const struct config_key limit_keys[] = {
 	     "longest time that a caller may hold a session; 0: none is held"),
 	TIME("HoldNotice", hold_notice_ms, 0, HOUR, "60s",
 	     "how long before a hold ends its caller is told; a quarter of the hold if that is less"),
+	TIME("LoadMinValid", load_min_valid_ms, 0, DAY, "90min",
+	     "life that a token must have left for LoadCredential= of a unit, or it is renewed "
+	     "first; three quarters of the believed life if that is less"),
+	TIME("LoadWait", load_wait_ms, 0, HOUR, "30s",
+	     "how long LoadCredential= of a unit waits for such a token, or for any"),
+	TIME("IdentifyWait", identify_wait_ms, 0, HOUR, "2s",
+	     "how long a call waits until it is known which unit and program makes it, where "
+	     "AllowUnit= or AllowExecutable= may allow it"),
 	/* renewal */
 	SHARE("RenewAt", renew_at_percent, 10, 90, "50%",
 	      "part of the believed life after which a token is renewed"),
@@ -167,14 +175,15 @@ static const struct config_key limit_keys[] = {
 	     "how long stopping waits for an answer in flight"),
 };
 
-static const char *const interface_names[] = { "broker", "manager", NULL };
-static const char *const later_interfaces[] = { "credential", NULL };
+const char *const settings_interface_names[] = { "broker", "manager", "credential", NULL };
+_Static_assert(LISTENER_BROKER == 0 && LISTENER_MANAGER == 1 && LISTENER_CREDENTIAL == 2,
+	       "order of the names");
 
 #define LISTENER(field) offsetof(struct listener_settings, field)
 static const struct config_key listener_keys[] = {
-	{ "Interface", CONFIG_ENUM, LISTENER(interface), .names = interface_names,
-	  .later_names = later_interfaces,
-	  .meaning = "what the socket serves: broker (callers) or manager (administrators)" },
+	{ "Interface", CONFIG_ENUM, LISTENER(interface), .names = settings_interface_names,
+	  .meaning = "what the socket serves: broker (callers), manager (administrators) or "
+		     "credential (LoadCredential= of units)" },
 	{ "Path", CONFIG_TEXT, LISTENER(path), .max = 4096,
 	  .meaning = "the socket, absolute, at most 107 bytes" },
 	{ "Mode", CONFIG_MODE, LISTENER(mode), .max = 0777, .meaning = "its mode, octal" },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * [Listener NAME], and the two sockets that are there without any section.
+ * [Listener NAME], and the sockets that are there without any section.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +16,7 @@ static const struct {
 } builtin[] = {
 	{ "broker", "io.sftoken.Broker", LISTENER_BROKER },
 	{ "manager", "io.sftoken.Manager", LISTENER_MANAGER },
+	{ "credential", "credential.sock", LISTENER_CREDENTIAL },
 };
 enum { BUILTIN = sizeof(builtin) / sizeof(builtin[0]) };
 
@@ -190,27 +191,41 @@ void settings_check_listeners(const struct settings *s, struct config_notes *not
 		check_one(s, l, notes);
 }
 
-/* Puts the built-in ones that no section names at the front. */
+static bool is_written(const struct settings *s, const char *name)
+{
+	const struct listener_settings *lists[] = { s->listeners, s->disabled };
+
+	for (size_t i = 0; i < 2; i++)
+		for (const struct listener_settings *l = lists[i]; l; l = l->next)
+			if (!strcmp(l->name, name))
+				return true;
+	return false;
+}
+
+/* Puts the built-in ones that no section names at the front; the one that may not be wanted at the end. */
 static int add_builtin(struct settings *s, struct err *err)
 {
 	for (int i = BUILTIN - 1; i >= 0; i--) {
-		const struct listener_settings *l = s->listeners;
+		struct listener_settings **at = &s->listeners, *added;
 
-		while (l && strcmp(l->name, builtin[i].name))
-			l = l->next;
-		for (const struct listener_settings *d = s->disabled; d && !l; d = d->next)
-			if (!strcmp(d->name, builtin[i].name))
-				l = d;
-		if (l)
+		if (is_written(s, builtin[i].name))
 			continue;
-		struct listener_settings *added = listener_new(builtin[i].name);
-
+		added = listener_new(builtin[i].name);
 		if (!added)
 			return err_oom(err);
-		added->next = s->listeners;
-		s->listeners = added;
+		added->on_demand = builtin[i].interface == LISTENER_CREDENTIAL;
+		while (added->on_demand && *at)
+			at = &(*at)->next;
+		added->next = *at;
+		*at = added;
 	}
 	return 0;
+}
+
+void settings_demand_loads(struct settings *s)
+{
+	for (struct listener_settings *l = s->listeners; l; l = l->next)
+		l->on_demand = false;
 }
 
 static void take_out_disabled(struct settings *s)
@@ -269,8 +284,8 @@ const struct listener_settings *settings_listeners(struct settings *s, const str
 	for (struct listener_settings *l = s->listeners; l; l = l->next)
 		if (complete(l, places, err) < 0)
 			return NULL;
-	if (!s->listeners)
-		err_set(err, ERR_ADMIN,
-			"every [Listener] is disabled — nobody could reach the daemon");
-	return s->listeners;
+	if (s->listeners && (!s->listeners->on_demand || s->listeners->next))
+		return s->listeners;
+	err_set(err, ERR_ADMIN, "every [Listener] is disabled — nobody could reach the daemon");
+	return NULL;
 }

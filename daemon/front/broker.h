@@ -14,15 +14,19 @@ void broker_call(struct connection *c, struct varlink_call *call, void *front);
 
 /* uid 0 and the service user: reserved connections, no rate limits. */
 bool broker_privileged(const struct front *f, uid_t uid);
-bool broker_allows(const struct caller *c, const struct entry *e);
+/* False, with c->unknown: it is not known yet (identity.h). */
+bool broker_allows(struct caller *c, const struct entry *e);
+/* A call that was kept until it was known who makes it. */
+void broker_resume(struct caller *c, const struct varlink_call *call);
 /*
  * name NULL: what null means for this caller. NULL: no such credential, or not this caller's; there
- * is no telling which.
+ * is no telling which. c->unknown as above.
  */
 struct entry *broker_find(struct caller *c, const char *name);
 /* Takes one report from the caller's allowance. */
 bool broker_may_report(struct caller *c);
 
+/* Or Unavailable, if the last look did not come to an end (c->unknown). */
 void broker_no_such(struct caller *c, const char *sent);
 void broker_rate_limited(struct caller *c);
 void broker_shutting_down(struct caller *c);
@@ -61,6 +65,8 @@ struct waiting *broker_wait(struct caller *c, struct entry *e, const char *sent)
 void broker_wait_end(struct waiting *w);
 /* Judges all that wait for e anew, and sends at most one Want. */
 void broker_changed(struct front *f, struct entry *e);
+/* It is known who c is: judges what it waits for. */
+void broker_identified(struct caller *c);
 /* e is gone: NoSuchCredential for all. */
 void broker_gone(struct entry *e);
 /* Everything of from goes on waiting at to. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "daemon/front/identity.h"
 #include "proto/messages.h"
 
 /* clang-format off */
@@ -43,21 +44,30 @@ static const struct globs *globs_of(const struct caller *c)
 	return c->front->listeners[c->listener].globs;
 }
 
-bool broker_allows(const struct caller *c, const struct entry *e)
+bool broker_allows(struct caller *c, const struct entry *e)
 {
-	return policy_allows(&e->access, connection_peer(c->connection), globs_of(c),
-			     entry_name(e));
+	enum policy judged = identity_judge(c, e);
+
+	c->unknown = judged == POLICY_UNKNOWN;
+	return judged == POLICY_YES;
 }
 
 /* Kept: with ten thousand credentials of others the look at each of them would cost more than everything else. */
 static struct entry *find_null(struct caller *c)
 {
 	const struct table *t = &c->front->table;
+	struct proof proof;
 
 	if (c->null_version != t->version) {
-		c->null_entry = table_default(t, connection_peer(c->connection), globs_of(c));
+		c->null_entry = table_default(t, connection_peer(c->connection),
+					      identity_proof(c, &proof), globs_of(c));
 		c->null_version = t->version;
 	}
+	/* a process that is proven to be somebody may have ended since */
+	if (c->null_entry && access_has_rules(&c->null_entry->access) &&
+	    !broker_allows(c, c->null_entry))
+		return NULL;
+	c->unknown = !c->null_entry && identity_pending(c);
 	return c->null_entry;
 }
 
@@ -65,6 +75,7 @@ struct entry *broker_find(struct caller *c, const char *name)
 {
 	struct entry *e;
 
+	c->unknown = false;
 	if (!name)
 		return find_null(c);
 	e = table_find(&c->front->table, name);
@@ -81,11 +92,27 @@ static void reply_error(struct caller *c, enum broker_error error,
 	broker_got(c, (enum get_outcome)(GOT_ERROR + error));
 }
 
+/* Who may not know of a credential must not learn by the wait either: uid and groups have been looked at before. */
+static void reply_unknown(struct caller *c, const char *sent)
+{
+	const struct broker_error_fields fields = {
+		.credential = sent,
+		.message = "it could not be found out in time which unit and program asks",
+		.retry_after_s = { .value = 1, .set = true },
+	};
+
+	reply_error(c, BROKER_UNAVAILABLE, &fields);
+}
+
 void broker_no_such(struct caller *c, const char *sent)
 {
 	const struct broker_error_fields fields = { .credential = sent };
 
-	reply_error(c, BROKER_NO_SUCH_CREDENTIAL, &fields);
+	if (c->unknown)
+		reply_unknown(c, sent);
+	else
+		reply_error(c, BROKER_NO_SUCH_CREDENTIAL, &fields);
+	c->unknown = false;
 }
 
 void broker_rate_limited(struct caller *c)
@@ -222,7 +249,16 @@ void broker_call(struct connection *c, struct varlink_call *call, void *front)
 		refuse(caller, call, broker_shutting_down);
 	else if (!may_call(caller))
 		refuse(caller, call, broker_rate_limited);
-	else if (!service_dispatch(&broker_service, call, caller, connection_out(c)))
+	else if (!identity_suspend(caller, call) &&
+		 !service_dispatch(&broker_service, call, caller, connection_out(c)))
 		reply_or_close(c);
 	f->candidate = NULL;
+}
+
+void broker_resume(struct caller *c, const struct varlink_call *call)
+{
+	struct connection *connection = c->connection; /* c goes when it is closed */
+
+	if (!service_dispatch(&broker_service, call, c, connection_out(connection)))
+		reply_or_close(connection);
 }

@@ -189,6 +189,10 @@ void broker_hold_step(struct waiting *w)
 	const char *sent = w->sent;
 
 	if (!broker_allows(c, w->entry)) {
+		if (c->unknown) { /* who asks is being found out: broker_identified() */
+			wake_at(w, now + c->front->rules.limits.identify_wait_ms);
+			return;
+		}
 		broker_wait_end(w);
 		broker_no_such(c, sent);
 	} else if (!w->held) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/broker.h"
+#include "daemon/front/load.h"
 
 static void end_no_such(struct waiting *w)
 {
@@ -23,11 +24,22 @@ static void answer(struct waiting *w, const struct judgement *j)
 		broker_rate_limited(c);
 }
 
+static void wait_on(struct front *f, struct waiting *w, int64_t until_ms)
+{
+	int64_t now = loop_now_ms(f->loop), until = until_ms > now ? until_ms : now + 1;
+
+	if (until != w->deadline.due_ms || w->deadline.at == SIZE_MAX)
+		/* it has its place in the heap: this cannot fail */
+		(void)deadlines_set(&f->deadlines, &w->deadline, until);
+	list_remove(&w->link);
+	list_append(&w->entry->waiters, &w->link);
+}
+
 /* Answers w, or puts it back among those that wait. Access is judged when the answer is written. */
 static void judge_waiter(struct front *f, struct waiting *w)
 {
 	struct entry *e = w->entry;
-	int64_t now = loop_now_ms(f->loop), until;
+	int64_t now = loop_now_ms(f->loop);
 	struct judgement j;
 
 	if (w->hold) {
@@ -35,21 +47,19 @@ static void judge_waiter(struct front *f, struct waiting *w)
 		return;
 	}
 	if (!broker_allows(w->caller, e)) {
-		end_no_such(w);
+		/* a reload has made a rule, and who asks is being found out: broker_identified() */
+		if (w->caller->unknown && now < w->ask.deadline_ms)
+			wait_on(f, w, w->ask.deadline_ms);
+		else
+			end_no_such(w);
 		return;
 	}
 	j = broker_judge(f, e, &w->ask);
 	broker_ask_mint(f, e, &j, &w->ask, connection_peer(w->caller->connection));
-	if (j.what != JUDGE_WAIT) {
+	if (j.what == JUDGE_WAIT)
+		wait_on(f, w, j.until_ms);
+	else
 		answer(w, &j);
-		return;
-	}
-	until = j.until_ms > now ? j.until_ms : now + 1;
-	if (until != w->deadline.due_ms || w->deadline.at == SIZE_MAX)
-		/* it has its place in the heap: this cannot fail */
-		(void)deadlines_set(&f->deadlines, &w->deadline, until);
-	list_remove(&w->link);
-	list_append(&e->waiters, &w->link);
 }
 
 /* A step may end its own hold, no other one. */
@@ -84,8 +94,29 @@ void broker_changed(struct front *f, struct entry *e)
 		broker_watch_step(LIST_OWNER(struct waiting, link, n));
 	}
 	step_holds(f, e);
+	load_changed(e);
 	if (e->want || e->report)
 		front_link_send(f->link, e);
+}
+
+void broker_identified(struct caller *c)
+{
+	struct waiting *w = c->waiting;
+	struct entry *e;
+
+	if (!w)
+		return;
+	e = w->entry;
+	if (w->hold) {
+		broker_hold_step(w);
+	} else if (w->watch) {
+		broker_watch_step(w);
+	} else {
+		list_remove(&w->link);
+		judge_waiter(c->front, w);
+	}
+	if (e->want || e->report)
+		front_link_send(c->front->link, e);
 }
 
 void broker_gone(struct entry *e)
@@ -93,8 +124,13 @@ void broker_gone(struct entry *e)
 	struct list *n;
 
 	while ((n = list_shift(&e->waiters)) || (n = list_shift(&e->watches)) ||
-	       (n = list_shift(&e->holds)))
-		end_no_such(LIST_OWNER(struct waiting, link, n));
+	       (n = list_shift(&e->holds))) {
+		struct waiting *w = LIST_OWNER(struct waiting, link, n);
+
+		w->caller->unknown = false;
+		end_no_such(w);
+	}
+	load_gone(e);
 }
 
 static void move(struct list *to, struct list *from, struct entry *entry)
@@ -114,6 +150,7 @@ void broker_move(struct entry *to, struct entry *from)
 	move(&to->waiters, &from->waiters, to);
 	move(&to->watches, &from->watches, to);
 	move(&to->holds, &from->holds, to);
+	load_move(to, from);
 	to->judge.demand_ms = from->judge.demand_ms;
 	/* A claim that nobody waits for must not get lost with the mint that it was made to. */
 	if (from->report_generation > 0 && to->token &&

@@ -27,7 +27,8 @@ void broker_watch_step(struct waiting *w)
 	struct judgement j;
 
 	if (!broker_allows(c, e)) {
-		end_with(w, NULL);
+		if (!c->unknown)
+			end_with(w, NULL);
 		return;
 	}
 	w->ask.start_ms = loop_now_ms(f->loop);

@@ -16,6 +16,8 @@ static const char *const names[COUNTERS] = {
 	[COUNT_WANTS] = "wants",
 	[COUNT_REPORTS] = "reports",
 	[COUNT_ACCEPTED] = "accepted",
+	[COUNT_LOADS] = "loads",
+	[COUNT_LOADS_REFUSED] = "loads_refused",
 	[COUNT_AUDIT_LOST] = "audit_lost",
 	[COUNT_LOG_DROPPED] = "log_dropped",
 	[LIMIT_CONNECTIONS] = "max_connections",
@@ -31,6 +33,7 @@ static const char *const names[COUNTERS] = {
 	[LIMIT_REPLY_TOO_LONG] = "reply_too_long",
 	[LIMIT_UID_CHANGED] = "uid_changed",
 	[LIMIT_MALFORMED] = "malformed_request",
+	[LIMIT_IDENTIFY_WAIT] = "identify_wait",
 	[LIMIT_OTHER] = "other_limit",
 };
 

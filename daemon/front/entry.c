@@ -81,6 +81,7 @@ struct entry *entry_new(const char *name)
 	list_init(&e->waiters);
 	list_init(&e->watches);
 	list_init(&e->holds);
+	list_init(&e->loads);
 	e->judge.problem = -1;
 	if (entry_rename(e, name, (struct json_value){ 0 }) < 0) {
 		entry_free(e);

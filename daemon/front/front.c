@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/front/broker.h"
+#include "daemon/front/identity.h"
+#include "daemon/front/load.h"
 
 enum {
 	MINUTE_MS = 60 * 1000,
@@ -84,12 +86,18 @@ static void on_accepted(struct listener *l, int sock, struct peer *peer, void *a
 		peer_fini(peer);
 		return;
 	}
+	if (f->listeners[index].loads) {
+		load_accepted(f, index, u, take_fd(&fd), peer);
+		peer_fini(peer);
+		return;
+	}
 	c = caller_new(f, index, u);
 	if (!c) {
 		f->counters.value[LIMIT_MEMORY]++;
 		peer_fini(peer);
 		return;
 	}
+	c->sock = fd;
 	/* From here on socket and peer are the connection's, also when it cannot be made. */
 	c->connection = connection_open(f->loop, take_fd(&fd), peer, &f->connection_limits,
 					&f->connection_handlers, f, c, NULL);
@@ -122,6 +130,7 @@ static void on_closed(struct connection *connection, void *arg)
 		broker_wait_end(c->waiting); /* a hold with it */
 	broker_got(c, GOT_NOTHING);
 	broker_forget_request(f, c->last);
+	identity_free(c->identity);
 	if (f->candidate == connection)
 		f->candidate = NULL;
 	if (c->counted)
@@ -223,7 +232,7 @@ static void judge_all(struct front *f)
 		struct entry *e = f->table.sorted[i];
 
 		if (!list_empty(&e->waiters) || !list_empty(&e->watches) ||
-		    !list_empty(&e->holds) || e->report)
+		    !list_empty(&e->holds) || !list_empty(&e->loads) || e->report)
 			broker_changed(f, e);
 	}
 }
@@ -247,6 +256,7 @@ static void on_synced(struct table *next, void *arg)
 		else
 			broker_gone(from);
 	}
+	identity_ask_all(f, true);
 	judge_all(f);
 	tell_warnings(f);
 	if (f->synced_once)
@@ -290,7 +300,13 @@ static void on_writable(void *arg)
 {
 	struct front *f = arg;
 
+	identity_ask_all(f, false);
 	audit_flush(&f->audit);
+}
+
+static void on_identity(const struct link_identity *m, void *arg)
+{
+	identity_answered(arg, m);
 }
 
 /* --- from time to time --- */
@@ -338,6 +354,7 @@ static void set_handlers(struct front *f)
 		.counters = on_counters,
 		.fatal = on_fatal,
 		.writable = on_writable,
+		.identity = on_identity,
 		.arg = f,
 	};
 }
@@ -358,6 +375,7 @@ struct front *front_new(struct loop *l, long descriptors, const struct front_eve
 	f->descriptors = descriptors > 2 * DESCRIPTORS_RESERVE ? descriptors - DESCRIPTORS_RESERVE
 							       : descriptors / 2;
 	list_init(&f->unsettled);
+	list_init(&f->unidentified);
 	table_init(&f->table);
 	set_handlers(f);
 	rules_init(&defaults);
@@ -366,7 +384,9 @@ struct front *front_new(struct loop *l, long descriptors, const struct front_eve
 	f->minute = timer_new(l, on_minute, f);
 	f->settle = timer_new(l, on_settle, f);
 	if (!f->link || !f->minute || !f->settle ||
-	    deadlines_init(&f->deadlines, l, broker_deadline, f, err) < 0) {
+	    deadlines_init(&f->deadlines, l, broker_deadline, f, err) < 0 ||
+	    deadlines_init(&f->loads_due, l, load_deadline, f, err) < 0 ||
+	    deadlines_init(&f->identify_due, l, identity_deadline, f, err) < 0) {
 		front_free(f);
 		err_oom(err);
 		return NULL;
@@ -387,6 +407,8 @@ void front_free(struct front *f)
 	front_link_free(f->link);
 	deadlines_fini(&f->deadlines);
 	idle_fini(&f->idle);
+	deadlines_fini(&f->loads_due);
+	deadlines_fini(&f->identify_due);
 	timer_free(f->minute);
 	timer_free(f->settle);
 	audit_fini(&f->audit);
@@ -396,7 +418,8 @@ void front_free(struct front *f)
 	free(f);
 }
 
-int front_add_listener(struct front *f, int fd, const char *name, const char *path, struct err *err)
+int front_add_listener(struct front *f, int fd, const char *name, const char *path, bool loads,
+		       struct err *err)
 {
 	struct front_listener *l = &f->listeners[f->n_listeners];
 
@@ -415,7 +438,11 @@ int front_add_listener(struct front *f, int fd, const char *name, const char *pa
 		return -ERR_INTERNAL;
 	}
 	l->globs = rules_globs(&f->rules, name);
+	l->loads = loads;
 	f->n_listeners++;
+	/* one that the mint wanted later than the rest */
+	if (f->open && f->synced_once && !f->stopping)
+		listener_enable(l->listener, true);
 	return 0;
 }
 
@@ -446,5 +473,7 @@ void front_stop(struct front *f)
 	f->stopping = true;
 	enable_listeners(f, false);
 	broker_stop(f);
+	load_stop(f);
+	identity_stop(f);
 	audit_minute(&f->audit);
 }

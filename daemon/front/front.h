@@ -66,17 +66,22 @@ struct caller {
 	struct remembered *last;
 	struct entry *last_entry; /* what it is about, while last_version is the table's */
 	uint32_t last_version;
-	uint32_t null_version;    /* null_entry holds while this is the table's */
-	struct entry *null_entry; /* what null means for this caller; NULL: nothing */
-	int64_t get_us;           /* when its GetToken that is not answered yet began; 0: none */
-	uint32_t listener;        /* index */
-	bool counted;             /* in front->idle, from its first call of ours */
+	uint32_t null_version;     /* null_entry holds while this is the table's */
+	struct entry *null_entry;  /* what null means for this caller; NULL: nothing */
+	int64_t get_us;            /* when its GetToken that is not answered yet began; 0: none */
+	struct identity *identity; /* NULL: no rule on units or programs has asked for it */
+	uint32_t unruled_version;  /* no rule may let it in while this is the table's */
+	uint32_t listener;         /* index */
+	int sock;                  /* the connection's */
+	bool unknown;              /* of the last look: it is not known yet whether it may */
+	bool counted;              /* in front->idle, from its first call of ours */
 };
 
 struct front_listener {
 	struct listener *listener;
 	char *name;
 	const struct globs *globs; /* of front->rules; NULL: gives everything */
+	bool loads;                /* the credential socket */
 	int64_t connections;
 };
 
@@ -97,7 +102,9 @@ struct front {
 	struct rates rates;
 	struct audit audit;
 	struct counters counters;
-	struct deadlines deadlines;
+	struct deadlines deadlines, loads_due, identify_due;
+	struct list unidentified;      /* of struct identity: those that are not known yet */
+	int64_t identities;            /* how many were begun: the last one's id */
 	struct idle idle;
 	struct timer *minute, *settle; /* settle: judges what changed a moment ago */
 	struct list unsettled;         /* entries of which only a part of the news has come */
@@ -132,8 +139,11 @@ struct front *front_new(struct loop *l, long descriptors, const struct front_eve
 			struct err *err);
 void front_free(struct front *f); /* all connections must be closed; for tests */
 
-/* A listening socket from the parent, taken over; it does not accept yet. */
-int front_add_listener(struct front *f, int fd, const char *name, const char *path,
+/*
+ * A listening socket from the parent, taken over; it accepts from front_open() and the first Synced on. loads: it is for
+ * LoadCredential= (load.h), not for Varlink.
+ */
+int front_add_listener(struct front *f, int fd, const char *name, const char *path, bool loads,
 		       struct err *err);
 /* All listeners are there and the sandbox is entered: accepting begins with the first Synced. */
 void front_open(struct front *f);

@@ -165,6 +165,15 @@ bool front_link_served(const struct link_served *served, void *front_link)
 	return f->synced && send(f, &m) == 1;
 }
 
+bool front_link_identify(struct front_link *f, int64_t id, pid_t pid)
+{
+	const struct link_message m = { .type = LINK_IDENTIFY,
+					.identify = { .id = { .value = id, .set = true },
+						      .pid = { .value = pid, .set = true } } };
+
+	return f->synced && send(f, &m) == 1;
+}
+
 void front_link_log(enum log_level level, const char *event, const struct log_field *fields,
 		    size_t n, void *front_link)
 {
@@ -328,6 +337,9 @@ static void on_message(const struct link_message *const_m, void *arg)
 		break;
 	case LINK_COUNT:
 		send_counters(f);
+		break;
+	case LINK_IDENTITY:
+		f->handlers->identity(&m.identity, f->handlers->arg);
 		break;
 	default:
 		rc = take_state(f, &m, &err);

@@ -39,6 +39,8 @@ struct front_link_handlers {
 	void (*fatal)(const char *why, void *arg);
 	/* There is room again. */
 	void (*writable)(void *arg);
+	/* The mint's answer to front_link_identify(). */
+	void (*identity)(const struct link_identity *m, void *arg);
 	void *arg;
 };
 
@@ -57,6 +59,8 @@ bool front_link_synced(const struct front_link *f);
  * room.
  */
 void front_link_send(struct front_link *f, struct entry *e);
+/* Asks who pid is; handlers.identity() follows. False if it could not be sent now: again when there is room, or a new mint. */
+bool front_link_identify(struct front_link *f, int64_t id, pid_t pid);
 /* Both: false if it could not be sent now. */
 bool front_link_served(const struct link_served *m, void *front_link);
 void front_link_log(enum log_level level, const char *event, const struct log_field *fields,

@@ -78,11 +78,12 @@ static void on_stopped(void *arg)
 static void take_listener(const struct control_listener *m, int fd)
 {
 	struct err err = { 0 };
+	bool loads = m->interface && strcmp(m->interface, "credential") == 0;
 
-	if (fd < 0 || !m->interface || strcmp(m->interface, "broker") != 0) {
+	if (fd < 0 || !m->interface || (!loads && strcmp(m->interface, "broker") != 0)) {
 		if (fd >= 0)
 			close(fd);
-	} else if (front_add_listener(self.front, fd, m->name, m->path, &err) < 0) {
+	} else if (front_add_listener(self.front, fd, m->name, m->path, loads, &err) < 0) {
 		on_fatal(err.text);
 	}
 }

@@ -53,28 +53,24 @@ void access_fini(struct access *a)
 {
 	free(a->uids);
 	free(a->gids);
+	globs_fini(&a->loads);
+	globs_fini(&a->units);
+	globs_fini(&a->executables);
 	*a = (struct access){ 0 };
-}
-
-static bool ids_equal(const uint32_t *a, size_t n_a, const uint32_t *b, size_t n_b)
-{
-	return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * sizeof(*a)) == 0);
-}
-
-bool access_equal(const struct access *a, const struct access *b)
-{
-	return ids_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
-	       ids_equal(a->gids, a->n_gids, b->gids, b->n_gids);
 }
 
 int globs_init(struct globs *g, struct json_value array)
 {
-	struct json_iter i = json_iterate(array);
 	struct json_value key, value;
+	struct json_iter i;
 
-	*g = (struct globs){ .glob = calloc(text_count(array) + 1, sizeof(*g->glob)) };
+	*g = (struct globs){ 0 };
+	if (!array.start)
+		return 0;
+	g->glob = calloc(text_count(array) + 1, sizeof(*g->glob));
 	if (!g->glob)
 		return -1;
+	i = json_iterate(array);
 	while (json_next(&i, &key, &value)) {
 		if (json_type(value) != JSON_STRING)
 			continue;
@@ -121,20 +117,48 @@ static bool among(uint32_t id, const uint32_t *ids, size_t n)
 	return false;
 }
 
+/* Patterns of units and of paths: a backslash is no more than that, and * and ? stand for no slash. */
+static bool names(const struct globs *g, const char *name)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		if (fnmatch(g->glob[i], name, FNM_NOESCAPE | FNM_PATHNAME) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool policy_names_unit(const struct globs *units, const char *unit)
+{
+	return names(units, unit);
+}
+
+static enum policy proven(const struct access *a, const struct proof *who)
+{
+	if (a->units.n > 0 && (!who->unit || !names(&a->units, who->unit)))
+		return POLICY_NO;
+	if (a->executables.n > 0 && (!who->executable || !names(&a->executables, who->executable)))
+		return POLICY_NO;
+	return POLICY_YES;
+}
+
 /*
  * The groups of a process in uid 65534's place are as little its own as the uid, so that nothing is
  * looked at but the refusal.
  */
-bool policy_allows(const struct access *a, const struct peer *p, const struct globs *globs,
-		   const char *name)
+enum policy policy_judge(const struct access *a, const struct peer *p, const struct proof *who,
+			 const struct globs *globs, const char *name)
 {
 	bool allowed;
 
 	if (p->uid == PEER_OVERFLOW_UID)
-		return false;
+		return POLICY_NO;
 	allowed = among(p->uid, a->uids, a->n_uids);
 	/* Few groups are named, and the caller chooses how many it is in: its own are not walked through. */
 	for (size_t i = 0; !allowed && i < a->n_gids; i++)
 		allowed = peer_in_group(p, a->gids[i]);
-	return allowed && (!globs || globs_match(globs, name));
+	if (!allowed || (globs && !globs_match(globs, name)))
+		return POLICY_NO;
+	if (!access_has_rules(a))
+		return POLICY_YES;
+	return who ? proven(a, who) : POLICY_UNKNOWN;
 }

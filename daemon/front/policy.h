@@ -14,10 +14,30 @@
 #include "daemon/common/peer.h"
 #include "proto/fields.h"
 
+/* Names with * ? [ ]. Owned. */
+struct globs {
+	char **glob;
+	size_t n;
+};
+
 /* Who may use one credential; sorted, owned. uid 0 and the service user are in or out already. */
 struct access {
 	uint32_t *uids, *gids;
 	size_t n_uids, n_gids;
+	struct globs loads; /* units that may load it; n 0: none */
+	/* whoever is named above must also be in one of these units, and run one of these programs; n 0: no matter which */
+	struct globs units, executables;
+};
+
+/* What is known of a caller beside uid and groups; NULL: it is not known. */
+struct proof {
+	const char *unit, *executable;
+};
+
+enum policy {
+	POLICY_NO,
+	POLICY_YES,
+	POLICY_UNKNOWN, /* a rule decides, and no proof was given */
 };
 
 /*
@@ -27,24 +47,30 @@ struct access {
 int access_init(struct access *a, const struct int_list *uids, const struct int_list *gids,
 		struct err *err);
 void access_fini(struct access *a);
-bool access_equal(const struct access *a, const struct access *b);
 
-/* What one listener may give at all. n 0: everything. Owned. */
-struct globs {
-	char **glob;
-	size_t n;
-};
-
-/* From a checked array of strings. 0, or -1 when memory is out (globs_fini() is still due). */
+/* From a checked array of strings; start NULL: none. 0, or -1 when memory is out (globs_fini() is still due). */
 int globs_init(struct globs *g, struct json_value array);
+/* What one listener may give at all; n 0: everything. */
 bool globs_match(const struct globs *g, const char *name);
 void globs_fini(struct globs *g);
 
+static inline bool access_has_rules(const struct access *a)
+{
+	return a->units.n > 0 || a->executables.n > 0;
+}
+
 /*
  * The rule of architecture.md 9: the uid, the gid or a supplementary group is named; uid 65534
- * never. globs may be NULL (no narrowing).
+ * never; and where units or programs are named, proof must say one of each. who NULL: nothing is known yet. globs may be NULL (no
+ * narrowing).
  */
-bool policy_allows(const struct access *a, const struct peer *p, const struct globs *globs,
-		   const char *name);
+enum policy policy_judge(const struct access *a, const struct peer *p, const struct proof *who,
+			 const struct globs *globs, const char *name);
+
+/*
+ * Whether unit is named. Names of units have backslashes, which are no more than that; * and ? stand for no slash, so that no
+ * pattern for units of the system names one of a user ("user@1000.service/etl.service").
+ */
+bool policy_names_unit(const struct globs *units, const char *unit);
 
 #endif

@@ -9,7 +9,7 @@
 
 void rules_init(struct rules *r)
 {
-	*r = (struct rules){ .service_uid = -1 };
+	*r = (struct rules){ .service_uid = -1, .manager_uid = -1 };
 	limits_default(&r->limits);
 }
 
@@ -21,7 +21,7 @@ void rules_fini(struct rules *r)
 	}
 	free(r->listeners);
 	free(r->default_credential);
-	*r = (struct rules){ .service_uid = -1 };
+	*r = (struct rules){ .service_uid = -1, .manager_uid = -1 };
 }
 
 static const struct config_section *limits_section(void)
@@ -95,6 +95,8 @@ int rules_read(struct rules *r, struct link_rules *m, struct err *err)
 	rules_init(r);
 	if (m->service_uid.set)
 		r->service_uid = m->service_uid.value;
+	if (m->manager_uid.set)
+		r->manager_uid = m->manager_uid.value;
 	if (m->limits.start && json_type(m->limits) == JSON_OBJECT)
 		read_limits(&r->limits, m->limits);
 	if (m->default_credential && m->default_credential[0]) {

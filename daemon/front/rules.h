@@ -15,6 +15,7 @@ struct listener_globs {
 struct rules {
 	struct limits limits;
 	int64_t service_uid; /* -1: not known */
+	int64_t manager_uid; /* of the service manager, whose word on units counts; -1: nobody's does */
 	char *default_credential;
 	struct listener_globs *listeners;
 	size_t n_listeners;

@@ -55,20 +55,22 @@ size_t table_after(const struct table *t, const char *after)
 	return low;
 }
 
-struct entry *table_default(const struct table *t, const struct peer *p, const struct globs *globs)
+struct entry *table_default(const struct table *t, const struct peer *p, const struct proof *who,
+			    const struct globs *globs)
 {
 	struct entry *only = NULL;
 
 	if (t->default_credential) {
 		only = table_find(t, t->default_credential);
-		if (only && policy_allows(&only->access, p, globs, entry_name(only)))
+		if (only &&
+		    policy_judge(&only->access, p, who, globs, entry_name(only)) == POLICY_YES)
 			return only;
 		only = NULL;
 	}
 	for (size_t i = 0; i < t->n; i++) {
 		struct entry *e = t->sorted[i];
 
-		if (!policy_allows(&e->access, p, globs, entry_name(e)))
+		if (policy_judge(&e->access, p, who, globs, entry_name(e)) != POLICY_YES)
 			continue;
 		if (only)
 			return NULL;
@@ -168,11 +170,16 @@ int table_credential(struct table *t, struct link_credential *m, struct entry **
 		return -ERR_INTERNAL;
 	if (!e)
 		e = add_entry(t, m->name);
-	if (!e || replace_names(t, e, m) < 0 || text_replace(&e->username, m->username) < 0 ||
+	if (!e || globs_init(&access.loads, m->load_units.raw) < 0 ||
+	    globs_init(&access.units, m->units.raw) < 0 ||
+	    globs_init(&access.executables, m->executables.raw) < 0 || replace_names(t, e, m) < 0 ||
+	    text_replace(&e->username, m->username) < 0 ||
 	    text_replace(&e->last_error, m->last_error) < 0) {
 		access_fini(&access);
 		return err_oom(err);
 	}
+	t->n_ruled += access_has_rules(&access);
+	t->n_ruled -= access_has_rules(&e->access);
 	access_fini(&e->access);
 	e->access = access;
 	e->grant_type = m->grant_type;
@@ -276,6 +283,7 @@ struct entry *table_remove(struct table *t, const char *name)
 		return NULL;
 	unlink_names(t, e);
 	remove_sorted(t, e);
+	t->n_ruled -= access_has_rules(&e->access);
 	t->version++;
 	return e;
 }

@@ -114,9 +114,10 @@ struct token *token_unref(struct token *t)
 	return NULL;
 }
 
-static struct secret *build_ready(const struct token *t, const char *name, int validity)
+static struct token_fields fields_of(const struct token *t, const char *name, int validity,
+				     int64_t left_s)
 {
-	struct token_fields fields = {
+	return (struct token_fields){
 		.access_token = secret_bytes(t->access),
 		.token_type = "Bearer",
 		.instance_url = t->instance_url,
@@ -133,8 +134,13 @@ static struct secret *build_ready(const struct token *t, const char *name, int v
 		.organization_id = t->organization_id,
 		.user_id = t->user_id,
 		.username = t->username,
-		.expires_in_s = { .value = 0, .set = true },
+		.expires_in_s = { .value = left_s, .set = true },
 	};
+}
+
+static struct secret *build_ready(const struct token *t, const char *name, int validity)
+{
+	const struct token_fields fields = fields_of(t, name, validity, 0);
 	CLEANUP(buf_finip) struct buf b;
 
 	buf_init(&b, VARLINK_MESSAGE_MAX - HOLD_TAIL_MAX);
@@ -170,6 +176,15 @@ int64_t token_seconds_left(const struct token *t, int64_t now_ms)
 	int64_t ms = t->judge.deadline_ms - now_ms;
 
 	return ms >= 0 ? ms / 1000 : -((-ms + 999) / 1000);
+}
+
+void token_add_object(struct buf *out, const struct token *t, const char *name, int validity,
+		      int64_t now_ms)
+{
+	const struct token_fields fields = fields_of(t, name, validity,
+						     token_seconds_left(t, now_ms));
+
+	fields_encode(&token_fields_table, &fields, out);
 }
 
 size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TOKEN_TAIL_MAX])

@@ -51,6 +51,10 @@ size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TO
 /* Rounded down: a caller must never think that it has more than there is. */
 int64_t token_seconds_left(const struct token *t, int64_t now_ms);
 
+/* The Token object of the Broker interface, appended to out. */
+void token_add_object(struct buf *out, const struct token *t, const char *name, int validity,
+		      int64_t now_ms);
+
 struct entry;
 
 /* One name or alias of a credential. */
@@ -86,6 +90,7 @@ struct entry {
 	int64_t report_uid, report_pid, report_status; /* of the one who made it; -1: not known */
 	char *report_code;
 	struct list waiters, watches, holds; /* of struct waiting */
+	struct list loads;                   /* of struct load */
 };
 
 /* Without aliases and access. NULL when memory is out. */
@@ -98,6 +103,7 @@ struct table {
 	struct map names;
 	struct entry **sorted; /* by name, strcmp() order */
 	size_t n, cap;
+	size_t n_ruled;           /* credentials with AllowUnit= or AllowExecutable= */
 	char *default_credential; /* NULL: none */
 	/* changes whenever a cached look-up or access decision may be wrong */
 	uint32_t version;
@@ -113,11 +119,13 @@ int table_set_default(struct table *t, const char *name);
 struct entry *table_find(const struct table *t, const char *name);
 
 /*
+ * who: what is known of the caller; without it those that a rule decides about are left out.
  * What null means for this caller: the default credential if it may use it, else the only one that
  * it may use, else NULL. Costs one look at every credential: the caller keeps the answer until
  * version changes.
  */
-struct entry *table_default(const struct table *t, const struct peer *p, const struct globs *globs);
+struct entry *table_default(const struct table *t, const struct peer *p, const struct proof *who,
+			    const struct globs *globs);
 
 /*
  * Each takes one decoded message of the link over into the table. *e: the credential concerned. 0,

@@ -89,6 +89,9 @@ int configuration_check(const struct places *places, uid_t service_uid,
 		if (!notes.n)
 			config_note(&notes, places->config_dir, 0, "%s", err.text);
 	}
+	if (credential_set_loads(set))
+		settings_demand_loads(settings);
+
 	int failed = tell_notes(&notes, &warnings, quiet, problems);
 
 	if (!failed && !quiet)

@@ -65,6 +65,8 @@ struct credential {
 	bool required;
 	/* [Access] as written, for --check */
 	struct config_list allow_users, allow_groups, allow_login;
+	/* the same, names and globs that are used as they are written */
+	struct config_list load_units, allow_units, allow_executables;
 	/* [Access], resolved to numbers, ordered; uid 0 and the service user are in (or out) already */
 	int64_t *uids, *gids;
 	size_t n_uids, n_gids;
@@ -110,6 +112,9 @@ struct credential_set *credential_set_ref(struct credential_set *s);
 struct credential_set *credential_set_unref(
 	struct credential_set *s); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct credential_set *, credential_set_unref)
+
+/* Some credential has LoadCredentialUnit=. */
+bool credential_set_loads(const struct credential_set *s);
 
 /* Which "stored:" secret is not given yet, as a sentence that says how to give it; NULL: none is missing. */
 const char *credential_missing(const struct credential *c);

@@ -96,9 +96,12 @@ static const struct config_key access_keys[] = {
 	  .meaning = "whether root may have them without being named" },
 	{ "AllowLogin", CONFIG_LIST, OF(allow_login),
 	  .meaning = "users and @groups who may log in for it" },
-	{ "LoadCredentialUnit", CONFIG_LATER, .meaning = "units that may load it" },
-	{ "AllowUnit", CONFIG_LATER, .meaning = "units that may have its tokens" },
-	{ "AllowExecutable", CONFIG_LATER, .meaning = "programs that may have its tokens" },
+	{ "LoadCredentialUnit", CONFIG_LIST, OF(load_units),
+	  .meaning = "units that may load its tokens with LoadCredential=, names or globs" },
+	{ "AllowUnit", CONFIG_LIST, OF(allow_units),
+	  .meaning = "units, names or globs, in one of which whoever is allowed must also be" },
+	{ "AllowExecutable", CONFIG_LIST, OF(allow_executables),
+	  .meaning = "programs, paths or globs, one of which whoever is allowed must also run" },
 };
 
 const struct config_section credential_sections[] = {

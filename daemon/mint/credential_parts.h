@@ -110,6 +110,9 @@ bool credential_is_stored(const char *reference); /* takes NULL */
  * not given. 0 or -ERR_INTERNAL. */
 int credential_look_up(struct credential *c, const struct credential_check *check, struct err *err);
 
+/* Judges the rules of [Access] on units (credential_rules.c). */
+void credential_check_rules(const struct credential *c, const struct credential_check *check);
+
 /* Turns [Access] into numbers. 0 or -ERR_INTERNAL. */
 int credential_resolve_access(struct credential *c, const struct credential_check *check,
 			      struct err *err);

@@ -49,6 +49,7 @@ static int read_credential(struct credential_set *set, const struct places *plac
 			    "@ - (at most 128, a letter or digit first)");
 	if (credential_check(c, check, err) < 0 || credential_resolve_access(c, check, err) < 0)
 		return -ERR_INTERNAL;
+	credential_check_rules(c, check);
 	return add(set, c, err);
 }
 
@@ -183,6 +184,43 @@ static void check_logins(const struct credential_set *set, const struct settings
 	}
 }
 
+/* The listener for them is there without a section, but a section may have taken it away. */
+static bool loads_reach(const struct settings *s)
+{
+	const struct listener_settings *off = NULL;
+
+	for (const struct listener_settings *l = s->listeners; l; l = l->next) {
+		if (!strcmp(l->name, "credential") && l->disabled)
+			off = l;
+		else if (l->interface == LISTENER_CREDENTIAL && !l->disabled)
+			return true;
+	}
+	return !off;
+}
+
+static void check_loads(const struct credential_set *set, const struct settings *s,
+			struct config_notes *warnings)
+{
+	if (loads_reach(s))
+		return;
+	for (size_t i = 0; i < set->n; i++) {
+		if (!set->items[i]->load_units.n)
+			continue;
+		CREDENTIAL_NOTE(set->items[i], warnings, "Access", "LoadCredentialUnit",
+				"LoadCredentialUnit= names units that reach no socket — remove "
+				"Disabled= of [Listener credential]");
+		return;
+	}
+}
+
+bool credential_set_loads(const struct credential_set *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->items[i]->load_units.n)
+			return true;
+	return false;
+}
+
 /* What the settings say about credentials. */
 static void check_settings(const struct credential_set *set, const struct settings *s,
 			   struct config_notes *notes, struct config_notes *warnings)
@@ -200,6 +238,7 @@ static void check_settings(const struct credential_set *set, const struct settin
 	for (const struct listener_settings *l = notes->n ? NULL : s->listeners; l; l = l->next)
 		check_listener(set, s, l, warnings);
 	check_logins(set, s, warnings);
+	check_loads(set, s, warnings);
 }
 
 /* Drop-ins of a credential that is not there do nothing: probably a typing error. */

@@ -125,6 +125,32 @@ static void judge_store(const struct doctor_facts *f, struct doctor_finding *out
 		doctor_fail_with(out, CHECK_WARNING, ACTOR_ADMINISTRATOR, f->store_why);
 }
 
+/* Rules that keep callers away who are named otherwise: who wonders why looks here. */
+static void add_rules(const struct credential *c, struct doctor_finding *out)
+{
+	const struct {
+		const char *key;
+		const struct config_list *list;
+	} rules[] = {
+		{ "AllowUnit", &c->allow_units },
+		{ "AllowExecutable", &c->allow_executables },
+		{ "LoadCredentialUnit", &c->load_units },
+	};
+
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		size_t n = rules[i].list->n, at = strlen(out->message);
+
+		if (n == 0)
+			continue;
+		snprintf(out->message + at, sizeof out->message - at, "; %s=%.80s", rules[i].key,
+			 rules[i].list->items[0]);
+		at = strlen(out->message);
+		if (n > 1)
+			snprintf(out->message + at, sizeof out->message - at, " and %zu more",
+				 n - 1);
+	}
+}
+
 static void judge_configuration(const struct doctor_facts *f, struct doctor_finding *out)
 {
 	const struct credential *c = f->credential;
@@ -143,6 +169,7 @@ static void judge_configuration(const struct doctor_facts *f, struct doctor_find
 		if (c->files.n > 1)
 			snprintf(out->message + strlen(out->message), 40, " and %zu drop-ins",
 				 c->files.n - 1);
+		add_rules(c, out);
 	}
 }
 

@@ -124,6 +124,8 @@ int load_credentials(struct load *l, const struct places *places, uid_t service_
 			return -ERR_INTERNAL;
 		config_note(&l->mistakes, places->config_dir, 0, "%s", err->text);
 	}
+	if (credential_set_loads(l->set))
+		settings_demand_loads(l->settings);
 	return settle(l, err);
 }
 

@@ -59,6 +59,7 @@ static int serve(struct mint *m, struct err *err)
 	if (!m->control)
 		return fail(EX_SOFTWARE, err);
 	mint_use_events(m);
+	mint_demand_loads(m);
 	log_event(LOG_LEVEL_NOTICE, "mint.started", F_STR("version", SFTOKEN_VERSION),
 		  F_INT("credentials", (int64_t)registry_count(m->registry)),
 		  F_STR("memory", secret_arena_name()));

@@ -180,16 +180,16 @@ static void add_listeners(struct buf *out, const struct manager *m, const struct
 
 	json_begin_array(out);
 	for (; l; l = l->next) {
-		bool broker = l->interface == LISTENER_BROKER;
+		bool manager = l->interface == LISTENER_MANAGER;
 		struct listener_info info = {
 			.name = l->name,
-			.protocol = "varlink",
+			.protocol = l->interface == LISTENER_CREDENTIAL ? "credential" : "varlink",
 			.address = l->path ? l->path : "",
-			.role = broker ? "broker" : "manager",
-			.connections = { broker ? manager_front_connections(c, l->name) : (int64_t)m->n_clients, true },
+			.role = settings_interface_names[l->interface],
+			.connections = { manager ? (int64_t)m->n_clients : manager_front_connections(c, l->name), true },
 		};
 
-		if (!l->disabled)
+		if (!l->disabled && !l->on_demand)
 			add_listener(out, &info);
 	}
 	json_end_array(out);

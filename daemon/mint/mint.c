@@ -324,6 +324,7 @@ static int apply(struct mint *m, struct load *l, struct manager_reload *out, str
 	}
 	mint_use_log(m, l->settings);
 	mint_use_events(m);
+	mint_demand_loads(m);
 	config_notes_fini(&m->warnings);
 	m->warnings = l->warnings;
 	l->warnings = (struct config_notes){ 0 };
@@ -425,6 +426,8 @@ static int build_parts(struct mint *m, struct load *first, struct err *err)
 	if (!m->notices)
 		return -ERR_INTERNAL;
 	m->manager = manager_new(m->loop, m->registry, m->publish, m->service_uid, &manager, err);
+	if (m->places.user_mode)
+		publish_user_mode(m->publish);
 	return m->manager ? 0 : -ERR_INTERNAL;
 }
 

@@ -61,6 +61,9 @@ int mint_reload(struct manager_reload *out, struct err *err, void *mint);
 /* Tells the parent what OnEvent= is, and looks at what is to be told. */
 void mint_use_events(struct mint *m);
 
+/* Asks the parent for the listener for LoadCredential=, if some credential has LoadCredentialUnit=. */
+void mint_demand_loads(struct mint *m);
+
 /* Control messages. */
 void mint_control(const struct control_message *message, int fd, void *mint);
 

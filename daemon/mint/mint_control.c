@@ -22,6 +22,21 @@ static void take_listener(struct mint *m, const struct control_listener *l, int 
 			  F_STR("why", err.text));
 }
 
+void mint_demand_loads(struct mint *m)
+{
+	const struct control_message want = { .type = CONTROL_LISTENER,
+					      .listener = { .name = "credential",
+							    .interface = "credential",
+							    .path = "" } };
+	const struct listener_settings *l = registry_settings(m->registry)->listeners;
+
+	/* one that a section describes was opened by the parent: it has the others to itself */
+	while (l && strcmp(l->name, want.listener.name) != 0)
+		l = l->next;
+	if (l && !l->on_demand && m->control)
+		control_send(m->control, &want);
+}
+
 static void take_link(struct mint *m, int fd)
 {
 	struct err err = { 0 };

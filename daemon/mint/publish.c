@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/mint/process.h"
+#include "daemon/mint/identify.h"
 #include "daemon/mint/publish_parts.h"
 
 enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16, LOG_NAME_MAX = 64, SERVED_FIELDS = 9 };
@@ -18,7 +19,8 @@ struct publish {
 	struct loop *loop;
 	struct registry *registry;
 	struct publish_handlers handlers;
-	uid_t service_uid;
+	uid_t service_uid, manager_uid;
+	bool user_mode;
 	struct link_handlers link_handlers;
 	struct link_end *end; /* NULL: no front */
 	struct timer *flush;  /* collects the changes of one turn */
@@ -103,7 +105,7 @@ static void flush(void *arg)
 	if (!p->end || p->collecting)
 		return;
 	if (p->rules_due) {
-		if (publish_send_rules(p->end, p->registry, p->service_uid) <= 0)
+		if (publish_send_rules(p->end, p->registry, p->service_uid, p->manager_uid) <= 0)
 			return;
 		p->rules_due = false;
 	}
@@ -226,6 +228,20 @@ static void log_for_front(const struct link_log *l)
 	log_fields((enum log_level)level, l->event, fields, n);
 }
 
+/* Read at once, and told if there is room: else the front asks again. */
+static void tell_identity(struct publish *p, const struct link_identify *asked)
+{
+	struct link_message m = { .type = LINK_IDENTITY, .identity = { .id = asked->id } };
+	struct identified who;
+
+	identify((pid_t)asked->pid.value, p->user_mode ? (int64_t)p->service_uid : -1, &who);
+	if (who.unit[0])
+		m.identity.unit = who.unit;
+	if (who.executable[0])
+		m.identity.executable = who.executable;
+	link_send(p->end, &m);
+}
+
 static void report(struct publish *p, const struct link_report *r)
 {
 	struct keeper *k = r->credential ? registry_find(p->registry, r->credential) : NULL;
@@ -268,6 +284,9 @@ static void message(const struct link_message *m, void *arg)
 		break;
 	case LINK_LOG:
 		log_for_front(&m->log);
+		break;
+	case LINK_IDENTIFY:
+		tell_identity(p, &m->identify);
 		break;
 	case LINK_COUNTERS:
 		counters(p, &m->counters);
@@ -343,6 +362,12 @@ struct publish *publish_new(struct loop *l, struct registry *registry, uid_t ser
 		return NULL;
 	}
 	return p;
+}
+
+void publish_user_mode(struct publish *p)
+{
+	p->manager_uid = p->service_uid;
+	p->user_mode = true;
 }
 
 void publish_free(struct publish *p)

@@ -23,6 +23,8 @@ struct publish_handlers {
 
 struct publish *publish_new(struct loop *l, struct registry *registry, uid_t service_uid,
 			    const struct publish_handlers *handlers, struct err *err);
+/* The daemon is a user's own (--user): so is the service manager whose word on units the credential socket takes, which else is root's, and so are the units of callers. */
+void publish_user_mode(struct publish *p);
 void publish_free(struct publish *p); /* takes NULL */
 
 /* A new link from the parent: takes over fd, drops the old one. */

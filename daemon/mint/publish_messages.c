@@ -41,7 +41,7 @@ static void add_listeners(struct buf *out, const struct settings *settings)
 {
 	json_begin_array(out);
 	for (const struct listener_settings *l = settings->listeners; l; l = l->next) {
-		if (l->interface != LISTENER_BROKER || l->disabled)
+		if (l->interface == LISTENER_MANAGER || l->disabled || l->on_demand)
 			continue;
 		json_begin_object(out);
 		json_key(out, "name");
@@ -56,7 +56,8 @@ static void add_listeners(struct buf *out, const struct settings *settings)
 	json_end_array(out);
 }
 
-int publish_send_rules(struct link_end *e, struct registry *registry, uid_t service_uid)
+int publish_send_rules(struct link_end *e, struct registry *registry, uid_t service_uid,
+		       uid_t manager_uid)
 {
 	CLEANUP(buf_finip) struct buf limits, listeners;
 	const struct settings *settings = registry_settings(registry);
@@ -72,6 +73,7 @@ int publish_send_rules(struct link_end *e, struct registry *registry, uid_t serv
 	m.rules.listeners = json_root(listeners.data, listeners.len);
 	m.rules.default_credential = settings->daemon.default_credential;
 	m.rules.service_uid = (struct opt_int){ service_uid, true };
+	m.rules.manager_uid = (struct opt_int){ manager_uid, true };
 	return link_send(e, &m);
 }
 
@@ -118,6 +120,12 @@ static int send_credential(struct link_end *e, struct keeper *k)
 		.aliases = { .items = (const char *const *)c->aliases.items, .n = c->aliases.n },
 		.uids = { .items = c->uids, .n = c->n_uids },
 		.gids = { .items = c->gids, .n = c->n_gids },
+		.load_units = { .items = (const char *const *)c->load_units.items,
+				.n = c->load_units.n },
+		.units = { .items = (const char *const *)c->allow_units.items,
+			   .n = c->allow_units.n },
+		.executables = { .items = (const char *const *)c->allow_executables.items,
+				 .n = c->allow_executables.n },
 		.grant_type = c->grant_type,
 		.state = s->state,
 		.username = c->username,

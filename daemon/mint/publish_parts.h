@@ -9,7 +9,8 @@
 #include "daemon/mint/publish.h"
 
 /* Each returns what link_send() does. */
-int publish_send_rules(struct link_end *e, struct registry *registry, uid_t service_uid);
+int publish_send_rules(struct link_end *e, struct registry *registry, uid_t service_uid,
+		       uid_t manager_uid);
 /* Everything about one credential that the front has not been told. */
 int publish_send_credential(struct link_end *e, struct keeper *k);
 

@@ -57,6 +57,9 @@ static const char *group_of(const struct listener_settings *l, const struct sett
 {
 	if (l->group)
 		return l->group;
+	/* the service manager is root, or the user itself */
+	if (l->interface == LISTENER_CREDENTIAL)
+		return NULL;
 	if (l->interface != LISTENER_MANAGER)
 		return user_mode ? NULL : CALLERS_GROUP;
 	/* A daemon of one's own is nobody else's: the administrators of the machine have another one. */
@@ -287,7 +290,7 @@ static int open_any(struct sockets *s, const struct listener_settings *l,
 		return r < 0 ? r : 0;
 	if (inherited_take_kept(s, l, sd))
 		return use_kept(s, l, settings, user_mode, id, err);
-	return open_one(s, l, settings, user_mode, id, err);
+	return l->on_demand ? 0 : open_one(s, l, settings, user_mode, id, err);
 }
 
 int sockets_open(struct sockets *s, const struct listener_settings *list,
@@ -296,7 +299,11 @@ int sockets_open(struct sockets *s, const struct listener_settings *list,
 {
 	size_t n = 0;
 
-	*s = (struct sockets){ 0 };
+	*s = (struct sockets){ .list = list,
+			       .settings = settings,
+			       .identity = id,
+			       .sd = sd,
+			       .user_mode = user_mode };
 	for (const struct listener_settings *l = list; l; l = l->next)
 		n++;
 	s->items = calloc(n + 1, sizeof *s->items);
@@ -311,6 +318,27 @@ int sockets_open(struct sockets *s, const struct listener_settings *list,
 	inherited_drop(s, sd);
 	inherited_keep(s, sd);
 	return 0;
+}
+
+static bool is_open(const struct sockets *s, const struct listener_settings *l)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->items[i].settings == l)
+			return true;
+	return false;
+}
+
+/* There is room: sockets_open() has counted it. */
+const struct socket_entry *sockets_open_wanted(struct sockets *s, const char *name, struct err *err)
+{
+	const struct listener_settings *l = s->list;
+
+	while (l && (strcmp(l->name, name) != 0 || !l->on_demand))
+		l = l->next;
+	if (!l || is_open(s, l) || open_one(s, l, s->settings, s->user_mode, s->identity, err) < 0)
+		return NULL;
+	inherited_keep(s, s->sd);
+	return &s->items[s->n - 1];
 }
 
 void sockets_close(struct sockets *s)

@@ -59,22 +59,42 @@ int supervisor_init(struct supervisor *s, struct err *err)
 
 /* --- starting --- */
 
+static void send_listener(struct child *c, const struct socket_entry *e)
+{
+	struct control_message m = { .type = CONTROL_LISTENER };
+
+	m.listener.name = e->settings->name;
+	m.listener.interface = settings_interface_names[e->settings->interface];
+	m.listener.path = e->path;
+	child_send(c, &m, e->fd);
+}
+
+/* Administrators are the mint's, everybody else is the front's. */
 static void send_listeners(struct supervisor *s, struct child *c)
 {
-	int wanted = c == &s->mint ? LISTENER_MANAGER : LISTENER_BROKER;
-
 	for (size_t i = 0; i < s->sockets->n; i++) {
 		const struct socket_entry *e = &s->sockets->items[i];
-		struct control_message m = { .type = CONTROL_LISTENER };
 
-		if (e->settings->interface != wanted)
-			continue;
-		m.listener.name = e->settings->name;
-		m.listener.interface = wanted == LISTENER_MANAGER ? "manager" : "broker";
-		m.listener.path = e->path;
-		child_send(c, &m, e->fd);
+		if ((e->settings->interface == LISTENER_MANAGER) == (c == &s->mint))
+			send_listener(c, e);
 	}
 	child_send_type(c, CONTROL_LISTENERS_END);
+}
+
+/* The mint has read the credentials, and one of them has LoadCredentialUnit=. */
+static void open_wanted(struct supervisor *s, const char *name)
+{
+	const struct socket_entry *e;
+	struct err err = { 0 };
+
+	if (!name || s->stopping)
+		return;
+	e = sockets_open_wanted(s->sockets, name, &err);
+	if (e && s->front.control >= 0)
+		send_listener(&s->front, e);
+	else if (!e && err.code)
+		log_event(LOG_LEVEL_ERR, "parent.listener", F_STR("listener", name),
+			  F_STR("why", err.text));
 }
 
 /* A new pair to both: the one that was there before drops its old end and says Hello again. */
@@ -251,6 +271,10 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 		break;
 	case CONTROL_READY:
 		on_ready(s, c, &m->ready);
+		break;
+	case CONTROL_LISTENER:
+		if (c == &s->mint)
+			open_wanted(s, m->listener.name);
 		break;
 	case CONTROL_RELOADED:
 		end_reload(s); /* the mint has logged how it ended */

@@ -460,7 +460,7 @@ void world_start_front(struct world *w)
 
 	w->front = front_new(w->loop, DESCRIPTORS, &front_events, &err);
 	must(w->front && front_add_listener(w->front, -1, "broker",
-					    "/run/sftokend/io.sftoken.Broker", &err) == 0,
+					    "/run/sftokend/io.sftoken.Broker", false, &err) == 0,
 	     "start the front");
 	front_open(w->front);
 }

@@ -94,20 +94,6 @@ def test_two_keys() -> None:
             mistakes(daemon, [(path, 3, words)])
 
 
-def test_later_keys() -> None:
-    """Keys and values of later versions are mistakes that say so: credential files"""
-    rows = [("[Access]\nLoadCredentialUnit=a.service", "LoadCredentialUnit="),
-            ("[Access]\nAllowUnit=a.service", "AllowUnit="), ("[Access]\nAllowExecutable=/bin/true", "AllowExecutable=")]
-    with Daemon(Shared.salesforce) as daemon:
-        for text, words in rows:
-            path = one_credential(daemon, text + "\n")
-            result = sftokend(daemon, "--check")
-            same(result.returncode, 78, text)
-            number = 6 + text.count("\n")
-            line = next((x for x in result.stderr.splitlines() if x.startswith(f"{path}:{number}: ")), "")
-            assert words in line and "not available in this version" in line, f"{text}: {result.stderr}"
-
-
 def test_keys_that_do_not_fit() -> None:
     """What does not fit the grant is a mistake at its line, whatever the grant; the deprecated flow must be asked for"""
     rows = [("GrantType=user_agent", 6, "AllowUserAgent=yes"), ("Scopes=api", 6, "Scopes="), ("ClientSecret=pkcs11:x", 6, "pkcs11:"),
@@ -139,8 +125,7 @@ def test_later_settings() -> None:
     """Keys, values and options of later versions are mistakes that say so: sftokend.conf and the command line"""
     with Daemon(Shared.salesforce) as daemon:
         one_credential(daemon, "")
-        for text, words in (("[Store]\nKey=pkcs11:x", "Key=pkcs11:"),
-                            ("[Listener x]\nInterface=credential\nPath=/run/x", "Interface=credential")):
+        for text, words in (("[Store]\nKey=pkcs11:x", "Key=pkcs11:"),):
             path = daemon.add_settings(text + "\n")
             result = sftokend(daemon, "--check")
             same(result.returncode, 78, text)

@@ -14,7 +14,7 @@ from standin import Standin
 from tap import main, same, wait_for
 
 EXPOSURE = 14  # tenths
-SYSTEM_UNITS = ("sftokend.service", "sftokend.socket", "sftokend-manager.socket")
+SYSTEM_UNITS = ("sftokend.service", "sftokend.socket", "sftokend-manager.socket", "sftokend-credential.socket")
 KILL = {"/etc/systemd/system/sftokend.service.d/test.conf": "[Service]\nSystemCallErrorNumber=\nLimitCORE=0\n"}
 
 

@@ -474,7 +474,7 @@ void mint_credential(const char *name, int uid, const char *members)
 
 void mint_publish_life(const char *name, int64_t generation, int64_t life_ms, const char *members)
 {
-	char times[512], deadline[64];
+	char times[512], deadline[64], token[64];
 
 	snprintf(deadline, sizeof(deadline), ",'deadline_ms':%lld", (long long)(now_ms + life_ms));
 	snprintf(times, sizeof(times),
@@ -482,10 +482,11 @@ void mint_publish_life(const char *name, int64_t generation, int64_t life_ms, co
 		 (long long)life_ms, (long long)now_ms, (long long)(now_ms / 1000),
 		 (long long)((now_ms + life_ms) / 1000),
 		 unless(members, "'deadline_ms'", deadline));
+	snprintf(token, sizeof(token), ",'token':'00D!t%lld'", (long long)generation);
 	mint_say(
-		"{'type':'Publish','credential':'%s','origin':'o','generation':%lld,'token':'00D!t%lld',"
-		"'instance_url':'https://i.example','expiry_source':'response','scopes':['api','web']%s%s%s%s%s}",
-		name, (long long)generation, (long long)generation, times,
+		"{'type':'Publish','credential':'%s','origin':'o','generation':%lld,"
+		"'instance_url':'https://i.example','expiry_source':'response','scopes':['api','web']%s%s%s%s%s%s}",
+		name, (long long)generation, unless(members, "'token'", token), times,
 		unless(members, "'unchanged'", ",'unchanged':false"),
 		unless(members, "'reported'", ",'reported':false"),
 		unless(members, "'vouched_ms'", ",'vouched_ms':1"), members);
@@ -571,7 +572,7 @@ struct front *fixture_unsynced(long descriptors)
 	fixture_forget();
 	the_front = front_new(NULL, descriptors, &events, NULL);
 	if (!the_front || front_add_listener(the_front, open("/dev/null", O_RDONLY | O_CLOEXEC),
-					     "broker", "/run/b", NULL) < 0)
+					     "broker", "/run/b", false, NULL) < 0)
 		abort();
 	front_open(the_front);
 	mint_comes();

@@ -291,37 +291,6 @@ TEST(every_mistake_says_what_to_do)
 	}
 }
 
-/* What issue after issue will turn round: each is known, and refused by its name. */
-static const struct {
-	const char *section, *assignment, *name;
-} later[] = {
-	{ "Access", "LoadCredentialUnit=x.service", "LoadCredentialUnit=" },
-	{ "Access", "AllowUnit=x.service", "AllowUnit=" },
-	{ "Access", "AllowExecutable=/bin/true", "AllowExecutable=" },
-};
-
-TEST(what_a_later_version_knows_is_refused_by_name)
-{
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		struct fixture f;
-		char text[600], said[200];
-
-		begin(&f);
-		snprintf(text, sizeof(text), CLIENT "[%s]\n%s\n", later[i].section,
-			 later[i].assignment);
-		fixture_write(&f, "credentials/a.conf", text);
-		fixture_check(&f);
-		check_row(later[i].assignment);
-		CHECK(!strncmp(f.problems, "credentials/a.conf:7: ", 22));
-		snprintf(said, sizeof(said), "%s is not available in this version — ",
-			 later[i].name);
-		CHECK(strstr(f.problems, said) != NULL);
-		CHECK_STR(strchr(f.problems, '\n'), "\n");
-		CHECK_INT(f.status, 78);
-		fixture_fini(&f);
-	}
-}
-
 TEST(the_caller_judges_the_key)
 {
 	struct fixture f;

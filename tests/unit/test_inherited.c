@@ -170,6 +170,40 @@ TEST(a_socket_unit_is_found_by_the_name_of_the_interface_and_left_alone)
 	leave();
 }
 
+TEST(a_socket_on_demand_is_opened_when_it_is_wanted)
+{
+	const struct socket_entry *e;
+	struct sockets s;
+	struct err err = { 0 };
+	char name[SD_TEXT_MAX];
+	int fd;
+
+	enter("9");
+	listeners[0].name = (char *)"credential";
+	listeners[0].interface = LISTENER_CREDENTIAL;
+	listeners[0].on_demand = true;
+	CHECK_INT(open_all(&s, &err), 0);
+	CHECK_INT(s.n, 0);
+	CHECK_INT(inode(listeners[0].path), 0);
+	CHECK(!sockets_open_wanted(&s, "broker", &err) && !err.code);
+	e = sockets_open_wanted(&s, "credential", &err);
+	REQUIRE(e);
+	CHECK_STR(e->path, listeners[0].path);
+	CHECK(connects(listeners[0].path));
+	CHECK(strstr(told(&fd), "FDSTORE=1")); /* kept for the next daemon, like the others */
+	snprintf(name, sizeof name, "kept.%llu.%s", (unsigned long long)inode(listeners[0].path),
+		 listeners[0].path);
+	CHECK(!sockets_open_wanted(&s, "credential", &err) && !err.code); /* once */
+	CHECK_INT(s.n, 1);
+	sockets_close(&s);
+	/* the next daemon takes it before anybody has wanted it: units wait in its queue */
+	pass(name, fd);
+	CHECK_INT(open_all(&s, &err), 0);
+	CHECK_INT(s.n, 1);
+	sockets_close(&s);
+	leave();
+}
+
 TEST(a_named_socket_must_have_been_passed)
 {
 	struct sockets s;

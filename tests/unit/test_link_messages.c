@@ -17,7 +17,7 @@ static const struct link_message links[] = {
 	{ LINK_HELLO, .hello = { "0.1.0-abc" } },
 	{ LINK_RULES, .rules = { OBJECT, "etl", { array, array + sizeof(array) - 1 }, SET(990) } },
 	{ LINK_RULES, .rules = { .limits = OBJECT, .listeners = { array, array + sizeof(array) - 1 }, .service_uid = SET(0) } },
-	{ LINK_CREDENTIAL, .credential = { "etl", { .items = names, .n = 2 }, { .items = ids, .n = 2 }, { .items = ids, .n = 1 }, GRANT_JWT_BEARER, STATE_BACKOFF, "u", SET(3), SET(true), SET(99), "oops" } },
+	{ LINK_CREDENTIAL, .credential = { "etl", { .items = names, .n = 2 }, { .items = ids, .n = 2 }, { .items = ids, .n = 1 }, GRANT_JWT_BEARER, STATE_BACKOFF, "u", SET(3), SET(true), SET(99), "oops", SET(true), { .items = names, .n = 2 }, { .items = names, .n = 2 }, { .items = names, .n = 1 } } },
 	{ LINK_CREDENTIAL, .credential = { .name = "etl", .grant_type = GRANT_CLIENT_CREDENTIALS, .state = STATE_EMPTY } },
 	{ LINK_PUBLISH, .publish = { "etl", "o", SET(17), "tok\"en", "https://i", SET(7200000), SET(1), SET(2), SET(3), SET(4), SET(5), SET(6), EXPIRY_TOKEN, SET(true), SET(false), SET(7),
 				     { .items = names, .n = 2 }, "id", "org", "user", "name" } },
@@ -37,6 +37,8 @@ static const struct link_message links[] = {
 	{ LINK_SERVED, .served = { "etl", SET(17), SET(1000), SET(1001), SET(4242), SET(1), "nightly" } },
 	{ LINK_LOG, .log = { SET(4), "conn.refused", OBJECT } },
 	{ LINK_COUNTERS, .counters = { OBJECT, OBJECT, { .items = names, .n = 2 } } },
+	{ LINK_IDENTIFY, .identify = { SET(7), SET(4711) } },
+	{ LINK_IDENTITY, .identity = { SET(7), "etl.service", "/usr/bin/etl" } },
 };
 
 static const struct control_message controls[] = {

@@ -54,7 +54,32 @@ TEST(the_built_in_listeners_have_the_names_of_their_interfaces)
 {
 	CHECK_STR(settings_listener_file("broker"), "io.sftoken.Broker");
 	CHECK_STR(settings_listener_file("manager"), "io.sftoken.Manager");
+	CHECK_STR(settings_listener_file("credential"), "credential.sock");
 	CHECK(!settings_listener_file("io.sftoken.Broker"));
+}
+
+TEST(the_credential_socket_is_on_demand_until_a_section_says_so)
+{
+	struct fixture f;
+	struct settings *s = read_text(&f, "[Listener credential]\nMode=0660\nCredential=a*\n"
+					   "[Listener y]\nInterface=credential\nPath=/run/y\n");
+	const struct listener_settings *l = settings_listeners(s, &places, NULL);
+
+	CHECK_INT(notes.n, 0);
+	for (; l && strcmp(l->name, "credential") != 0; l = l->next)
+		;
+	REQUIRE(l && l->next);
+	CHECK_STR(l->path, "/r/credential.sock");
+	CHECK(!l->on_demand);
+	CHECK_INT(l->next->interface, LISTENER_CREDENTIAL);
+	done(&f, s);
+	s = read_text(&f, "[Listener credential]\nDisabled=yes\n");
+	for (l = settings_listeners(s, &places, NULL); l; l = l->next)
+		CHECK(l->interface != LISTENER_CREDENTIAL);
+	done(&f, s);
+	s = read_text(&f, "[Listener broker]\nDisabled=yes\n[Listener manager]\nDisabled=yes\n");
+	CHECK(!settings_listeners(s, &places, NULL)); /* it alone serves nobody */
+	done(&f, s);
 }
 
 TEST(what_the_socket_unit_decides_is_not_said_twice)

@@ -72,8 +72,9 @@ TEST(the_matrix_holds)
 		u = list_of(uids);
 		g = list_of(gids);
 		REQUIRE(access_init(&access, &u, &g, NULL) == 0);
-		CHECK_INT(policy_allows(&access, &peer, globs.n > 0 ? &globs : NULL, "etl.prod"),
-			  r->allowed);
+		CHECK_INT(policy_judge(&access, &peer, NULL, globs.n > 0 ? &globs : NULL,
+				       "etl.prod"),
+			  r->allowed ? POLICY_YES : POLICY_NO);
 		access_fini(&access);
 	}
 }
@@ -85,7 +86,7 @@ TEST(absent_lists_allow_nobody)
 	struct access access;
 
 	REQUIRE(access_init(&access, &none, &none, NULL) == 0);
-	CHECK(!policy_allows(&access, &peer, NULL, "x"));
+	CHECK_INT(policy_judge(&access, &peer, NULL, NULL, "x"), POLICY_NO);
 	access_fini(&access);
 }
 

@@ -229,9 +229,6 @@ static const struct {
 	  "sftokend.conf:2: Format=xml is unknown — write one of: text, json, journal\n" },
 	{ "[Log]\nLevel=loud\n", "sftokend.conf:2: Level=loud is unknown — write one of: err, "
 				 "warning, notice, info, debug\n" },
-	{ "[Listener x]\nInterface=credential\nPath=/run/x\n",
-	  "sftokend.conf:2: Interface=credential is not available in this version — choose another "
-	  "one\n" },
 	{ "[Listener x]\nMode=660\n",
 	  "sftokend.conf: [Listener x] Path= is missing — say where the socket is\n" },
 	{ "[Listener x]\nPath=run/x\n",
@@ -480,7 +477,10 @@ TEST(two_listeners_are_there_without_any_section)
 	CHECK_STR(l->next->name, "manager");
 	CHECK_STR(l->next->path, "/r/io.sftoken.Manager");
 	CHECK_INT(l->next->interface, LISTENER_MANAGER);
-	CHECK(!l->next->next);
+	REQUIRE(l->next->next);
+	CHECK_INT(l->next->next->interface, LISTENER_CREDENTIAL);
+	CHECK(l->next->next->on_demand && !l->on_demand && !l->next->on_demand);
+	CHECK(!l->next->next->next);
 	CHECK(settings_listeners(s, &p, NULL) == l);
 	settings_unref(s);
 	places_fini(&p);
@@ -505,7 +505,7 @@ TEST(a_listener_may_be_removed_or_changed)
 	CHECK_INT(l->mode, 0666);
 	CHECK_STR(l->path, "/r/io.sftoken.Broker");
 	CHECK_STR(l->next->name, "x");
-	CHECK(!l->next->next);
+	CHECK(l->next->next && l->next->next->on_demand && !l->next->next->next);
 	settings_unref(s);
 	places_fini(&p);
 	fixture_fini(&f);

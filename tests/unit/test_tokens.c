@@ -281,18 +281,18 @@ TEST(null_means_the_default_or_the_only_one)
 	struct entry *a, *b;
 
 	table_init(&t);
-	CHECK(!table_default(&t, &peer, NULL));
+	CHECK(!table_default(&t, &peer, NULL, NULL));
 	a = add(&t, "a", "['first']");
-	CHECK(table_default(&t, &peer, NULL) == a);
-	CHECK(!table_default(&t, &other, NULL));
+	CHECK(table_default(&t, &peer, NULL, NULL) == a);
+	CHECK(!table_default(&t, &other, NULL, NULL));
 	b = add(&t, "b", "[]");
-	CHECK(!table_default(&t, &peer, NULL));
-	CHECK(table_default(&t, &peer, &globs) == b);
+	CHECK(!table_default(&t, &peer, NULL, NULL));
+	CHECK(table_default(&t, &peer, NULL, &globs) == b);
 	t.default_credential = strdup("first");
-	CHECK(table_default(&t, &peer, NULL) == a);
+	CHECK(table_default(&t, &peer, NULL, NULL) == a);
 	/* a default that this caller may not use is as good as none */
-	CHECK(table_default(&t, &peer, &globs) == b);
-	CHECK(!table_default(&t, &other, NULL));
+	CHECK(table_default(&t, &peer, NULL, &globs) == b);
+	CHECK(!table_default(&t, &other, NULL, NULL));
 	table_fini(&t);
 }
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * In which unit of systemd a process is, and which program it runs, from /proc/PID: for the front, which may open nothing. Only who holds a pidfd of the process knows whether the pid still was its.
+ */
+#ifndef MINT_IDENTIFY_H
+#define MINT_IDENTIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { IDENTIFY_UNIT_MAX = 2 * 256, IDENTIFY_PATH_MAX = 4096 };
+
+/* "" where it cannot be said. */
+struct identified {
+	/*
+	 * The unit of the system's manager ("etl.service"), or of a user's ("user@1000.service/etl.service"). For a daemon in user mode the units of its own user's manager, by their own names, and no others.
+	 */
+	char unit[IDENTIFY_UNIT_MAX];
+	/* The path of the program's file, if that is the same file for us and for the process: not one of another mount namespace, nor one that was replaced or removed since. */
+	char executable[IDENTIFY_PATH_MAX];
+};
+
+/* own_uid: of a daemon in user mode, else -1. */
+void identify(pid_t pid, int64_t own_uid, struct identified *out);
+
+/*
+ * The pure part: the text of /proc/PID/cgroup (cgroups(7)) into unit. unified: systemd uses the hierarchy of version 2, else its own named one. False: in no unit, or outside of our cgroup namespace.
+ */
+bool identify_unit(const char *cgroups, bool unified, int64_t own_uid,
+		   char unit[IDENTIFY_UNIT_MAX]);
+
+/* Whether programs of other users can be read: CAP_SYS_PTRACE (proc(5), /proc/PID/exe). */
+bool identify_sees_others(void);
+
+#endif
