@@ -23,6 +23,7 @@ struct load {
 	struct judge_ask ask;
 	int sock;
 	pid_t pid;
+	gid_t gid;
 	uint32_t listener;
 };
 
@@ -85,6 +86,7 @@ static void give(struct load *l, int validity)
 {
 	struct front *f = l->front;
 	const struct entry *e = l->entry;
+	const struct peer who = { .uid = l->user->uid, .gid = l->gid, .pid = l->pid };
 	char reason[sizeof l->address.unit + sizeof "loaded by "];
 	CLEANUP(buf_finip) struct buf out;
 	struct err err = { 0 };
@@ -99,7 +101,7 @@ static void give(struct load *l, int validity)
 		return;
 	}
 	snprintf(reason, sizeof reason, "loaded by %s", l->address.unit);
-	audit_served(&f->audit, l->user->uid, l->pid, entry_name(e), e->names[0].node.hash,
+	audit_served(&f->audit, &who, entry_name(e), e->names[0].node.hash,
 		     e->token->judge.generation, reason);
 	f->counters.value[COUNT_LOADS]++;
 	end(l);
@@ -231,6 +233,7 @@ static struct load *load_new(struct front *f, size_t listener, struct user *u, i
 	l->user = u;
 	l->sock = take_sock;
 	l->pid = peer->pid;
+	l->gid = peer->gid;
 	f->connections++;
 	f->listeners[listener].connections++;
 	u->connections++;

@@ -132,11 +132,6 @@ def test_later_settings() -> None:
             line = next((x for x in result.stderr.splitlines() if x.startswith(f"{path}:2: ")), "")
             assert words in line and "not available in this version" in line, f"{text}: {result.stderr}"
             same(sftokend(daemon).returncode, 78, text)
-        daemon.add_settings("")
-        for option in (("--until-idle", "5"), ("--until-idle=5",)):
-            result = sftokend(daemon, *option)
-            same(result.returncode, 64, str(option))
-            assert "not available in this version" in result.stderr, result.stderr
 
 
 def test_store_key() -> None:
