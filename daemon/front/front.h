@@ -103,8 +103,8 @@ struct front {
 	struct audit audit;
 	struct counters counters;
 	struct deadlines deadlines, loads_due, identify_due;
-	struct list unidentified;      /* of struct identity: those that are not known yet */
-	int64_t identities;            /* how many were begun: the last one's id */
+	struct list unidentified; /* of struct identity: those that are not known yet */
+	int64_t identities;       /* how many were begun: the last one's id */
 	struct idle idle;
 	struct timer *minute, *settle; /* settle: judges what changed a moment ago */
 	struct list unsettled;         /* entries of which only a part of the news has come */

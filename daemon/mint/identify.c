@@ -180,18 +180,23 @@ static void read_executable(pid_t pid, char path[IDENTIFY_PATH_MAX])
 		path[0] = '\0';
 }
 
-void identify(pid_t pid, int64_t own_uid, struct identified *out)
+bool identify_unit_of(pid_t pid, int64_t own_uid, char unit[IDENTIFY_UNIT_MAX])
 {
 	char cgroups[CGROUPS_MAX];
 	struct statfs root;
 
-	*out = (struct identified){ 0 };
-	if (pid <= 0)
-		return;
+	unit[0] = '\0';
 	/* what is mounted there tells which one systemd uses, as it does to systemd itself */
-	if (statfs("/sys/fs/cgroup", &root) == 0 && read_cgroups(pid, cgroups))
-		identify_unit(cgroups, root.f_type == CGROUP2_SUPER_MAGIC, own_uid, out->unit);
-	read_executable(pid, out->executable);
+	return pid > 0 && statfs("/sys/fs/cgroup", &root) == 0 && read_cgroups(pid, cgroups) &&
+	       identify_unit(cgroups, root.f_type == CGROUP2_SUPER_MAGIC, own_uid, unit);
+}
+
+void identify(pid_t pid, int64_t own_uid, struct identified *out)
+{
+	*out = (struct identified){ 0 };
+	(void)identify_unit_of(pid, own_uid, out->unit);
+	if (pid > 0)
+		read_executable(pid, out->executable);
 }
 
 bool identify_sees_others(void)

@@ -22,6 +22,9 @@ struct identified {
 	char executable[IDENTIFY_PATH_MAX];
 };
 
+/* The unit alone; false: in none, or it cannot be said. */
+bool identify_unit_of(pid_t pid, int64_t own_uid, char unit[IDENTIFY_UNIT_MAX]);
+
 /* own_uid: of a daemon in user mode, else -1. */
 void identify(pid_t pid, int64_t own_uid, struct identified *out);
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/mint/process.h"
 #include "daemon/mint/identify.h"
 #include "daemon/mint/publish_parts.h"
 
@@ -166,13 +165,17 @@ static void log_served(const struct link_served *s)
 		F_INT("pid", s->pid.set ? s->pid.value : -1),
 		F_INT("count", s->count.value),
 	};
-	struct cgroup_unit unit;
+	char unit[IDENTIFY_UNIT_MAX], *slash;
 	size_t n = 6;
 
-	if (s->pid.set && process_unit((pid_t)s->pid.value, &unit)) {
-		fields[n++] = F_STR("unit", unit.unit);
-		if (unit.user_unit[0])
-			fields[n++] = F_STR("user_unit", unit.user_unit);
+	/* for people: the process may have ended, and its number may be another's by now */
+	if (s->pid.set && identify_unit_of((pid_t)s->pid.value, -1, unit)) {
+		slash = strchr(unit, '/');
+		if (slash)
+			*slash = '\0';
+		fields[n++] = F_STR("unit", unit);
+		if (slash)
+			fields[n++] = F_STR("user_unit", slash + 1);
 	}
 	if (s->reason)
 		fields[n++] = F_STR("reason", s->reason);

@@ -25,7 +25,7 @@ MAY_INCLUDE = {
 
 # inside daemon/mint, downwards only: a file may include its own rank and lower ones. The longest name that fits counts.
 MINT_RANKS = {
-    "exchange": 0, "http_header": 0, "identify": 0, "options": 0, "logs": 0, "process": 0, "unique": 0, "tally": 0, "totals": 0, "metrics": 0,
+    "exchange": 0, "http_header": 0, "identify": 0, "options": 0, "logs": 0, "unique": 0, "tally": 0, "totals": 0, "metrics": 0,
     "certificate": 1, "credential": 1, "oauth": 1, "salesforce": 1, "saml": 1, "discovery": 1, "sign": 1,
     "flow": 2, "flows/": 2, "schedule": 2,
     "attempt": 3, "gate": 3, "http": 3, "store": 3,

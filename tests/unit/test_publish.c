@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "daemon/common/link.h"
-#include "daemon/mint/process.h"
+#include "daemon/mint/identify.h"
 #include "daemon/mint/store.h"
 #include "tests/unit/check.h"
 #include "tests/unit/disk.h"
@@ -145,16 +145,20 @@ static void stop(void)
 }
 
 /* In the place of the real one: 600 is in a unit, 700 in one of a user, the others in none. */
-bool process_unit(pid_t pid, struct cgroup_unit *out)
+bool identify_unit_of(pid_t pid, int64_t own_uid, char unit[IDENTIFY_UNIT_MAX])
 {
-	*out = (struct cgroup_unit){ 0 };
-	if (pid == 600)
-		snprintf(out->unit, sizeof out->unit, "etl.service");
-	if (pid == 700) {
-		snprintf(out->unit, sizeof out->unit, "user@1000.service");
-		snprintf(out->user_unit, sizeof out->user_unit, "mail.service");
-	}
-	return out->unit[0] != '\0';
+	CHECK_INT(own_uid, -1);
+	snprintf(unit, IDENTIFY_UNIT_MAX, "%s",
+		 pid == 600   ? "etl.service"
+		 : pid == 700 ? "user@1000.service/mail.service"
+			      : "");
+	return unit[0] != '\0';
+}
+
+void identify(pid_t pid, int64_t own_uid, struct identified *out)
+{
+	*out = (struct identified){ 0 };
+	(void)identify_unit_of(pid, own_uid, out->unit);
 }
 
 static void say(const char *event, const char *fields)
