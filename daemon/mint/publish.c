@@ -165,11 +165,11 @@ static void log_served(const struct link_served *s)
 		F_INT("pid", s->pid.set ? s->pid.value : -1),
 		F_INT("count", s->count.value),
 	};
-	char unit[IDENTIFY_UNIT_MAX], *slash;
+	char text[IDENTIFY_UNIT_MAX], *unit = text, *slash;
 	size_t n = 6;
 
 	/* for people: the process may have ended, and its number may be another's by now */
-	if (s->pid.set && identify_unit_of((pid_t)s->pid.value, -1, unit)) {
+	if (s->pid.set && identify_unit_of((pid_t)s->pid.value, -1, text)) {
 		slash = strchr(unit, '/');
 		if (slash)
 			*slash = '\0';

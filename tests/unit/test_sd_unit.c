@@ -123,7 +123,12 @@ static enum sd_answer ask(struct err *said, int64_t late_ms)
 	struct pollfd fd;
 	int64_t until_ms;
 
-	CHECK_INT(sd_unit_start(&u, true, "a@b:c.service", clock_mono_ms(), said), 0);
+	int r = sd_unit_start(&u, true, "a@b:c.service", clock_mono_ms(), said);
+
+	/* who hangs up quickly has done so before the question is out */
+	if (r == -ERR_RETRY)
+		return SD_AWAY;
+	CHECK_INT(r, 0);
 	while (u && !sd_unit_look(u, clock_mono_ms() + late_ms, &answer, said)) {
 		sd_unit_wait(u, &fd, &until_ms);
 		CHECK(until_ms <= clock_mono_ms() + 20000);
