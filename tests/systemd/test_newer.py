@@ -42,7 +42,7 @@ def test_notify_reload() -> None:
             assert name in m.sftoken("list").stdout.split()
         m.add_settings("[Limits]\nBacklog=many\n")
         m.ctl("reload", "sftokend")
-        wait_for(lambda: 'result="nothing was changed"' in m.journal(), "what was wrong")
+        wait_for(lambda: "config.refused" in m.journal(), "what was wrong")
         same(m.value("ActiveState"), "active")
         assert m.sftoken("get", "crm").stdout.strip()
 
