@@ -35,6 +35,7 @@ def fetch(place: Path, suite: str, packages: Sequence[str]) -> None:
     folder = place.with_name(f"{place.name}.{os.getpid()}")
     for part in ("lists/partial", "cache/archives/partial", "root"):
         (folder / part).mkdir(parents=True)
+    folder.chmod(0o755)  # whatever the umask: the sandbox suite reads it as another user
     (folder / "status").touch()
     (folder / "sources.list").write_text(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {mirror()} {suite} main\n")
     apt(folder, "update")
