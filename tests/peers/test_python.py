@@ -76,7 +76,7 @@ class World:
 
     def expire(self) -> None:
         """The session ends at the server; the daemon does not know."""
-        same(self.salesforce.kill_token(client_id="app-prod"), 1, "sessions that ended")
+        assert self.salesforce.kill_token(client_id="app-prod") >= 1, "no session ended"
 
     def calls(self) -> list[int]:
         return [entry["status"] for entry in self.salesforce.requests(path=LIMITS)]
