@@ -283,13 +283,19 @@ def in_child(call: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def child(client: sftoken.Client, wire: object) -> None:
+    for _ in range(5):
+        client.get_token("prod")
+    assert client._idle[0] is not wire, "it uses its parent's connection"
+
+
 def test_fork() -> None:
     """after a fork the child has a connection of its own and the parent keeps its; a descriptor that the program took away is not touched"""
     with World():
         client = sftoken.Client()
         client.get_token("prod")
         wire = client._idle[0]
-        same([in_child(lambda: [client.get_token("prod") for _ in range(5)]) for _ in range(3)], [0, 0, 0], "children")
+        same([in_child(lambda: child(client, wire)) for _ in range(3)], [0, 0, 0], "children")
         client.get_token("prod")
         assert client._idle[0] is wire, "the parent had to connect again"
         number = wire.socket.fileno()
