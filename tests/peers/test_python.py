@@ -386,6 +386,7 @@ def test_hosts() -> None:
             answer = session.get(world.url, verify=False)       # the two have authorities of the same name
         same((answer.status_code, answer.request.headers.get("Authorization")), (401, None), "after the redirect")
         same((len(other.requests(path=LIMITS)), len(world.salesforce.token_requests())), (1, 1), "requests elsewhere, and token requests")
+        assert "token.reported" not in world.daemon.log(), "a refusal by another host was reported"
         request = requests.Request("GET", "https://api.salesforce.com/x", headers={"X-SFDC-Session": "old"})
         request.auth = sftoken.SftokenAuth("prod", hosts=["API.salesforce.com"])
         sent = session.prepare_request(request)
