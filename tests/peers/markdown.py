@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
-FENCE = re.compile(r"^```(\S*)[ ]*(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```(\S*)[ ]*(\S*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Block:
 def blocks(document: str) -> list[Block]:
     """Those of a document, named from the top of the checkout, in their order."""
     text = (TOP / document).read_text()
-    return [Block(document, text.count("\n", 0, m.start()) + 1, m[1], m[2], m[3]) for m in FENCE.finditer(text)]
+    return [Block(document, text.count("\n", 0, m.start()) + 1, m[2], m[3], textwrap.dedent(m[4])) for m in FENCE.finditer(text)]
 
 
 def extract(document: str, folder: Path) -> dict[str, Path]:

@@ -79,6 +79,7 @@ def reads_limits(*command: str) -> None:
 
 def test_shell() -> None:
     """shell: with a live token, and after a 401; by hand"""
+    reads_limits("sh", example("sh/curl.sh"))
     reads_limits("sh", example("sh/limits.sh"), "prod")
     reply = json.loads(run("sh", example("sh/by-hand.sh")))
     same(reply["parameters"]["token"]["credential"], "prod", "by hand")
