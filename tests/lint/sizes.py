@@ -12,6 +12,8 @@ FILE_LINES = 600
 FUNCTION_LINES = 80
 COMPLEXITY = 15
 MEDIAN_LINES = 20
+# One file that people copy beside their program: it has to be one.
+COPIED = {"client/python/sftoken.py": 800}
 
 
 def measure(top: Path) -> list[tuple[str, int, int]]:
@@ -33,9 +35,10 @@ def measure(top: Path) -> list[tuple[str, int, int]]:
 def files(top: Path) -> list[str]:
     complaints = []
     for path in [*source.c_files(top), *source.files(top, ("tests", "client", "proto"), ".py")]:
-        lines = path.read_text().count("\n")
-        if lines > FILE_LINES:
-            complaints.append(f"{path.relative_to(top)}: {lines} lines, {FILE_LINES} are allowed: there is a second thing inside")
+        name, lines = str(path.relative_to(top)), path.read_text().count("\n")
+        allowed = COPIED.get(name, FILE_LINES)
+        if lines > allowed:
+            complaints.append(f"{name}: {lines} lines, {allowed} are allowed: there is a second thing inside")
     return complaints
 
 

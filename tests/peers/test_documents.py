@@ -86,6 +86,7 @@ def not_approved() -> None:
 
 def approved() -> None:
     Shared.salesforce.add_app("app-prod", approved=["prod@example.com"])
+    run("sftoken refresh prod")
 
 
 def nightly(status: str) -> list[str]:
@@ -118,7 +119,7 @@ TABLE: tuple[tuple[str, str, Union[Run, Elsewhere]], ...] = (
     ("README.md", "$ sftoken doctor prod", Run((), r"(?s)grant\t.*see approval.*approval\tfailed\tthe user is not pre-authorized.*Permitted Users",
                                                status=78, before=not_approved, after=approved)),
     ("README.md", "./dev package", Elsewhere("tests/packages/build.py", ('"./dev", "package"',))),
-    ("README.md", "meson setup build", Elsewhere("tests/systemd/machine.py", ("systemd-sysusers", "systemd-tmpfiles"))),
+    ("README.md", "meson setup build", Elsewhere("tests/systemd/machine.py", ("systemd-sysusers", "ROOT"))),
     ("README.md", "sudo mkdir -p /etc/credstore.encrypted", Elsewhere("tests/systemd/test_credentials.py", ("systemd-creds", "sftokend.store.key"))),
     ("README.md", "sftoken reload", Run((), r"anna", before=new_refresh_token)),
     ("README.md", "sftoken login anna", Elsewhere("tests/system/test_login_cli.py", ('"--flow", "device"', "BROWSER"))),
