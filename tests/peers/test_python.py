@@ -102,7 +102,7 @@ def test_token() -> None:
         assert not any(secret in text for text in (repr(token), str(token), f"{token}", f"{[token]}", "%s" % (token,))), "it shows its secret"
         expect(TypeError, lambda: pickle.dumps(token))
         expect(AttributeError, lambda: setattr(token, "access_token", "x"))
-        assert "a test" in world.daemon.log(), "the reason is not in the log"
+        world.daemon.wait_log("a test")
         answers = world.salesforce.requests(path="/services/oauth2/token")
         same(sftoken.get_token().generation, token.generation, "the only credential is the default one")
         same(len(world.salesforce.requests(path="/services/oauth2/token")), len(answers), "token requests")
@@ -299,7 +299,7 @@ def test_fork() -> None:
         client.get_token("prod")
         assert client._idle[0] is wire, "the parent had to connect again"
         number = wire.socket.fileno()
-        read, write = os.pipe()
+        read, write = os.pipe2(os.O_NONBLOCK)
         os.dup2(write, number)              # as programs do that close all descriptors, and open their own
         client.get_token("prod")
         os.write(number, b"still mine")
@@ -339,7 +339,9 @@ def test_second_401() -> None:
         same((answer.status_code, answer.history), (401, []), "the daemon finds the token good")
         same(len(world.salesforce.token_requests()), before, "token requests for a good token")
         world.salesforce.fault("status", path=LIMITS, count=1, status=401, body='[{"errorCode":"OTHER"}]', content_type="application/json")
+        reports = world.daemon.log().count("token.reported")
         same(session.get(world.url).status_code, 401, "another 401")
+        same(world.daemon.log().count("token.reported"), reports, "reports of another 401")
         world.salesforce.force_error("app-prod", "inactive_user")
         world.expire()
         same(session.get(world.url).status_code, 401, "there is no other token")
@@ -363,7 +365,7 @@ def test_bodies() -> None:
         for body, wanted in ((b"abc", [401]), ("äbc", [401]), ({"a": "b"}, [401]), (file, [401]), (pieces(), None), (Unseekable(b"abc"), None)):
             session.get(world.url).raise_for_status()
             world.expire()
-            answer = session.post(world.url, data=body, stream=True)    # type: ignore[arg-type]
+            answer = session.post(world.url, data=body, stream=True, timeout=20)    # type: ignore[arg-type]
             if wanted is None:
                 same((answer.status_code, answer.history), (401, []), f"a body that cannot be sent again: {body}")
                 continue
