@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A double of simple-salesforce, which Debian does not have: the constructor's parameters for a session that is given, and what becomes of
 the session in its requests (the token of the constructor in each request's own headers, the session of the caller below). Written from
-what its manual says; nothing of its code is here."""
+its published signature and the requests that it makes; nothing of its code is here."""
 
 from __future__ import annotations
 
