@@ -107,7 +107,7 @@ def test_build() -> None:
 def test_contents() -> None:
     """no file is in two packages, sftoken depends on the json-c that it loads, and the programs keep their hardening"""
     seen: dict[str, str] = {}
-    for name in PACKAGES:
+    for name in (*PACKAGES, "python3-sftoken"):
         deb = next(packages().old.glob(f"{name}_*.deb"))
         for line in command("dpkg-deb", "-c", str(deb)).stdout.splitlines():
             path = line.split()[5]
@@ -115,7 +115,8 @@ def test_contents() -> None:
                 assert path not in seen, f"{path} is in {seen[path]} and in {name}"
                 seen[path] = name
     for path, name in (("./usr/sbin/sftokend", "sftokend"), ("./usr/bin/sftoken", "sftoken"), ("./usr/include/sftoken.h", "libsftoken-dev"),
-                       ("./lib/systemd/system/sftokend.service", "sftokend"), ("./etc/sftokend/sftokend.conf", "sftokend")):
+                       ("./lib/systemd/system/sftokend.service", "sftokend"), ("./etc/sftokend/sftokend.conf", "sftokend"),
+                       ("./usr/lib/python3/dist-packages/sftoken.py", "python3-sftoken")):
         same(seen.get(path), name, path)
     # one that no linker sees
     loaded = re.search(r'"(libjson-c)\.so\.(\d+)"', (TOP / "client/cli/json.c").read_text())
