@@ -31,6 +31,7 @@ os.environ.setdefault("SFTOKEN_VARIANT", "release")
 sys.path[:0] = [str(HERE), str(TOP / "tests/system"), str(TOP / "tests")]
 
 from privileged import become_root  # noqa: E402
+from tap import wait_for  # noqa: E402
 
 CACHE = Path("/var/tmp/sftokend-containers")
 IMAGE, BASE, JOB = "localhost/sftokend", "localhost/sftokend-base", "localhost/job"
@@ -231,6 +232,11 @@ def podman(*words: str, check: Optional[int] = 0, stdin: Optional[str] = None, t
     if check is not None and done.returncode != check:
         raise AssertionError(f"podman {' '.join(words)}: status {done.returncode}, wanted {check}\n{done.stdout}{done.stderr}")
     return done
+
+
+def remove(name: str) -> None:
+    """Stops and removes a container. Its /dev/shm can be busy for a moment, in the mount namespace of a podman that is about to end."""
+    wait_for(lambda: podman("rm", "--force", "--time", "10", name, check=None).returncode == 0, f"{name} is removed")
 
 
 def inspect(name: str) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_compose() -> None:
         same((daemon["healthcheck"]["test"][0], etl["depends_on"]), ("CMD", {"sftokend": {"condition": "service_healthy"}}))
         wait_for(lambda: box.podman("exec", "composed", *daemon["healthcheck"]["test"][1:], check=None).returncode == 0, "a healthy daemon")
         assert salesforce.is_live(box.podman("run", "--rm", *compose_words(etl, made)).stdout.strip())
-        box.podman("rm", "--force", "--time", "10", "composed")
+        box.remove("composed")
         box.podman("volume", "rm", *compose["volumes"])
 
 
@@ -167,7 +167,7 @@ def test_user_namespaces() -> None:
             same(get(made, f"{stranger}:{stranger}").returncode, 66, f"uid {stranger} outside of the map")
         other = ("--uidmap", "0:200000:30000", "--gidmap", "0:200000:30000")
         same(get(made, "20001", *other).returncode, 66, "20001 of another map")
-        box.podman("rm", "--force", "--time", "10", "mapped")
+        box.remove("mapped")
         (made / "etc/credentials/crm.conf").write_text(CONFIGURATION.format(url=salesforce.url, users="20001 65534"))
         done = box.podman("run", "--rm", *LOCKED, "--volume", f"{made}/etc:/etc/sftokend:ro", "--volume", f"{made}/secrets:/secrets:ro", box.IMAGE, "--check", check=78)
         assert "65534" in done.stderr, done.stderr
