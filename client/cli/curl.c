@@ -46,7 +46,7 @@ static int complain_word(const char *word, const char *instance_url)
 	if (*word == '-')
 		return complain(
 			EXIT_STATUS_USAGE,
-			"%s of curl could send the token to another address: it cannot be used here",
+			"%s of curl cannot be used here: the token could go to another address with it, or it is not known (options are written in full)",
 			word);
 	return complain_url(word, instance_url);
 }

@@ -44,21 +44,60 @@ char *curl_url(const char *instance_url, const char *path_or_url)
 /* Of the options of one letter: those that take a value. */
 static const char short_with_value[] = "AbcCdDeEFhHKmoPQrtTuUwxXyYz";
 
-/* Options of more letters that take no value, as far as they stand before addresses in practice. */
-static const char long_flags[][24] = {
-	"--append",      "--compressed",   "--fail",         "--fail-early",
-	"--fail-with-body", "--get",       "--globoff",      "--head",
-	"--http1.0",     "--http1.1",      "--http2",        "--http2-prior-knowledge",
-	"--include",     "--insecure",     "--ipv4",         "--ipv6",
-	"--junk-session-cookies", "--location", "--netrc",    "--no-buffer",
-	"--no-keepalive", "--no-progress-meter", "--parallel", "--path-as-is",
-	"--progress-bar", "--remote-header-name", "--remote-name", "--remote-time",
-	"--show-error",  "--silent",       "--styled-output", "--tr-encoding",
-	"--verbose",
+/*
+ * Those of more letters, in full (curl takes beginnings and capitals as well, but we must read each word as it does): with a value, and without one or with --no- before it. Later versions' are
+ * among them. What stands in neither table is refused: whoever takes it for a word too many or too few takes an address for a value.
+ */
+/* clang-format off */
+static const char long_with_value[][32] = {
+	"--abstract-unix-socket", "--alt-svc", "--aws-sigv4", "--cacert", "--capath", "--cert", "--cert-type",
+	"--ciphers", "--connect-timeout", "--connect-to", "--continue-at", "--cookie", "--cookie-jar",
+	"--create-file-mode", "--crlfile", "--curves", "--data", "--data-ascii", "--data-binary", "--data-raw",
+	"--data-urlencode", "--delegation", "--dns-interface", "--dns-ipv4-addr", "--dns-ipv6-addr",
+	"--dns-servers", "--doh-url", "--dump-header", "--ech", "--egd-file", "--engine", "--etag-compare",
+	"--etag-save", "--expect100-timeout", "--form", "--form-string", "--ftp-account",
+	"--ftp-alternative-to-user", "--ftp-method", "--ftp-port", "--ftp-ssl-ccc-mode",
+	"--happy-eyeballs-timeout-ms", "--haproxy-clientip", "--header", "--hostpubmd5", "--hostpubsha256",
+	"--hsts", "--interface", "--ip-tos", "--ipfs-gateway", "--json", "--keepalive-cnt", "--keepalive-time",
+	"--key", "--key-type", "--krb", "--libcurl", "--limit-rate", "--local-port", "--login-options",
+	"--mail-auth", "--mail-from", "--mail-rcpt", "--max-filesize", "--max-redirs", "--max-time", "--netrc-file",
+	"--noproxy", "--oauth2-bearer", "--output", "--output-dir", "--parallel-max", "--pass", "--pinnedpubkey",
+	"--preproxy", "--proto", "--proto-default", "--proto-redir", "--proxy", "--proxy-cacert", "--proxy-capath",
+	"--proxy-cert", "--proxy-cert-type", "--proxy-ciphers", "--proxy-crlfile", "--proxy-header", "--proxy-key",
+	"--proxy-key-type", "--proxy-pass", "--proxy-pinnedpubkey", "--proxy-service-name", "--proxy-tls13-ciphers",
+	"--proxy-tlsauthtype", "--proxy-tlspassword", "--proxy-tlsuser", "--proxy-user", "--proxy1.0", "--pubkey",
+	"--quote", "--random-file", "--range", "--rate", "--referer", "--request", "--request-target", "--resolve",
+	"--retry", "--retry-delay", "--retry-max-time", "--sasl-authzid", "--service-name", "--sigalgs", "--socks4",
+	"--socks4a", "--socks5", "--socks5-gssapi-service", "--socks5-hostname", "--speed-limit", "--speed-time",
+	"--stderr", "--telnet-option", "--tftp-blksize", "--time-cond", "--tls-max", "--tls13-ciphers",
+	"--tlsauthtype", "--tlspassword", "--tlsuser", "--trace", "--trace-ascii", "--trace-config",
+	"--unix-socket", "--upload-file", "--upload-flags", "--url-query", "--user", "--user-agent", "--variable",
+	"--vlan-priority", "--write-out",
 };
-
-/* With these curl would use other addresses, or send the token on to them. */
-static const char refused[][20] = { "--next", "--url", "--location-trusted", "--config" };
+static const char long_flags[][32] = {
+	"--alpn", "--anyauth", "--append", "--basic", "--buffer", "--ca-native", "--cert-status", "--clobber",
+	"--compressed", "--compressed-ssh", "--create-dirs", "--crlf", "--digest", "--disable", "--disable-eprt",
+	"--disable-epsv", "--disallow-username-in-url", "--doh-cert-status", "--doh-insecure", "--dump-ca-embed",
+	"--eprt", "--epsv", "--fail", "--fail-early", "--fail-with-body", "--false-start", "--follow",
+	"--form-escape", "--ftp-create-dirs", "--ftp-pasv", "--ftp-pret", "--ftp-skip-pasv-ip", "--ftp-ssl-ccc",
+	"--ftp-ssl-control", "--get", "--globoff", "--haproxy-protocol", "--head", "--help", "--http0.9",
+	"--http1.0", "--http1.1", "--http2", "--http2-prior-knowledge", "--http3", "--http3-only",
+	"--ignore-content-length", "--include", "--insecure", "--ipv4", "--ipv6", "--junk-session-cookies",
+	"--keepalive", "--list-only", "--location", "--mail-rcpt-allowfails", "--manual", "--mptcp",
+	"--negotiate", "--netrc", "--netrc-optional", "--npn", "--ntlm", "--ntlm-wb", "--out-null", "--parallel",
+	"--parallel-immediate", "--path-as-is", "--post301", "--post302", "--post303", 
+	"--progress-bar", "--progress-meter", "--proxy-anyauth", "--proxy-basic", "--proxy-ca-native",
+	"--proxy-digest", "--proxy-http2", "--proxy-insecure", "--proxy-negotiate", "--proxy-ntlm",
+	"--proxy-ssl-allow-beast", "--proxy-ssl-auto-client-cert", "--proxy-tlsv1", "--proxytunnel", "--raw",
+	"--remote-header-name", "--remote-name", "--remote-name-all", "--remote-time", "--remove-on-error",
+	"--retry-all-errors", "--retry-connrefused", "--sasl-ir", "--sessionid", "--show-error", "--silent",
+	"--skip-existing", "--socks5-basic", "--socks5-gssapi", "--socks5-gssapi-nec", "--ssl", "--ssl-allow-beast",
+	"--ssl-auto-client-cert", "--ssl-no-revoke", "--ssl-reqd", "--ssl-revoke-best-effort", "--sslv2", "--sslv3",
+	"--styled-output", "--suppress-connect-headers", "--tcp-fastopen", "--tcp-nodelay", "--tftp-no-options",
+	"--tls-earlydata", "--tlsv1", "--tlsv1.0", "--tlsv1.1", "--tlsv1.2", "--tlsv1.3", "--tr-encoding",
+	"--trace-time", "--use-ascii", "--verbose", "--version", "--xattr",
+};
+/* clang-format on */
 
 static const struct {
 	char name[20];
@@ -104,21 +143,10 @@ static void take_body(struct scan *s, const struct found *f)
 	}
 }
 
-/* curl takes the beginning of a long name for the whole. */
-static bool is_refused(const struct found *f)
-{
-	if (f->letter)
-		return f->letter == 'K' || f->letter == ':';
-	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-		if (strlen(f->name) > 4 && strncmp(refused[i], f->name, strlen(f->name)) == 0 &&
-		    strcmp(f->name, "--location") != 0)
-			return true;
-	return strcmp(f->name, "--url") == 0;
-}
-
 static void take(struct scan *s, const struct found *f, const char *word)
 {
-	if (is_refused(f) && !s->request.bad)
+	/* a file with options, and one more address */
+	if ((f->letter == 'K' || f->letter == ':') && !s->request.bad)
 		s->request.bad = word;
 	take_body(s, f);
 	s->get |= is_named(f, "--get", 'G');
@@ -128,14 +156,24 @@ static void take(struct scan *s, const struct found *f, const char *word)
 		s->method = f->value;
 }
 
-static bool is_long_flag(const char *word)
+static bool is_among(const char (*table)[32], size_t n, const char *word)
 {
-	if (strncmp(word, "--no-", 5) == 0)
-		return true;
-	for (size_t i = 0; i < sizeof long_flags / sizeof long_flags[0]; i++)
-		if (strcmp(word, long_flags[i]) == 0)
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(word, table[i]) == 0)
 			return true;
 	return false;
+}
+
+/* "--no-silent" is "--silent" the other way round. */
+static bool is_long_flag(const char *word)
+{
+	char plain[40];
+	size_t n = sizeof long_flags / sizeof long_flags[0];
+
+	if (is_among(long_flags, n, word))
+		return true;
+	(void)snprintf(plain, sizeof plain, "--%s", strncmp(word, "--no-", 5) == 0 ? word + 5 : "");
+	return is_among(long_flags, n, plain);
 }
 
 /* "-sSXPOST", or "-sSX" "POST": letters up to one that takes a value. True: the next word is that value. */
@@ -157,10 +195,14 @@ static bool take_letters(struct scan *s, const char *word, const char *next)
 
 static bool take_long(struct scan *s, const char *word, const char *next)
 {
-	struct found f = { .name = word, .value = is_long_flag(word) ? NULL : next };
+	bool valued = is_among(long_with_value, sizeof long_with_value / sizeof long_with_value[0],
+			       word);
+	struct found f = { .name = word, .value = valued ? next : NULL };
 
+	if (!valued && !is_long_flag(word) && !s->request.bad)
+		s->request.bad = word;
 	take(s, &f, word);
-	return f.value != NULL;
+	return valued;
 }
 
 static bool is_safe(const struct scan *s)

@@ -137,7 +137,8 @@ def test_other_addresses() -> None:
            (url.replace("https", "http") + LIMITS,), (url.replace("https://", "https://a:b@") + LIMITS,)]
     bad += [(LIMITS, *words) for words in (("https://evil.example/",), ("-s", "evil.example"), ("--silent", "https://evil.example/"), ("--url", "https://evil.example/"),
                                            ("--next", "https://evil.example"), ("-:",), ("--location-trusted",), ("--location-t",), ("-K", "file"), ("--config", "file"),
-                                           ("-sK", "file"), ("-o", "/dev/null", "https://evil.example/"))]
+                                           ("-sK", "file"), ("-o", "/dev/null", "https://evil.example/"), ("--URL", "https://evil.example/"), ("--basic", "https://evil.example/"),
+                                           ("--", "https://evil.example/"), ("--HEADER", "-o", "https://evil.example/"))]
     Shared.spied.with_suffix(".json").write_text("")
     before = last_seq()
     for words in bad:

