@@ -110,9 +110,14 @@ int rules_read(struct rules *r, struct link_rules *m, struct err *err)
 
 const struct globs *rules_globs(const struct rules *r, const char *listener)
 {
+	/* the empty name, which no credential has */
+	static char empty[] = "";
+	static char *none[] = { empty };
+	static const struct globs nothing = { .glob = none, .n = 1 };
+
 	for (size_t i = 0; i < r->n_listeners; i++) {
 		if (r->listeners[i].name && strcmp(r->listeners[i].name, listener) == 0)
 			return r->listeners[i].globs.n > 0 ? &r->listeners[i].globs : NULL;
 	}
-	return NULL;
+	return &nothing;
 }

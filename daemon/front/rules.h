@@ -29,7 +29,7 @@ void rules_init(struct rules *r);
  */
 int rules_read(struct rules *r, struct link_rules *m, struct err *err);
 void rules_fini(struct rules *r);
-/* NULL: the listener may give everything. */
+/* NULL: the listener may give everything. One that the rules do not name gives nothing: its section was taken out, and its socket is open until the restart. */
 const struct globs *rules_globs(const struct rules *r, const char *listener);
 
 #endif

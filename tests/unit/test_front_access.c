@@ -146,6 +146,22 @@ TEST(a_listener_narrows)
 	fixture_end(f);
 }
 
+/* Its section was taken out, or says Enabled=no: its socket is open until the restart, and what narrowed it is gone. */
+TEST(a_listener_that_a_reload_leaves_out_gives_nothing)
+{
+	struct front *f = with_token();
+	struct connection *c = user(500), *later;
+
+	mint_rules(",'listeners':[{'name':'broker','globs':['te*']}]");
+	mint_rules(",'listeners':[{'name':'other','globs':[]}]");
+	caller_get(c, "{'credential':'prod'}");
+	CHECK(strstr(caller_heard(c), "NoSuchCredential"));
+	later = user(500);
+	caller_get(later, "{}");
+	CHECK(strstr(caller_heard(later), "NoSuchCredential"));
+	fixture_end(f);
+}
+
 TEST(access_is_judged_when_the_answer_is_written)
 {
 	struct front *f = with_token();
