@@ -57,17 +57,19 @@ static struct entry *find_null(struct caller *c)
 {
 	const struct table *t = &c->front->table;
 	struct proof proof;
+	bool unknown = false;
 
 	if (c->null_version != t->version) {
 		c->null_entry = table_default(t, connection_peer(c->connection),
-					      identity_proof(c, &proof), globs_of(c));
-		c->null_version = t->version;
+					      identity_proof(c, &proof), globs_of(c), &unknown);
+		/* what is only not known yet is looked at again */
+		c->null_version = unknown ? 0 : t->version;
 	}
 	/* a process that is proven to be somebody may have ended since */
 	if (c->null_entry && access_has_rules(&c->null_entry->access) &&
 	    !broker_allows(c, c->null_entry))
 		return NULL;
-	c->unknown = !c->null_entry && identity_pending(c);
+	c->unknown = unknown;
 	return c->null_entry;
 }
 

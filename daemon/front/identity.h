@@ -36,12 +36,6 @@ enum policy identity_judge(struct caller *c, const struct entry *e);
  */
 bool identity_suspend(struct caller *c, const struct varlink_call *call);
 
-/* It is being found out who c is. */
-static inline bool identity_pending(const struct caller *c)
-{
-	return c->identity && !c->identity->known;
-}
-
 /* What is known of c, NULL: nothing. Valid until the process has ended, which it looks at. */
 const struct proof *identity_proof(const struct caller *c, struct proof *proof);
 

@@ -56,27 +56,35 @@ size_t table_after(const struct table *t, const char *after)
 }
 
 struct entry *table_default(const struct table *t, const struct peer *p, const struct proof *who,
-			    const struct globs *globs)
+			    const struct globs *globs, bool *unknown)
 {
 	struct entry *only = NULL;
+	enum policy judged;
 
+	*unknown = false;
 	if (t->default_credential) {
 		only = table_find(t, t->default_credential);
-		if (only &&
-		    policy_judge(&only->access, p, who, globs, entry_name(only)) == POLICY_YES)
-			return only;
+		judged = only ? policy_judge(&only->access, p, who, globs, entry_name(only))
+			      : POLICY_NO;
+		*unknown = judged == POLICY_UNKNOWN;
+		if (judged != POLICY_NO)
+			return *unknown ? NULL : only;
 		only = NULL;
 	}
 	for (size_t i = 0; i < t->n; i++) {
 		struct entry *e = t->sorted[i];
 
-		if (policy_judge(&e->access, p, who, globs, entry_name(e)) != POLICY_YES)
+		judged = policy_judge(&e->access, p, who, globs, entry_name(e));
+		*unknown |= judged == POLICY_UNKNOWN;
+		if (judged != POLICY_YES)
 			continue;
-		if (only)
+		if (only) {
+			*unknown = false;
 			return NULL;
+		}
 		only = e;
 	}
-	return only;
+	return *unknown ? NULL : only;
 }
 
 int table_set_default(struct table *t, const char *name)

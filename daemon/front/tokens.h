@@ -119,13 +119,13 @@ int table_set_default(struct table *t, const char *name);
 struct entry *table_find(const struct table *t, const char *name);
 
 /*
- * who: what is known of the caller; without it those that a rule decides about are left out.
  * What null means for this caller: the default credential if it may use it, else the only one that
  * it may use, else NULL. Costs one look at every credential: the caller keeps the answer until
- * version changes.
+ * version changes. who: what is known of the caller; NULL with *unknown: without it nobody can say, because a rule decides about one
+ * that counts, and a credential of another org must not take its place.
  */
 struct entry *table_default(const struct table *t, const struct peer *p, const struct proof *who,
-			    const struct globs *globs);
+			    const struct globs *globs, bool *unknown);
 
 /*
  * Each takes one decoded message of the link over into the table. *e: the credential concerned. 0,

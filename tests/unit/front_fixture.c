@@ -455,7 +455,8 @@ void mint_rules(const char *members)
 {
 	mint_say("{'type':'Rules','service_uid':4711%s%s%s}",
 		 unless(members, "'limits'", ",'limits':{}"),
-		 unless(members, "'listeners'", ",'listeners':[{'name':'broker','globs':[]}]"), members);
+		 unless(members, "'listeners'", ",'listeners':[{'name':'broker','globs':[]}]"),
+		 members);
 }
 
 void mint_credential(const char *name, int uid, const char *members)

@@ -97,16 +97,19 @@ TEST(null_is_the_default_the_only_one_or_nothing)
 static unsigned looks;
 
 struct entry *__real_table_default(const struct table *t, const struct peer *p,
-				   const struct proof *who, const struct globs *globs);
+				   const struct proof *who, const struct globs *globs,
+				   bool *unknown);
 struct entry *__wrap_table_default(const struct table *t, const struct peer *p,
-				   const struct proof *who, const struct globs *globs);
+				   const struct proof *who, const struct globs *globs,
+				   bool *unknown);
 
 /* Stands before the real one (meson.build): counts the looks at all credentials. */
 struct entry *__wrap_table_default(const struct table *t, const struct peer *p,
-				   const struct proof *who, const struct globs *globs)
+				   const struct proof *who, const struct globs *globs,
+				   bool *unknown)
 {
 	looks++;
-	return __real_table_default(t, p, who, globs);
+	return __real_table_default(t, p, who, globs, unknown);
 }
 
 TEST(a_stranger_who_asks_for_null_again_costs_one_look)

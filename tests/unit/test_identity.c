@@ -221,6 +221,47 @@ TEST(null_and_lists_know_it_too)
 	fixture_end(f);
 }
 
+/* A job that means the org of its rule must not write into another one because the mint was slow. */
+TEST(null_is_no_other_credential_while_nobody_knows)
+{
+	struct front *f = begin(RULE);
+	struct connection *c = user(500);
+
+	caller_get(c, "{}"); /* "open", or one of two */
+	pass(2000);
+	CHECK(strstr(caller_heard(c), "Unavailable"));
+	mint_rules(",'default_credential':'ruled'");
+	caller_get(c, "{}");
+	CHECK(strstr(caller_heard(c), "Unavailable"));
+	mint_rules(",'default_credential':'open'");
+	caller_get(c, "{}");
+	CHECK(strstr(caller_heard(c), q("'credential':'open'")));
+	mint_rules(",'default_credential':'ruled'");
+	answer(1, ",'unit':'etl.service'");
+	caller_get(c, "{}");
+	CHECK(strstr(caller_heard(c), q("'credential':'ruled'")));
+	fixture_end(f);
+}
+
+/* The way of a request that was answered before is the same. */
+TEST(a_reload_that_makes_a_rule_changes_null_at_once)
+{
+	struct front *f = begin("");
+	struct connection *c = user(500);
+
+	mint_rules(",'default_credential':'ruled'");
+	caller_get(c, "{}");
+	caller_get(c, "{}");
+	CHECK(GOT_TOKEN(c));
+	mint_credential("ruled", 500, RULE);
+	caller_get(c, "{}");
+	CHECK_STR(caller_heard(c), "");
+	CHECK(caller_waits(c));
+	answer(1, ",'unit':'etl.service'");
+	CHECK(strstr(caller_heard(c), q("'credential':'ruled'")));
+	fixture_end(f);
+}
+
 TEST(a_mint_that_does_not_answer_holds_nobody_up)
 {
 	struct front *f = begin(RULE);

@@ -279,20 +279,21 @@ TEST(null_means_the_default_or_the_only_one)
 	const struct globs globs = { only_b, 1 };
 	struct table t;
 	struct entry *a, *b;
+	bool unknown;
 
 	table_init(&t);
-	CHECK(!table_default(&t, &peer, NULL, NULL));
+	CHECK(!table_default(&t, &peer, NULL, NULL, &unknown));
 	a = add(&t, "a", "['first']");
-	CHECK(table_default(&t, &peer, NULL, NULL) == a);
-	CHECK(!table_default(&t, &other, NULL, NULL));
+	CHECK(table_default(&t, &peer, NULL, NULL, &unknown) == a);
+	CHECK(!table_default(&t, &other, NULL, NULL, &unknown));
 	b = add(&t, "b", "[]");
-	CHECK(!table_default(&t, &peer, NULL, NULL));
-	CHECK(table_default(&t, &peer, NULL, &globs) == b);
+	CHECK(!table_default(&t, &peer, NULL, NULL, &unknown));
+	CHECK(table_default(&t, &peer, NULL, &globs, &unknown) == b);
 	t.default_credential = strdup("first");
-	CHECK(table_default(&t, &peer, NULL, NULL) == a);
+	CHECK(table_default(&t, &peer, NULL, NULL, &unknown) == a);
 	/* a default that this caller may not use is as good as none */
-	CHECK(table_default(&t, &peer, NULL, &globs) == b);
-	CHECK(!table_default(&t, &other, NULL, NULL));
+	CHECK(table_default(&t, &peer, NULL, &globs, &unknown) == b);
+	CHECK(!table_default(&t, &other, NULL, NULL, &unknown));
 	table_fini(&t);
 }
 
