@@ -37,14 +37,14 @@ static void take_listeners(const struct manager *m, const struct link_counters *
 	const struct listener_settings *l = registry_settings(m->registry)->listeners;
 
 	for (; l && d->n_listeners < METRICS_LISTENERS_MAX; l = l->next) {
-		bool broker = l->interface == LISTENER_BROKER;
+		bool manager = l->interface == LISTENER_MANAGER;
 
-		if (l->disabled || (broker && !d->front))
+		if (l->disabled || l->on_demand || (!manager && !d->front))
 			continue;
 		d->listeners[d->n_listeners++] = (struct metrics_listener){
 			.name = l->name,
-			.connections = broker ? manager_front_connections(c, l->name)
-					      : (int64_t)m->n_clients,
+			.connections = manager ? (int64_t)m->n_clients
+					       : manager_front_connections(c, l->name),
 		};
 	}
 }

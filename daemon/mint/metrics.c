@@ -125,6 +125,13 @@ static void reports(struct metrics_text *t, const char *family, const struct met
 	metrics_add(t, family, "", NULL, totals_get(d->counted, "reports"));
 }
 
+static void loads(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
+{
+	metrics_add(t, family, "", LABELS({ "outcome", "token" }), totals_get(d->counted, "loads"));
+	metrics_add(t, family, "", LABELS({ "outcome", "refused" }),
+		    totals_get(d->counted, "loads_refused"));
+}
+
 static void audit_lost(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
 {
 	metrics_add(t, family, "", NULL, totals_get(d->counted, "audit_lost"));
@@ -135,7 +142,7 @@ static bool is_limit(const char *name)
 {
 	static const char *const others[] = { "calls",	 "tokens",     "shortcuts",   "waits",
 					      "wants",	 "reports",    "accepted",    "audit_lost",
-					      "log_dropped" };
+					      "log_dropped", "loads", "loads_refused" };
 
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
 		if (strcmp(name, others[i]) == 0)
@@ -274,6 +281,7 @@ static const struct family families[] = {
 	OF_DAEMON("calls_total", "counter", "Calls of all methods on the sockets of callers.", calls),
 	OF_DAEMON("calls_waiting", "gauge", "Calls that wait for a token, and holds.", waiting),
 	OF_DAEMON("reports_total", "counter", "Claims of callers that Salesforce refused a token, passed on for a check.", reports),
+	OF_DAEMON("loads_total", "counter", "Tokens that units asked for with LoadCredential=, by the answer.", loads),
 	OF_DAEMON("limit_reached_total", "counter", "Connections and calls that were refused or ended for a limit.", limits),
 	OF_DAEMON("gets_total", "counter", "GetToken calls by their answer; abandoned: the caller went away before.", outcomes),
 	OF_DAEMON("get_seconds", "histogram", "From seeing a GetToken call to having sent its answer.", get_seconds),

@@ -48,6 +48,33 @@ TEST(what_the_front_has_counted_never_goes_backwards)
 	manager_end();
 }
 
+TEST(units_that_load_are_no_limit_and_no_administrators)
+{
+	static char names[2][16] = { "manager", "credential" };
+	struct listener_settings listeners[] = {
+		{ .name = names[0], .interface = LISTENER_MANAGER, .next = &listeners[1] },
+		{ .name = names[1], .interface = LISTENER_CREDENTIAL },
+	};
+	struct listener_settings *loading = &listeners[1];
+	struct settings *settings = (struct settings *)registry_settings(NULL);
+
+	settings->listeners = listeners;
+	manager_begin();
+	manager_fake.counters = "{\"loads\":3,\"loads_refused\":2,\"started_ms\":1}";
+	CHECK(metrics_say("\\nsftokend_loads_total{outcome=\\\"token\\\"} 3\\n"));
+	CHECK(metrics_say("\\nsftokend_loads_total{outcome=\\\"refused\\\"} 2\\n"));
+	CHECK(!strstr(manager_replied(), "limit=\\\"loads"));
+	/* an administrator is connected, no unit loads; the second socket is not open */
+	loading->on_demand = false;
+	CHECK(metrics_say("listener=\\\"credential\\\"} 0"));
+	CHECK(strstr(manager_replied(), "listener=\\\"manager\\\"} 1"));
+	loading->on_demand = true;
+	CHECK(metrics_say("listener=\\\"manager\\\"} 1"));
+	CHECK(!strstr(manager_replied(), "listener=\\\"credential\\\""));
+	settings->listeners = NULL;
+	manager_end();
+}
+
 TEST(metrics_tell_of_credentials_and_the_store)
 {
 	manager_begin();
