@@ -246,6 +246,7 @@ static void on_synced(struct table *next, void *arg)
 	while (list_shift(&f->unsettled))
 		;
 	next->version = (old.version > next->version ? old.version : next->version) + 1;
+	next->programs = old.programs + 1;
 	f->table = *next;
 	*next = old;
 	for (size_t i = 0; i < old.n; i++) {

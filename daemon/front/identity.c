@@ -40,6 +40,7 @@ static struct identity *identity_of(struct caller *c)
 	deadline_init(&i->deadline);
 	i->caller = c;
 	i->id = ++f->identities;
+	i->programs = f->table.programs;
 	i->pidfd = connection_peer(c->connection)->pid > 0 ? peer_pidfd(c->sock) : -1;
 	c->identity = i;
 	list_append(&f->unidentified, &i->link);
@@ -120,11 +121,25 @@ static bool rule_may_decide(struct caller *c)
 	return false;
 }
 
+/* The mint looks at programs that some rule names, no others, and a rule has come or changed since. */
+static bool is_outdated(const struct caller *c)
+{
+	const struct identity *i = c->identity;
+
+	return i && i->known && i->pidfd >= 0 && !i->executable &&
+	       i->programs != c->front->table.programs;
+}
+
 bool identity_suspend(struct caller *c, const struct varlink_call *call)
 {
 	struct front *f = c->front;
 	struct identity *i;
 
+	if (is_outdated(c)) {
+		identity_free(c->identity);
+		c->identity = NULL;
+		c->last_version = c->null_version = 0;
+	}
 	if ((c->identity && c->identity->known) || !rule_may_decide(c))
 		return false;
 	i = identity_of(c);

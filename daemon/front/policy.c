@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/common/rule.h"
 #include "daemon/front/text.h"
 
 static int compare_ids(const void *a, const void *b)
@@ -92,6 +93,17 @@ bool globs_match(const struct globs *g, const char *name)
 	return false;
 }
 
+bool globs_equal(const struct globs *a, const struct globs *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		if (strcmp(a->glob[i], b->glob[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
 void globs_fini(struct globs *g)
 {
 	for (size_t i = 0; i < g->n; i++)
@@ -117,11 +129,10 @@ static bool among(uint32_t id, const uint32_t *ids, size_t n)
 	return false;
 }
 
-/* Patterns of units and of paths: a backslash is no more than that, and * and ? stand for no slash. */
 static bool names(const struct globs *g, const char *name)
 {
 	for (size_t i = 0; i < g->n; i++) {
-		if (fnmatch(g->glob[i], name, FNM_NOESCAPE | FNM_PATHNAME) == 0)
+		if (rule_names(g->glob[i], name))
 			return true;
 	}
 	return false;

@@ -52,6 +52,7 @@ void access_fini(struct access *a);
 int globs_init(struct globs *g, struct json_value array);
 /* What one listener may give at all; n 0: everything. */
 bool globs_match(const struct globs *g, const char *name);
+bool globs_equal(const struct globs *a, const struct globs *b);
 void globs_fini(struct globs *g);
 
 static inline bool access_has_rules(const struct access *a)
@@ -67,10 +68,7 @@ static inline bool access_has_rules(const struct access *a)
 enum policy policy_judge(const struct access *a, const struct peer *p, const struct proof *who,
 			 const struct globs *globs, const char *name);
 
-/*
- * Whether unit is named. Names of units have backslashes, which are no more than that; * and ? stand for no slash, so that no
- * pattern for units of the system names one of a user ("user@1000.service/etl.service").
- */
+/* Whether unit is named (rule_names()). */
 bool policy_names_unit(const struct globs *units, const char *unit);
 
 #endif

@@ -186,6 +186,7 @@ int table_credential(struct table *t, struct link_credential *m, struct entry **
 		access_fini(&access);
 		return err_oom(err);
 	}
+	t->programs += !globs_equal(&access.executables, &e->access.executables);
 	t->n_ruled += access_has_rules(&access);
 	t->n_ruled -= access_has_rules(&e->access);
 	access_fini(&e->access);

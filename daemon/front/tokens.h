@@ -107,6 +107,7 @@ struct table {
 	char *default_credential; /* NULL: none */
 	/* changes whenever a cached look-up or access decision may be wrong */
 	uint32_t version;
+	uint32_t programs; /* changes whenever another program may be named by some rule */
 };
 
 void table_init(struct table *t);

@@ -165,18 +165,19 @@ static bool read_cgroups(pid_t pid, char text[CGROUPS_MAX])
 /*
  * A path is only a name: in a mount namespace of its own anybody can have any file there. The file that runs must be the one that has this name here.
  */
-static void read_executable(pid_t pid, char path[IDENTIFY_PATH_MAX])
+static void read_executable(pid_t pid, identify_named *named, void *arg,
+			    char path[IDENTIFY_PATH_MAX])
 {
 	char link[64];
-	struct stat running, named;
+	struct stat running, there;
 	ssize_t n;
 
 	(void)snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
 	n = readlink(link, path, IDENTIFY_PATH_MAX - 1);
 	path[n > 0 ? n : 0] = '\0';
-	if (path[0] != '/' || n >= IDENTIFY_PATH_MAX - 1 || stat(link, &running) < 0 ||
-	    stat(path, &named) < 0 || running.st_dev != named.st_dev ||
-	    running.st_ino != named.st_ino)
+	if (path[0] != '/' || n >= IDENTIFY_PATH_MAX - 1 || !named(path, arg) ||
+	    stat(path, &there) < 0 || stat(link, &running) < 0 || running.st_dev != there.st_dev ||
+	    running.st_ino != there.st_ino)
 		path[0] = '\0';
 }
 
@@ -191,12 +192,12 @@ bool identify_unit_of(pid_t pid, int64_t own_uid, char unit[IDENTIFY_UNIT_MAX])
 	       identify_unit(cgroups, root.f_type == CGROUP2_SUPER_MAGIC, own_uid, unit);
 }
 
-void identify(pid_t pid, int64_t own_uid, struct identified *out)
+void identify(pid_t pid, int64_t own_uid, identify_named *named, void *arg, struct identified *out)
 {
 	*out = (struct identified){ 0 };
 	(void)identify_unit_of(pid, own_uid, out->unit);
 	if (pid > 0)
-		read_executable(pid, out->executable);
+		read_executable(pid, named, arg, out->executable);
 }
 
 bool identify_sees_others(void)

@@ -25,8 +25,14 @@ struct identified {
 /* The unit alone; false: in none, or it cannot be said. */
 bool identify_unit_of(pid_t pid, int64_t own_uid, char unit[IDENTIFY_UNIT_MAX]);
 
-/* own_uid: of a daemon in user mode, else -1. */
-void identify(pid_t pid, int64_t own_uid, struct identified *out);
+/* Whether some rule names this path. */
+typedef bool identify_named(const char *path, void *arg);
+
+/*
+ * own_uid: of a daemon in user mode, else -1. A program that named() does not know is not looked at: the path of what runs is the caller's own choice, and behind one that leads to an automount or to
+ * a file system of a user's, everybody would wait.
+ */
+void identify(pid_t pid, int64_t own_uid, identify_named *named, void *arg, struct identified *out);
 
 /*
  * The pure part: the text of /proc/PID/cgroup (cgroups(7)) into unit. unified: systemd uses the hierarchy of version 2, else its own named one. False: in no unit, or outside of our cgroup namespace.

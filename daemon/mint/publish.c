@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/common/rule.h"
 #include "daemon/mint/identify.h"
 #include "daemon/mint/publish_parts.h"
 
@@ -231,13 +232,28 @@ static void log_for_front(const struct link_log *l)
 	log_fields((enum log_level)level, l->event, fields, n);
 }
 
+static bool is_named(const char *path, void *publish)
+{
+	struct registry *r = ((struct publish *)publish)->registry;
+
+	for (size_t i = 0; i < registry_count(r); i++) {
+		const struct credential *c = keeper_credential(registry_at(r, i));
+
+		for (size_t k = 0; k < c->allow_executables.n; k++)
+			if (rule_names(c->allow_executables.items[k], path))
+				return true;
+	}
+	return false;
+}
+
 /* Read at once, and told if there is room: else the front asks again. */
 static void tell_identity(struct publish *p, const struct link_identify *asked)
 {
 	struct link_message m = { .type = LINK_IDENTITY, .identity = { .id = asked->id } };
 	struct identified who;
 
-	identify((pid_t)asked->pid.value, p->user_mode ? (int64_t)p->service_uid : -1, &who);
+	identify((pid_t)asked->pid.value, p->user_mode ? (int64_t)p->service_uid : -1, is_named, p,
+		 &who);
 	if (who.unit[0])
 		m.identity.unit = who.unit;
 	if (who.executable[0])

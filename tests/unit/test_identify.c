@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,12 +119,47 @@ TEST(a_name_that_no_unit_can_have)
 	CHECK_INT(strlen(unit), 255 + sizeof("user@4294967294.service/") - 1);
 }
 
+static const char *only; /* the path that is named; NULL: every one */
+
+static bool named(const char *path, void *arg)
+{
+	(void)arg;
+	return !only || strcmp(path, only) == 0;
+}
+
+static unsigned stats;
+
+int __real_stat64(const char *path, struct stat *st);
+int __wrap_stat64(const char *path, struct stat *st);
+
+/* Instead of the kernel (meson.build). */
+int __wrap_stat64(const char *path, struct stat *st)
+{
+	stats++;
+	return __real_stat64(path, st);
+}
+
+/* Each look could wait for a server of the caller's choice. */
+TEST(what_no_rule_names_is_not_looked_at)
+{
+	struct identified who;
+
+	only = "/usr/bin/etl";
+	stats = 0;
+	identify(getpid(), -1, named, NULL, &who);
+	CHECK_STR(who.executable, "");
+	CHECK_INT(stats, 0);
+	only = NULL;
+	identify(getpid(), -1, named, NULL, &who);
+	CHECK_INT(stats, 2);
+}
+
 TEST(our_own_program_is_known)
 {
 	struct identified who;
 	char *real = realpath("/proc/self/exe", NULL);
 
-	identify(getpid(), -1, &who);
+	identify(getpid(), -1, named, NULL, &who);
 	CHECK_STR(who.executable, real);
 	free(real);
 }
@@ -135,12 +172,12 @@ TEST(nobody_is_nobody)
 	if (child == 0)
 		_exit(0);
 	waitpid(child, NULL, 0);
-	identify(child, -1, &who);
+	identify(child, -1, named, NULL, &who);
 	CHECK_STR(who.unit, "");
 	CHECK_STR(who.executable, "");
-	identify(0, -1, &who);
+	identify(0, -1, named, NULL, &who);
 	CHECK_STR(who.executable, "");
-	identify(-1, -1, &who);
+	identify(-1, -1, named, NULL, &who);
 	CHECK_STR(who.executable, "");
 }
 
@@ -174,13 +211,13 @@ TEST(a_file_that_was_replaced_is_not_what_runs)
 	close(ends[1]);
 	CHECK_INT(read(ends[0], &(char){ 0 }, 1), 0); /* it runs */
 	close(ends[0]);
-	identify(child, -1, &who);
+	identify(child, -1, named, NULL, &who);
 	CHECK_STR(who.executable, path);
 	unlink(path);
-	identify(child, -1, &who);
+	identify(child, -1, named, NULL, &who);
 	CHECK_STR(who.executable, "");
 	copy_sleep(path);
-	identify(child, -1, &who);
+	identify(child, -1, named, NULL, &who);
 	CHECK_STR(who.executable, "");
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);

@@ -243,6 +243,26 @@ TEST(null_is_no_other_credential_while_nobody_knows)
 	fixture_end(f);
 }
 
+TEST(a_program_that_a_reload_names_is_asked_for_again)
+{
+	struct front *f = begin(RULE);
+	struct connection *c = user(500);
+
+	caller_get(c, "{'credential':'ruled'}");
+	answer(1, ",'unit':'etl.service'"); /* no rule named its program: nobody looked */
+	CHECK(GOT_TOKEN(c));
+	mint_credential("ruled", 500, ",'executables':['/usr/bin/etl']");
+	caller_get(c, "{'credential':'ruled'}");
+	CHECK(caller_waits(c));
+	answer(2, ",'executable':'/usr/bin/etl'");
+	CHECK(GOT_TOKEN(c));
+	mint_credential("ruled", 500, ",'executables':['/usr/bin/etl']");
+	caller_get(c, "{'credential':'ruled'}");
+	CHECK(GOT_TOKEN(c));
+	CHECK_INT(mint_heard(LINK_IDENTIFY), 2);
+	fixture_end(f);
+}
+
 /* The way of a request that was answered before is the same. */
 TEST(a_reload_that_makes_a_rule_changes_null_at_once)
 {
