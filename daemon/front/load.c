@@ -36,6 +36,7 @@ static void end(struct load *l)
 	list_remove(&l->link);
 	deadlines_clear(&f->loads_due, &l->deadline);
 	close(l->sock);
+	idle_leave(&f->idle);
 	f->connections--;
 	f->listeners[l->listener].connections--;
 	l->user->connections--;
@@ -234,6 +235,7 @@ static struct load *load_new(struct front *f, size_t listener, struct user *u, i
 	l->sock = take_sock;
 	l->pid = peer->pid;
 	l->gid = peer->gid;
+	idle_enter(&f->idle);
 	f->connections++;
 	f->listeners[listener].connections++;
 	u->connections++;

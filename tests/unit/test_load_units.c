@@ -138,6 +138,37 @@ TEST(nobody_else_gets_a_byte)
 	fixture_end(f);
 }
 
+static unsigned idle;
+
+static void on_idle(void)
+{
+	idle++;
+}
+
+/* It would be told that the daemon stops, and systemd would not start it. */
+TEST(a_unit_that_waits_is_a_caller)
+{
+	static const struct front_events events = { .idle = on_idle };
+	struct front *f = with_credential(NAMED);
+	int client;
+
+	f->events = &events;
+	idle = 0;
+	CHECK_INT(front_until_idle(f, 1000, NULL), 0);
+	client = LOAD("prod.token");
+	pass(2000);
+	CHECK(!load_heard(client));
+	CHECK_INT(idle, 0);
+	mint_publish("prod", 7, "");
+	CHECK_STR(load_heard(client), "00D!t7");
+	close(client);
+	pass(999);
+	CHECK_INT(idle, 0);
+	pass(1);
+	CHECK_INT(idle, 1);
+	fixture_end(f);
+}
+
 /* In user mode it is the user's own, and before the rules say so it is nobody. */
 TEST(the_manager_is_who_the_mint_says)
 {
