@@ -125,13 +125,18 @@ void events_use(struct events *e, const char *unit)
 		anew(&e->queue[n]);
 }
 
+static bool is_of_store(int event)
+{
+	return event == EVENT_STORE_OK || event == EVENT_STORE_READONLY ||
+	       event == EVENT_STORE_SUSPECT;
+}
+
 /* A mint that was started again tells the state of the store again: it cannot keep in it what was told of it. */
 static bool store_known(struct events *e, int event)
 {
 	int before = e->store ? e->store : EVENT_STORE_OK;
 
-	if (event != EVENT_STORE_OK && event != EVENT_STORE_READONLY &&
-	    event != EVENT_STORE_SUSPECT)
+	if (!is_of_store(event))
 		return false;
 	e->store = event;
 	return event == before;
@@ -165,12 +170,25 @@ static struct events_item *find(struct events *e, int event, const char *credent
 	return NULL;
 }
 
+/* What waits of the store was true before: told after the new one, or in its place, it would be the last that people hear. */
+static void forget_store(struct events *e)
+{
+	for (size_t n = 0; n < e->n;) {
+		if (is_of_store(e->queue[n].event) && !(e->asked && n == e->at))
+			drop(e, n);
+		else
+			n++;
+	}
+}
+
 void events_add(struct events *e, int event, const char *credential)
 {
 	struct events_item *i;
 
 	if (!e->unit[0] || store_known(e, event))
 		return;
+	if (is_of_store(event))
+		forget_store(e);
 	i = find(e, event, credential);
 	if (i) {
 		anew(i);

@@ -180,6 +180,37 @@ TEST(one_after_the_other_each_once)
 	events_fini(&e);
 }
 
+TEST(the_last_that_is_told_of_the_store_is_how_it_is)
+{
+	begin("m@");
+	events_add(&e, EVENT_SUSPENDED, "a");
+	events_step(&e, 0); /* systemd takes its time */
+	events_add(&e, EVENT_STORE_READONLY, "store");
+	events_add(&e, EVENT_STORE_OK, "store");
+	events_add(&e, EVENT_STORE_READONLY, "store");
+	answer_with(SD_STARTED, 10);
+	answer_with(SD_STARTED, 20);
+	CHECK_STR(asked, "m@store_readonly:store.service");
+	CHECK_INT(events_step(&e, 30), INT64_MAX);
+	CHECK_INT(questions, 2);
+	events_fini(&e);
+}
+
+/* One that systemd refused is not told when it is no longer so. */
+TEST(a_state_of_the_store_that_has_passed_is_not_tried_again)
+{
+	begin("m@");
+	events_add(&e, EVENT_STORE_READONLY, "store");
+	answer_with(SD_FORBIDDEN, 0);
+	events_add(&e, EVENT_STORE_OK, "store");
+	answer_with(SD_STARTED, 10);
+	events_use(&e, "m@");
+	CHECK_INT(events_step(&e, 20), INT64_MAX);
+	CHECK_STR(asked, "m@store_ok:store.service");
+	CHECK_INT(questions, 2);
+	events_fini(&e);
+}
+
 TEST(a_manager_that_is_away_is_asked_three_times)
 {
 	begin("m@");
