@@ -95,7 +95,7 @@ void broker_changed(struct front *f, struct entry *e)
 	}
 	step_holds(f, e);
 	load_changed(e);
-	if (e->want || e->report)
+	if (e->want || e->report || e->hold)
 		front_link_send(f->link, e);
 }
 
@@ -151,6 +151,8 @@ void broker_move(struct entry *to, struct entry *from)
 	move(&to->watches, &from->watches, to);
 	move(&to->holds, &from->holds, to);
 	load_move(to, from);
+	/* one that ended after Have had told the new mint of it */
+	to->hold = from->hold;
 	to->judge.demand_ms = from->judge.demand_ms;
 	/* A claim that nobody waits for must not get lost with the mint that it was made to. */
 	if (from->report_generation > 0 && to->token &&

@@ -232,7 +232,7 @@ static void judge_all(struct front *f)
 		struct entry *e = f->table.sorted[i];
 
 		if (!list_empty(&e->waiters) || !list_empty(&e->watches) ||
-		    !list_empty(&e->holds) || !list_empty(&e->loads) || e->report)
+		    !list_empty(&e->holds) || !list_empty(&e->loads) || e->report || e->hold)
 			broker_changed(f, e);
 	}
 }

@@ -205,6 +205,27 @@ TEST(a_new_mint_hears_of_the_holds_with_the_tokens)
 	fixture_end(f);
 }
 
+/* The mint would put the renewal off for a caller who has gone. */
+TEST(a_hold_that_ends_while_a_mint_begins_is_told_of)
+{
+	struct front *f = with_token();
+	struct connection *c = hold("{'maxSeconds':600}");
+
+	caller_heard(c);
+	mint_dies();
+	fixture_forget();
+	mint_comes();
+	CHECK(strstr(mint_heard_last(LINK_HAVE), q("'held_until_ms':1600010")));
+	caller_hangs_up(c);
+	mint_rules("");
+	describe("");
+	mint_publish("prod", 7, ",'deadline_ms':8200010");
+	mint_say("{'type':'Synced'}");
+	CHECK_INT(mint_heard(LINK_HOLD), 1);
+	CHECK(strstr(mint_heard_last(LINK_HOLD), q("'until_ms':0")));
+	fixture_end(f);
+}
+
 TEST(who_loses_access_loses_the_hold_and_stopping_does_not_begin_a_renewal)
 {
 	struct front *f = with_token();
