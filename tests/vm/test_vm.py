@@ -22,6 +22,13 @@ CREDENTIALS = "LoadCredentialEncrypted=crm.secret:/etc/sftokend/sealed/crm.secre
 MEMORY_MOST = 16 << 20  # bytes, with what follows
 MANY = 50  # more credentials with a token
 MINT_LACKS = 3  # it is left without this part of what it has for itself: the other two have room, and so may a mint that starts
+HANDLE = "0x81000001"
+IMPORT_KEY = f"""set -e; cd /run; export TPM2TOOLS_TCTI=device:/dev/tpmrm0
+tpm2_createprimary -Q -C o -G ecc -c primary
+tpm2_import -Q -C primary -G rsa -i key.pem -u public -r private -a "userwithauth|sign|decrypt|noda"
+tpm2_load -Q -C primary -u public -r private -c key
+tpm2_evictcontrol -Q -C o -c key {HANDLE}
+rm key.pem primary public private key"""
 STORE_SETTINGS = "[Store]\nKey=credential:sftokend.store.key\n"
 GROUP = Path("/sys/fs/cgroup/system.slice/sftokend.service")
 
@@ -170,6 +177,28 @@ def test_no_tpm() -> None:
     m.ctl("start", "sftokend", timeout=SLOW)
     assert token("crm") and token("etl")
     same(requests(), asked)
+
+
+def test_key_in_the_tpm() -> None:
+    """PrivateKey=handle: with the drop-in that the unit names for it: a key that stays in the TPM signs, inside the sandbox; a restart needs no signature"""
+    m = Shared.m
+    up()
+    words = re.search(r"^# A key in a TPM \(PrivateKey=handle:...\) needs a drop-in: (.*)\.$", read("/usr/lib/systemd/system/sftokend.service"), re.M)
+    assert words, "the unit does not say what a key in a TPM needs"
+    pem = m.add_jwt("tpm", reference=f"handle:{HANDLE}")
+    m.write("/run/key.pem", pem, 0o600)
+    m.run("bash", "-c", IMPORT_KEY, timeout=SLOW)
+    m.drop_in("[Service]\n" + words[1].replace(", ", "\n") + "\n", name="tpm.conf")
+    try:
+        m.ctl("daemon-reload")
+        m.ctl("restart", "sftokend", timeout=SLOW)
+        first, asked = token("tpm"), requests()
+        m.ctl("restart", "sftokend", timeout=SLOW)
+        same((token("tpm"), requests()), (first, asked))
+    finally:
+        m.run("rm", "/etc/sftokend/credentials/tpm.conf", "/etc/systemd/system/sftokend.service.d/tpm.conf")
+        m.ctl("daemon-reload")
+        m.ctl("restart", "sftokend", check=None, timeout=SLOW)
 
 
 def number_in(text: str, name: str) -> int:
