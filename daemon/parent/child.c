@@ -81,6 +81,19 @@ int child_open(struct child *c, const char *name, struct err *err)
 		name);
 }
 
+/*
+ * A terminal (Ctrl-C, Ctrl-\, hanging up), "systemctl kill" and KillMode=control-group send their signals to all of us. Only the parent acts on them; a child ends when it is told so or sees
+ * that the parent is gone, and the mint first waits for the answer to a refresh token that was sent. Ignoring outlives exec(): there is no moment in which it would be ended. SIGKILL is for
+ * what hangs.
+ */
+static void ignore_signals(void)
+{
+	static const int for_parent[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1 };
+
+	for (size_t i = 0; i < sizeof for_parent / sizeof for_parent[0]; i++)
+		(void)signal(for_parent[i], SIG_IGN);
+}
+
 /* Between fork and exec: nothing but system calls. */
 static void become(const struct child *c, int control, pid_t parent, char *const *environment)
 {
@@ -92,6 +105,7 @@ static void become(const struct child *c, int control, pid_t parent, char *const
 	/* Both are above what they become (keep_high()): dup2() onto itself would leave FD_CLOEXEC on. */
 	if (dup2(control, CONTROL_FD) < 0 || (c->lock >= 0 && dup2(c->lock, STATE_LOCK_FD) < 0))
 		_exit(CANNOT_START);
+	ignore_signals();
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execveat(c->program, "", c->arguments, environment, AT_EMPTY_PATH);
 	_exit(CANNOT_START);

@@ -72,7 +72,7 @@ SUITES = (
     Suite("sandbox-whole", "all of them", files="system/test_*.py", through="systemd/sandboxed.py", builds=("release",), packages=("systemd",),
           together=True, alone=MEASURE, timeout=1800, by_default=False),
     Suite("vm", "the service on Debian's own kernel, in QEMU: TPM, MemoryMax=, old interfaces, a clock that jumps", files="vm/test_*.py",
-          builds=("release",), packages=("systemd", "vm"), timeout=900),
+          builds=("release",), packages=("systemd", "vm"), timeout=900, by_default=False),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
     Suite("fuzz", "the parsers, fed with nonsense", files="fuzz/run.py", builds=("fuzz",), packages=("fuzz",), timeout=1200),
     Suite("soak", "the long forms of the system tests", files="soak/test_*.py", builds=("release",), packages=("systemd",),

@@ -241,6 +241,28 @@ def test_term_waits() -> None:
         no_alarms(salesforce)
 
 
+def test_signals_to_all() -> None:
+    """Ctrl-C, a terminal that hangs up, a unit that is stopped: signals that all three processes get while the answer is on its way are for the parent, and the mint stores it before it ends"""
+    with Standin() as salesforce, Daemon(salesforce) as daemon:
+        _, first = started(salesforce, daemon, 7200)
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            in_flight(salesforce, daemon, 1.5)
+            everybody = {daemon.pid, *children(daemon.pid).values()}
+            for number in (signal.SIGUSR1, signal.SIGHUP, ending):
+                for pid in everybody:
+                    os.kill(pid, number)
+            assert daemon.process
+            same(daemon.process.wait(), 0)
+            same(salesforce.wait_replies()["lost_replies"], 0)
+            daemon.start()
+            assert "is lost" not in warnings(daemon), warnings(daemon)
+            second = token(daemon, "crm")
+            assert second["generation"] > first["generation"]
+            first = second
+        good(daemon, salesforce, "crm")
+        no_alarms(salesforce)
+
+
 def test_term_gives_up() -> None:
     """An answer that takes longer than StopTimeout= is not waited for: the daemon ends, and the outcome is unknown"""
     with Standin() as salesforce, Daemon(salesforce) as daemon:

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import threading
 from pathlib import Path
 
 import machine
 from machine import Machine
 from standin import Standin
 from tap import main, same, wait_for
+from test_events import add_person, give
 
 BROKER = "/run/sftokend/io.sftoken.Broker"
 MANAGER = "/run/sftokend/io.sftoken.Manager"
@@ -107,6 +110,68 @@ def test_watchdog() -> None:
             assert not any(Path(f"/proc/{pid}").exists() for pid in before.values())
         assert "Watchdog timeout" in m.journal(), m.journal()
         same(len(salesforce.token_requests()), asked)
+
+
+def spend(m: Machine, seconds: float) -> None:
+    """A refresh token that the server has processed, and whose answer comes so much later."""
+    assert m.salesforce is not None
+    before = m.salesforce.counters()["refreshes"]
+    m.salesforce.fault("delay", client_id="app-anna", seconds=seconds, after=True)
+    threading.Thread(target=m.sftoken, args=("refresh", "anna"), kwargs={"check": None}, daemon=True).start()
+    refreshes = m.salesforce.counters
+    wait_for(lambda: refreshes()["refreshes"] == before + 1, "a token that is spent")
+
+
+def generation(m: Machine) -> int:
+    return int(json.loads(m.sftoken("get", "anna", "--wait", "20", "--format", "json").stdout)["generation"])
+
+
+def test_spent_token() -> None:
+    """while the answer to a refresh token is on its way: a restart, the death of the parent, and a parent that hangs; the mint stores it before it ends, and the next daemon goes on with it"""
+    drop_in = "[Service]\nWatchdogSec=2500ms\n"
+
+    def restart(m: Machine) -> None:
+        spend(m, 1.5)
+        m.ctl("restart", "sftokend")
+
+    def kill(m: Machine) -> None:
+        spend(m, 1.5)
+        os.kill(m.pids()["sftokend"], signal.SIGKILL)
+
+    def hang(m: Machine) -> None:
+        os.kill(m.pids()["sftokend"], signal.SIGSTOP)
+        spend(m, 4)
+
+    with Standin() as salesforce, Machine(salesforce, files={"/etc/systemd/system/sftokend.service.d/test.conf": drop_in}) as m:
+        add_person(m, "anna")
+        m.add_settings("[Limits]\nMinRenewDelay=0\nDemandGap=0\n")
+        m.ctl("start", "sftokend")
+        give(m, "anna")
+        for way in (restart, kill, hang):
+            first, pid = generation(m), m.pids()["sftokend"]
+            way(m)
+            wait_for(lambda: m.pids().get("sftokend", pid) != pid and m.value("ActiveState") == "active", f"another daemon after {way.__name__}")
+            same(salesforce.wait_replies()["lost_replies"], 0, way.__name__)
+            assert generation(m) > first, way.__name__
+            m.sftoken("refresh", "anna")
+        same([line for line in m.journal().splitlines() if "spend.unknown" in line or "SIGKILL" in line], [])
+        same((salesforce.alarms(), salesforce.problems()), ([], []))
+
+
+def test_signals() -> None:
+    """what "systemctl kill" sends to all of the unit is for the parent: the children stay, the configuration is read again"""
+    with Standin() as salesforce, Machine(salesforce) as m:
+        m.add_client_credentials("crm")
+        m.ctl("start", "sftokend")
+        before = m.pids()
+        m.add_client_credentials("hr")
+        m.ctl("kill", "-s", "USR1", "sftokend")
+        m.ctl("kill", "-s", "HUP", "sftokend")
+        wait_for(lambda: m.sftoken("get", "hr", check=None).returncode == 0, "the second credential")
+        same(m.pids(), before)
+        m.ctl("kill", "-s", "INT", "sftokend")
+        wait_for(lambda: m.value("NRestarts") == "1" and m.value("ActiveState") == "active", "another daemon")
+        same(m.journal().count("child.died"), 0)
 
 
 def test_stop() -> None:

@@ -31,7 +31,7 @@ from machine import CACHE, Machine, command  # noqa: E402
 from standin import Standin  # noqa: E402
 from tap import wait_for  # noqa: E402
 
-PACKAGES = ("udev", "kmod", "iproute2", "tpm2-tools", "libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-mu0", "libtss2-tcti-device0")
+PACKAGES = ("udev", "kmod", "iproute2", "tpm2-tools", "libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-mu0", "libtss2-tcti-device0", "tpm2-openssl")
 KERNEL = "linux-image-6.1.0-*-cloud-amd64"
 # Everything else that the machine has is built into that kernel.
 MODULES = ("drivers/virtio", "drivers/net/virtio_net.ko", "drivers/net/net_failover.ko", "net/core/failover.ko", "drivers/char/virtio_console.ko")
