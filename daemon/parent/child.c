@@ -87,6 +87,9 @@ static void become(const struct child *c, int control, pid_t parent, char *const
 	sigset_t none;
 
 	sigemptyset(&none);
+	/* The Ctrl-C of a terminal, or whatever else signals our process group, is for us alone: we stop the children in order, an answer to a refresh token is waited for. A session of its
+	 * own, not a group alone: in the background of our terminal a child could not write its log there with `stty tostop`. It cannot fail: who was just forked leads no group. */
+	(void)setsid();
 	if (c->dies_with_us && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
 		_exit(CANNOT_START);
 	/* Both are above what they become (keep_high()): dup2() onto itself would leave FD_CLOEXEC on. */

@@ -12,21 +12,24 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from typing import Any
+from typing import Any, Sequence
 
 from harness import Daemon, Standin, VarlinkError, children, expect, main, runs, same, wait_for
+from in_unit import STARTER
 from rotating import (CALM, good, in_flight, info, kill_mint, no_alarms, outcomes, posts, refresh, shown, token, wait_first, wait_mint, wait_state, warnings)
 
 LIFE_S = 8
 SETTINGS = f"[Network]\nTimeout=3s\nConnectTimeout=3s\n[Limits]\n{CALM}BackoffFirst=50ms\nBackoffMax=100ms\nPermanentRetry=1s\nDemandGap=0\nDefaultMinValid=0\n"
 
 
-def started(salesforce: Standin, daemon: Daemon, life_s: int = LIFE_S, name: str = "crm", **grant: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def started(salesforce: Standin, daemon: Daemon, life_s: int = LIFE_S, name: str = "crm", begin: Sequence[str] = (), **grant: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """A running daemon with one credential that has its first token: the grant at the stand-in and the token. No renewal comes by itself
-    before the token is nearly over."""
+    before the token is nearly over. begin: the program that executes the daemon."""
     daemon.add_settings(SETTINGS + "RenewRefreshAt=90%\nRenewJitter=0%\nRenewMargin=0\n")
     made = daemon.add_refresh_token(name, extra=f"SessionTimeout={life_s}s\nIntrospect=no", **grant)
-    daemon.start()
+    daemon.spawn([*begin, *daemon.arguments()])
+    daemon.wait_ready()
+    daemon.import_all()
     return made, wait_first(daemon, name)
 
 
@@ -239,6 +242,32 @@ def test_term_waits() -> None:
         assert token(daemon, "crm")["generation"] > first["generation"], "the access token of that answer is kept, too"
         good(daemon, salesforce, "crm")
         no_alarms(salesforce)
+
+
+def test_interrupt_of_group() -> None:
+    """Ctrl-C at a terminal reaches the whole process group of the daemon while the answer is on its way: it is waited for all the same, and stored"""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        with Standin() as salesforce, Daemon(salesforce) as daemon:
+            # a unit leads a group already
+            _, first = started(salesforce, daemon, 7200, begin=() if STARTER else ("/usr/bin/setsid",))
+            pids = children(daemon.pid)
+            in_flight(salesforce, daemon, 1.5)
+            minted = daemon.log().count("token.minted")
+            os.killpg(os.getpgid(daemon.pid), number)
+            if number == signal.SIGHUP:
+                daemon.wait_log("config.reloaded")
+                same((children(daemon.pid), daemon.stop()), (pids, 0))
+            else:
+                assert daemon.process is not None
+                daemon.process.wait(20)
+                wait_for(lambda: not any(runs(pid) for pid in pids.values()), "the end of all of it", 20)
+                same(daemon.process.returncode, 0 if number == signal.SIGINT else -signal.SIGQUIT)
+                daemon.process = None
+            same(daemon.log().count("token.minted"), minted + 1, f"answers that were waited for after {number.name}")
+            daemon.start()
+            assert "spend.unknown" not in daemon.log() and "child.died" not in daemon.log(), daemon.log()
+            assert token(daemon, "crm")["generation"] > first["generation"]
+            no_alarms(salesforce)
 
 
 def test_term_gives_up() -> None:
