@@ -52,7 +52,7 @@ static const char long_flags[][24] = {
 	"--include",     "--insecure",     "--ipv4",         "--ipv6",
 	"--junk-session-cookies", "--location", "--netrc",    "--no-buffer",
 	"--no-keepalive", "--no-progress-meter", "--parallel", "--path-as-is",
-	"--progress-bar", "--remote-header-name", "--remote-name", "--remote-time",
+	"--progress-bar", "--progress-meter", "--remote-header-name", "--remote-name", "--remote-time",
 	"--show-error",  "--silent",       "--styled-output", "--tr-encoding",
 	"--verbose",
 };
@@ -124,6 +124,8 @@ static void take(struct scan *s, const struct found *f, const char *word)
 	s->get |= is_named(f, "--get", 'G');
 	s->head |= is_named(f, "--head", 'I');
 	s->request.dumps |= is_named(f, "--dump-header", 'D');
+	s->request.progress |= f->letter ? f->letter == '#'
+					 : strncmp(f->name, "--progress", 10) == 0;
 	if (is_named(f, "--request", 'X'))
 		s->method = f->value;
 }
