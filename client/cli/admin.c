@@ -60,10 +60,6 @@ int cmd_refresh(struct cli *cli)
 	struct json_object *parameters = named(cli->credential);
 	int64_t wait_s = cli->wait_s < 0 ? REFRESH_WAIT_S : cli->wait_s;
 
-	if (wait_s > 300) {
-		json.object_put(parameters);
-		return complain(EXIT_STATUS_USAGE, "--wait is at most 300 seconds");
-	}
 	json.object_object_add(parameters, "waitSeconds", json.object_new_int64(wait_s));
 	return manage(cli, "io.sftoken.Manager.Refresh", parameters, (int)wait_s * 1000 + CALL_MS,
 		      print_generation);
@@ -120,8 +116,41 @@ static int print_adopted(const char *parameters, int continues, void *arg)
 	return 0;
 }
 
+/* Whether a store is there that was not found to be a copy. Not known: false. */
+static bool is_own_store(const struct cli *cli)
+{
+	struct cli quiet = *cli;
+	struct sftoken_err err = { 0 };
+	struct json_object *status;
+	struct sftoken *h;
+	const char *store;
+	bool own;
+
+	quiet.quiet = true;
+	if (open_manager(&quiet, &h))
+		return false;
+	status = ask_quietly(h, "io.sftoken.Manager.Status", NULL, &err);
+	store = text_of(status, "store");
+	own = store && strcmp(store, "suspect") != 0;
+	json.object_put(status);
+	sftoken_close(h);
+	return own;
+}
+
+static int print_unchanged(const char *parameters, int continues, void *arg)
+{
+	const struct cli *cli = arg;
+
+	if (cli->json || cli->quiet)
+		return print_parameters(parameters, continues, arg);
+	puts("nothing had to be done: this store is no copy, and belongs to this machine");
+	return 0;
+}
+
 int cmd_adopt(struct cli *cli)
 {
+	if (is_own_store(cli))
+		return manage(cli, "io.sftoken.Manager.Adopt", NULL, CALL_MS, print_unchanged);
 	return manage(cli, "io.sftoken.Manager.Adopt", NULL, CALL_MS, print_adopted);
 }
 

@@ -91,7 +91,7 @@ static const char bash_begin[] =
 	"\t\tcase ${COMP_WORDS[i]} in\n"
 	"\t\t--socket | --manager) which+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[i+1]}\"); ((i++)) ;;\n"
 	"\t\t--user | --system) which+=(\"${COMP_WORDS[i]}\") ;;\n"
-	"\t\t--) COMPREPLY=($(compgen -c -- \"$cur\")); return ;;\n"
+	"\t\t--) [[ $verb != exec ]] || COMPREPLY=($(compgen -c -- \"$cur\")); return ;;\n"
 	"\t\t-*) ;;\n"
 	"\t\t*) [[ -n $verb ]] || verb=${COMP_WORDS[i]} ;;\n"
 	"\t\tesac\n"
@@ -158,44 +158,44 @@ static void print_bash(void)
 
 /* --- zsh --- */
 
-static const char
-	zsh_begin[] = "#compdef sftoken\n"
-		      "# zsh completion of sftoken; made by `sftoken completion zsh`\n"
-		      "_sftoken_names() {\n"
-		      "\tlocal -a names which\n"
-		      "\tlocal i\n"
-		      "\tfor ((i = 2; i < CURRENT; i++)); do\n"
-		      "\t\tcase $words[i] in\n"
-		      "\t\t--socket|--manager) which+=($words[i] $words[i+1]) ;;\n"
-		      "\t\t--user|--system) which+=($words[i]) ;;\n"
-		      "\t\tesac\n"
-		      "\tdone\n"
-		      "\tnames=(${(f)\"$(sftoken completion names $which 2>/dev/null)\"})\n"
-		      "\tcompadd -a names\n"
-		      "}\n"
-		      "_sftoken() {\n"
-		      "\tlocal verb i\n"
-		      "\tlocal -a commands options\n"
-		      "\tcommands=(\n";
+static const char zsh_begin[] =
+	"#compdef sftoken\n"
+	"# zsh completion of sftoken; made by `sftoken completion zsh`\n"
+	"_sftoken_names() {\n"
+	"\tlocal -a names which\n"
+	"\tlocal i\n"
+	"\tfor ((i = 2; i < CURRENT; i++)); do\n"
+	"\t\tcase $words[i] in\n"
+	"\t\t--socket|--manager) which+=($words[i] $words[i+1]) ;;\n"
+	"\t\t--user|--system) which+=($words[i]) ;;\n"
+	"\t\tesac\n"
+	"\tdone\n"
+	"\tnames=(${(f)\"$(sftoken completion names $which 2>/dev/null)\"})\n"
+	"\tcompadd -a names\n"
+	"}\n"
+	"_sftoken() {\n"
+	"\tlocal verb i\n"
+	"\tlocal -a verbs flags # not commands, options: arrays of zsh itself, which its functions use\n"
+	"\tverbs=(\n";
 
 static const char zsh_middle[] = "\t)\n"
 				 "\tfor ((i = 2; i < CURRENT; i++)); do\n"
 				 "\t\tcase $words[i] in\n"
 				 "\t\t--socket|--manager) ((i++)) ;;\n"
-				 "\t\t--) _command_names -e; return ;;\n"
+				 "\t\t--) [[ $verb != exec ]] || _command_names -e; return ;;\n"
 				 "\t\t-*) ;;\n"
-				 "\t\t*) verb=$words[i]; break ;;\n"
+				 "\t\t*) : ${verb:=$words[i]} ;;\n"
 				 "\t\tesac\n"
 				 "\tdone\n"
 				 "\tcase $words[CURRENT-1] in\n";
 
 static const char zsh_end[] = "\tesac\n"
 			      "\tif [[ $words[CURRENT] == -* ]]; then\n"
-			      "\t\t_describe -o option options\n"
+			      "\t\t_describe -o option flags\n"
 			      "\t\treturn\n"
 			      "\tfi\n"
 			      "\tcase $verb in\n"
-			      "\t'') _describe command commands ;;\n"
+			      "\t'') _describe command verbs ;;\n"
 			      "\tcompletion) compadd bash zsh fish ;;\n"
 			      "\tcheck) _files -/ ;;\n";
 
@@ -249,13 +249,13 @@ static void print_zsh(void)
 	print_options_with("|", true);
 	fputs(") _files; return ;;\n\t", stdout);
 	print_options_with("|", false);
-	fputs(") return ;;\n\tesac\n\toptions=(", stdout);
+	fputs(") return ;;\n\tesac\n\tflags=(", stdout);
 	print_zsh_options(NULL, true);
 	fputs(")\n\tcase $verb in\n", stdout);
 	for (size_t i = 0; i < n_commands; i++) {
 		if (!commands[i].options)
 			continue;
-		printf("\t%s) options+=(", commands[i].name);
+		printf("\t%s) flags+=(", commands[i].name);
 		print_zsh_options(&commands[i], false);
 		fputs(") ;;\n", stdout);
 	}

@@ -146,6 +146,7 @@ static int request(const struct cli *cli, struct sftoken *h, const struct sftoke
 	if (q.bad)
 		return complain_word(q.bad, field(t, "instanceUrl"));
 	run.hold = !why;
+	run.progress = q.progress;
 	r = curl_run(&run);
 	if (r == 0 && run.http_status == UNAUTHORIZED && why)
 		report(cli, h, generation_of(t), why);

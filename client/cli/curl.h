@@ -16,9 +16,10 @@
 char *curl_url(const char *instance_url, const char *path_or_url);
 
 struct curl_request {
-	bool safe;  /* GET, HEAD or OPTIONS: may be repeated */
-	bool spent; /* its body comes from standard input, and is gone after one run */
-	bool dumps; /* its headers are written elsewhere, so that nobody sees a 401 here */
+	bool safe;     /* GET, HEAD or OPTIONS: may be repeated */
+	bool spent;    /* its body comes from standard input, and is gone after one run */
+	bool dumps;    /* its headers are written elsewhere, so that nobody sees a 401 here */
+	bool progress; /* how far it is shall be shown */
 	const char *
 		bad; /* an option or a word with which the token would go to another address; NULL: none */
 };
@@ -33,6 +34,7 @@ enum { CURL_HELD_MAX = 64 * 1024 };
 struct curl_run {
 	const char *url, *token;
 	char *const *words; /* options, ends with NULL */
+	bool progress;      /* options about the progress are among them */
 	bool hold;          /* keep the body of a 401 back */
 	/* results */
 	int status;      /* exit status of curl; 128 and the number of the signal that ended it */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/cli/cli.h"
@@ -133,6 +134,17 @@ static int write_token(int fd, const char *token)
 	return written ? 0 : complain(EXIT_STATUS_INTERNAL, "the token cannot be given to curl");
 }
 
+/*
+ * How far it is, is for somebody at a terminal whose output goes to a file. curl itself would always show it, because it sees a pipe of ours, also in the logs of jobs and between the lines of the
+ * next program. Errors are shown nevertheless.
+ */
+static bool shows_progress(void)
+{
+	struct stat st;
+
+	return isatty(STDERR_FILENO) && fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 static char **make_words(const struct curl_run *run, char config[WORD_SIZE],
 			 char headers[WORD_SIZE])
 {
@@ -150,7 +162,7 @@ static char **make_words(const struct curl_run *run, char config[WORD_SIZE],
 	words[n++] = (char *)(uintptr_t) "-D";
 	words[n++] = headers;
 	words[n++] = (char *)(uintptr_t) "--no-buffer";
-	if (isatty(STDOUT_FILENO)) /* as curl does where it sees a terminal itself */
+	if (!run->progress && !shows_progress())
 		words[n++] = (char *)(uintptr_t) "--no-progress-meter";
 	words[n++] = (char *)(uintptr_t)run->url;
 	memcpy(words + n, run->words, rest * sizeof *words);

@@ -152,6 +152,8 @@ static void take(struct scan *s, const struct found *f, const char *word)
 	s->get |= is_named(f, "--get", 'G');
 	s->head |= is_named(f, "--head", 'I');
 	s->request.dumps |= is_named(f, "--dump-header", 'D');
+	s->request.progress |= f->letter ? f->letter == '#'
+					 : strncmp(f->name, "--progress", 10) == 0;
 	if (is_named(f, "--request", 'X'))
 		s->method = f->value;
 }

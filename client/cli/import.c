@@ -113,10 +113,15 @@ static size_t character(const unsigned char *text, size_t left)
 	return 0;
 }
 
-static int check_text(const struct bytes *b, const struct kind *kind)
+static int check_text(const struct cli *cli, const struct bytes *b, const struct kind *kind)
 {
 	size_t len;
 
+	if (b->len == 0 && cli->command->run == cmd_setup)
+		return complain(
+			EXIT_STATUS_USAGE,
+			"there is no %s on the input, so \"%s\" was not made: give it with --fd N, for example --fd 3 3< FILE",
+			kind->title, cli->credential);
 	if (b->len == 0)
 		return complain(EXIT_STATUS_USAGE,
 				"there is no %s on the input: sftoken import CRED --kind %s < FILE",
@@ -146,7 +151,7 @@ int secret_read(const struct cli *cli, const struct kind *kind, struct bytes *ou
 		r = read_terminal(cli, kind, fd, out);
 	else
 		r = read_bytes(fd, false, -1, out);
-	return r ? r : check_text(out, kind);
+	return r ? r : check_text(cli, out, kind);
 }
 
 /* --- sending --- */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WAIT_MAX_S = 300 /* interfaces: waitSeconds */ };
+
 int complain(int status, const char *format, ...)
 {
 	va_list args;
@@ -191,6 +193,10 @@ static int check_parsed(struct cli *cli)
 		return complain(EXIT_STATUS_USAGE, "--user and --system contradict each other");
 	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential && named && *named)
 		cli->credential = named;
+	/* `wait` asks as often as it takes; all others ask once */
+	if (cli->wait_s > WAIT_MAX_S && c->run != cmd_wait)
+		return complain(EXIT_STATUS_USAGE, "--wait takes 0 to %d seconds, not %lld",
+				WAIT_MAX_S, (long long)cli->wait_s);
 	return check_needs(cli, c);
 }
 

@@ -61,18 +61,47 @@ static bool look_username(const char *text, const void *context, char **out, cha
 	return check_username(text, why) && keep(text, out);
 }
 
+/* Who is root gives a key to the daemon that cannot read it as it is. False, and why. */
+static bool look_owner(const struct stat *st, const struct place *p, const char *path,
+		       char why[REASON_SIZE])
+{
+	const struct passwd *user;
+
+	if (!p->owned || (st->st_uid == p->uid && !(st->st_mode & 077)))
+		return true;
+	user = getpwuid(p->uid);
+	if (user)
+		(void)snprintf(
+			why, REASON_SIZE,
+			"the daemon runs as %s, who alone may read it: chown %s and chmod 600 %.100s",
+			user->pw_name, user->pw_name, path);
+	else
+		(void)snprintf(
+			why, REASON_SIZE,
+			"the daemon runs as uid %u, who alone may read it: chown %u and chmod 600 %.100s",
+			(unsigned)p->uid, (unsigned)p->uid, path);
+	return false;
+}
+
 /* A key that is there; "new": none. */
 static bool look_key(const char *text, const void *context, char **out, char why[REASON_SIZE])
 {
 	struct stat st;
 
-	(void)context;
 	if (strcmp(text, "new") == 0)
 		return keep("", out);
 	*out = realpath(text, NULL);
-	if (*out && stat(*out, &st) == 0 && S_ISREG(st.st_mode))
-		return true;
-	(void)snprintf(why, REASON_SIZE, "%s", *out ? "this is no file" : strerror(errno));
+	if (*out && stat(*out, &st) == 0 && S_ISREG(st.st_mode)) {
+		if (look_owner(&st, context, text, why))
+			return true;
+	} else {
+		(void)snprintf(
+			why, REASON_SIZE, "%s",
+			*out ? "this is no file"
+			: errno == ENOENT
+				? "there is no such file: name one that is there, or let --new-key make one"
+				: strerror(errno));
+	}
 	free(*out);
 	*out = NULL;
 	return false;
@@ -167,27 +196,47 @@ static void advise_once(struct setup *s, const char *certificate)
 
 static int make_key(struct setup *s)
 {
-	char *certificate;
 	int r;
 
-	if (s->cli->setup.print) { /* where it would be */
+	if (s->cli->setup.print) { /* where they would be */
 		s->answers.key = place_path(&s->place, "keys", s->cli->credential, ".key");
-		return s->answers.key ? 0 : EXIT_STATUS_INTERNAL;
+		s->answers.certificate = place_path(&s->place, "keys", s->cli->credential, ".crt");
+		return s->answers.key && s->answers.certificate ? 0 : EXIT_STATUS_INTERNAL;
 	}
 	r = key_make(s->cli, &s->place, &s->answers.key);
-	certificate = r ? NULL : place_path(&s->place, "keys", s->cli->credential, ".crt");
-	if (r == 0)
-		advise_once(s, certificate);
-	free(certificate);
-	return r;
+	if (r)
+		return r;
+	s->answers.certificate = place_path(&s->place, "keys", s->cli->credential, ".crt");
+	if (!s->answers.certificate)
+		return EXIT_STATUS_INTERNAL;
+	advise_once(s, s->answers.certificate);
+	return 0;
+}
+
+/* The key that setup has made before has its certificate beside it. */
+static void find_certificate(struct setup *s, const char *ours)
+{
+	char *real = ours ? realpath(ours, NULL) : NULL, *certificate;
+
+	if (real && strcmp(real, s->answers.key) == 0) {
+		certificate = place_path(&s->place, "keys", s->cli->credential, ".crt");
+		s->answers.certificate = certificate ? realpath(certificate, NULL) : NULL;
+		free(certificate);
+	}
+	free(real);
 }
 
 static int ask_key(struct setup *s)
 {
 	char *there = place_path(&s->place, "keys", s->cli->credential, ".key");
-	struct question q = { "--new-key or --private-key", s->cli->setup.private_key,
-			      "Private key: a file, or \"new\"",
-			      there && access(there, F_OK) == 0 ? there : "new", look_key, NULL };
+	struct question q = {
+		s->cli->setup.private_key ? "--private-key" : "--new-key or --private-key",
+		s->cli->setup.private_key,
+		"Private key: a file, or \"new\"",
+		there && access(there, F_OK) == 0 ? there : "new",
+		look_key,
+		&s->place,
+	};
 	int r = 0;
 
 	if (s->cli->setup.new_key && q.given)
@@ -195,6 +244,8 @@ static int ask_key(struct setup *s)
 			     "--new-key and --private-key contradict each other");
 	else if (!s->cli->setup.new_key)
 		r = question_ask(s->cli, &q, &s->answers.key);
+	if (r == 0 && s->answers.key && *s->answers.key)
+		find_certificate(s, there);
 	free(there);
 	if (r || (s->answers.key && *s->answers.key))
 		return r;
@@ -208,6 +259,8 @@ static int ask_client_id(struct setup *s)
 	struct question q = { "--client-id", s->cli->setup.client_id, "Consumer key (client id)",
 			      NULL,	     look_client_id,	      NULL };
 
+	if (s->answers.client_id)
+		return 0;
 	if (!q.given)
 		advise_once(s, NULL);
 	return question_ask(s->cli, &q, &s->answers.client_id);
@@ -224,9 +277,22 @@ static int ask_users(struct setup *s)
 			      look_users,
 			      NULL };
 
-	if (!q.given && (!s->place.system || !s->person))
+	if (s->answers.allow_user || (!q.given && (!s->place.system || !s->person)))
 		return 0;
 	return question_ask(s->cli, &q, &s->answers.allow_user);
+}
+
+/* Before a key is made: what options say, and what nobody can be asked for. The rest waits until there is a certificate, which the app wants before it has a consumer key. */
+static int ask_early(struct setup *s)
+{
+	const struct setup_options *o = &s->cli->setup;
+	int r = 0;
+
+	if (o->client_id || !s->person)
+		r = ask_client_id(s);
+	if (r == 0 && (o->allow_user || !s->person))
+		r = ask_users(s);
+	return r;
 }
 
 /* --- secrets --- */
@@ -314,10 +380,13 @@ static int ask_all(struct setup *s)
 		r = ask_url(s);
 	if (r == 0)
 		r = ask_username(s);
+	if (r == 0 && !(s->answers.grant->needs & NEEDS_KEY) &&
+	    (s->cli->setup.new_key || s->cli->setup.private_key))
+		r = complain(EXIT_STATUS_USAGE, "%s has no private key", s->answers.grant->name);
+	if (r == 0)
+		r = ask_early(s);
 	if (r == 0 && (s->answers.grant->needs & NEEDS_KEY))
 		r = ask_key(s);
-	else if (r == 0 && (s->cli->setup.new_key || s->cli->setup.private_key))
-		r = complain(EXIT_STATUS_USAGE, "%s has no private key", s->answers.grant->name);
 	if (r == 0)
 		r = ask_client_id(s);
 	if (r == 0)

@@ -47,6 +47,7 @@ struct answers {
 	const struct grant *grant;
 	char *login_url, *client_id, *username;
 	char *key;         /* path of the private key */
+	char *certificate; /* path of the one that setup has made for it */
 	char *secret_file; /* path of the consumer secret */
 	bool stored_secret;
 	char *allow_user; /* names with commas or spaces between */

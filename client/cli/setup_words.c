@@ -74,10 +74,16 @@ bool check_client_id(const char *text, char why[REASON_SIZE])
 
 bool check_username(const char *text, char why[REASON_SIZE])
 {
+	size_t n = strlen(text);
+
 	if (!is_word(text) || !strchr(text, '@'))
 		return say(
 			why,
 			"a user of Salesforce is written like an e-mail address, for example etl@example.com");
+	/* an apostrophe may be in a name, but quotes around one belong to a shell */
+	if (text[strcspn(text, "\"`<>")] || *text == '\'' || text[n - 1] == '\'')
+		return say(why, "it has quotes or brackets: write the name alone, for example "
+				"etl@example.com");
 	return true;
 }
 
@@ -123,6 +129,24 @@ static bool check_host(const char *host, unsigned needs, char why[REASON_SIZE])
 	return true;
 }
 
+/* The address of a page or of tokens instead of the org's. A site of Experience Cloud has a path of its own, which is kept. */
+static bool check_path(const char *text, const char *host, char why[REASON_SIZE])
+{
+	const char *path = strchr(host, '/');
+	const char *services = path ? strstr(path, "/services/") : NULL;
+	size_t n = strcspn(host, ":/");
+
+	if (!path || path[strspn(path, "/")] == '\0')
+		return true;
+	if (ends_with(host, n, ".my.salesforce.com") || is_host(host, n, "login.salesforce.com") ||
+	    is_host(host, n, "test.salesforce.com"))
+		services = path;
+	if (!services)
+		return true;
+	return say(why, "the path %.60s does not belong to it: write %s%.*s", services,
+		   host == text ? "https://" : "", (int)(services - text), text);
+}
+
 static bool is_http(const char *text)
 {
 	return strncasecmp(text, "http://", 7) == 0;
@@ -160,7 +184,7 @@ bool check_login_url(const char *text, unsigned needs, char **out, char why[REAS
 		return say(why, "there is no host in it: write https://acme.my.salesforce.com");
 	if (is_http(text) && !is_loopback(host))
 		return say(why, "http:// sends secrets in the clear: write https://%s", host);
-	if (!check_host(host, needs, why))
+	if (!check_host(host, needs, why) || !check_path(text, host, why))
 		return false;
 	*out = url_of(text, host == text ? "https://" : "");
 	return *out || say(why, "out of memory");
@@ -172,6 +196,7 @@ void answers_free(struct answers *a)
 	free(a->client_id);
 	free(a->username);
 	free(a->key);
+	free(a->certificate);
 	free(a->secret_file);
 	free(a->allow_user);
 	*a = (struct answers){ 0 };
@@ -206,6 +231,7 @@ char *credential_text_of(const struct answers *a)
 	(void)add(&text, "ClientSecret", "file:", a->secret_file);
 	(void)add(&text, "Username", "", a->username);
 	(void)add(&text, "PrivateKey", "file:", a->key);
+	(void)add(&text, "Certificate", "file:", a->certificate);
 	(void)add(&text, "\n[Access]\nAllowUser", "", users);
 	free(users);
 	return text;

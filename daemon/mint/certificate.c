@@ -22,6 +22,15 @@ const char *certificate_day(int64_t real_s, char text[32])
 	return text;
 }
 
+static int cannot_read(const char *path, int errnum, struct err *err)
+{
+	return err_set(
+		err, ERR_ADMIN, "%s cannot be read: %s — %s", path, strerror(errnum),
+		errnum == EACCES
+			? "it is public: chmod 644, and let the service user reach its directory"
+			: "put the certificate there that the app in Salesforce has, or mend the path");
+}
+
 /* It is public: unlike secrets it may belong to anybody and be read by all. */
 static int read_file(const char *path, struct buf *out, struct err *err)
 {
@@ -31,14 +40,14 @@ static int read_file(const char *path, struct buf *out, struct err *err)
 	ssize_t n;
 
 	if (fd < 0)
-		return err_errno(err, ERR_ADMIN, errno, "%s cannot be read", path);
+		return cannot_read(path, errno, err);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CERTIFICATE_MAX)
 		return err_set(err, ERR_ADMIN, "%s is not a file of at most 64 KiB", path);
 	if (buf_reserve(out, CERTIFICATE_MAX) < 0)
 		return err_oom(err);
 	n = read(fd, out->data, CERTIFICATE_MAX);
 	if (n < 0)
-		return err_errno(err, ERR_ADMIN, errno, "%s cannot be read", path);
+		return cannot_read(path, errno, err);
 	out->len = (size_t)n;
 	return 0;
 }

@@ -246,7 +246,9 @@ def test_exit_statuses() -> None:
     rows = [
         (("get", "crm", "--no-such-option"), 64, "--help"), (("nonsense",), 64, "--help"), ((), 64, ""), (("get", "a", "b"), 64, "--help"),
         (("get", "crm", "--format", "nonsense"), 64, "header"), (("get", "crm", "--wait", "x"), 64, "number"),
-        (("get", "crm", "--wait", "301"), 64, "waitSeconds"), (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
+        (("get", "crm", "--wait", "301"), 64, "--wait takes 0 to 300"), (("curl", "crm", "--wait", "301", "/"), 64, "--wait takes 0 to 300"),
+        (("refresh", "crm", "--wait", "301"), 64, "--wait takes 0 to 300"),
+        (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
         (("get", "nobody"), 66, "sftoken list"), (("get", "crm", "--user", "--system"), 64, "contradict"),
         (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"),
         (("login", "crm"), 64, '"crm" has GrantType=client_credentials: nobody logs in for it; use `sftoken get crm`'),

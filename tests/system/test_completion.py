@@ -28,7 +28,12 @@ ROWS = [
     ("sftoken login prod --flow d", {"device"}, {"user_agent"}),
     ("sftoken completion ", {"bash", "zsh", "fish"}, {"names"}),
     ("sftoken list ", set(), {"crm"}),
+    ("sftoken get -- l", set(), {"ls"}),
+    ("sftoken get crm -- l", set(), {"ls"}),
 ]
+
+# fish does not look behind the --
+COMMANDS = [("sftoken exec -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- l", {"ls"}, {"crm"})]
 
 
 class Shared:
@@ -63,7 +68,7 @@ def test_bash() -> None:
         _sftoken sftoken "${COMP_WORDS[COMP_CWORD]}"
         printf '%s\\n' "${COMPREPLY[@]}"
     """
-    for row in ROWS:
+    for row in ROWS + COMMANDS:
         out = subprocess.run(["bash", "--norc", "-c", script, "_", row[0]], env=environment(), capture_output=True, text=True, check=True, timeout=60)
         same(out.stderr, "")
         check(set(out.stdout.split()), row, "bash")
@@ -135,7 +140,7 @@ def test_zsh() -> None:
     shell = Program(["zsh", "-d", "-i"], environment(ZDOTDIR=str(home)), terminal=True)
     try:
         shell.wait_text("ready>")
-        for row in ROWS:
+        for row in ROWS + COMMANDS:
             check(offered_by_zsh(shell, row[0]), row, "zsh")
     finally:
         shell.close()

@@ -73,6 +73,14 @@ def test_path() -> None:
     same([s[0] for s in seen(before)], ["POST"])
 
 
+def test_progress() -> None:
+    """Nothing of how far it is in a pipe or a log, but errors; with an option of curl that asks for it, it comes"""
+    same(curl("crm", LIMITS).stderr, "")
+    assert "curl: (60)" in curl("crm", LIMITS, ca=False, check=60).stderr
+    assert "100" in curl("crm", LIMITS, "-#").stderr and "> GET " in curl("crm", LIMITS, "-v").stderr
+    assert "Total" in curl("crm", LIMITS, "--progress-meter").stderr
+
+
 def test_token_is_nowhere() -> None:
     """The token is in no argument and no variable of curl"""
     Shared.spied.with_suffix(".json").write_text("")

@@ -145,6 +145,8 @@ def test_jwt() -> None:
         assert "first token" in out, out
         key = w.daemon.config / "keys/prod.key"
         same((mode(key), key.stat().st_nlink, mode(w.daemon.config / "keys")), (0o600, 1, 0o700))
+        assert f"Certificate=file:{w.daemon.config}/keys/prod.crt\n" in w.text("prod")
+        assert "Certificate=" not in w.daemon.cli("status").stdout
         same((w.daemon.config / "keys/prod.crt").read_text().split(), certificate[0].split())
         bits = subprocess.run(["openssl", "rsa", "-in", str(key), "-noout", "-text"], capture_output=True, text=True, check=True).stdout
         assert re.search(r"Private-Key: \((2048|3072|4096) bit", bits), bits[:200]
@@ -156,7 +158,8 @@ def test_existing_key() -> None:
         w.app(cert_pem=make_key(w.daemon.directory / "my.key"), approved=[USER])
         assert "first token" in w.script("mine", *w.jwt("--private-key", str(w.daemon.directory / "my.key"))).stdout
         assert f"PrivateKey=file:{w.daemon.directory}/my.key" in w.text("mine")
-        assert "No such file" in w.script("other", *w.jwt("--private-key", "/nonexistent"), check=64).stderr
+        assert "--private-key /nonexistent: there is no such file" in w.script("other", *w.jwt("--private-key", "/nonexistent"), check=64).stderr
+        assert "Certificate=" not in w.text("mine")
         assert "contradict" in w.script("other", *w.jwt("--private-key", "/etc/passwd", "--new-key"), check=64).stderr
         w.script("next", *w.jwt("--new-key"), check=78)
         (w.daemon.credentials / "next.conf").unlink()
@@ -167,6 +170,7 @@ def test_existing_key() -> None:
         answer(person, "next.key]: ", "")
         assert "first token" in person.end(0)[0]
         same((w.daemon.config / "keys/next.key").read_text(), before)
+        assert f"Certificate=file:{w.daemon.config}/keys/next.crt\n" in w.text("next")
 
 
 def test_login() -> None:
@@ -218,7 +222,12 @@ def test_scripted() -> None:
             (("--grant", "device", "--login-url", "ftp://x.example"), "https://"), (("--grant", "device", "--login-url", "nohost"), "no host"),
             (("--grant", "device", "--login-url", "https://a.example/?q"), "https://"), (w.client_credentials(), "--fd"),
             (w.client_credentials("--username", USER), "Run As"), (w.client_credentials("--new-key"), "no private key"),
-            (w.client_credentials("--allow-user", "nobody-of-that-name"), "--fd"),
+            (w.client_credentials("--allow-user", "nobody-of-that-name"), "no user of this machine"),
+            (w.jwt("--new-key", "--allow-user", "nobody-of-that-name"), "no user of this machine"),
+            (w.jwt("--new-key")[:4] + ("--username", USER, "--new-key"), "--client-id"),
+            (("--grant", "jwt_bearer", "--login-url", w.salesforce.url, "--client-id", "https://x", "--username", USER, "--new-key"), "consumer key"),
+            (("--grant", "jwt_bearer", "--login-url", w.salesforce.url, "--client-id", CLIENT, "--username", f"'{USER}'", "--new-key"), "quotes"),
+            (("--grant", "device", "--login-url", f"{w.salesforce.url}/services/oauth2/token"), f"write {w.salesforce.url}"),
             (("--grant", "device", "--login-url", "https://a.example", "--client-id", "https://x"), "consumer key"),
             (("--user", "--system"), "contradict")]
         for words, text in rows:
@@ -226,6 +235,9 @@ def test_scripted() -> None:
         for name in ("../x", ".x", "a/b", "", "x" * 129, "a b"):
             assert "is no name" in w.script(name, *w.client_credentials(), check=64).stderr or not name, name
         assert "nobody-of-that-name" in w.script("crm", *w.client_credentials("--allow-user", "nobody-of-that-name"), secret=SECRET, check=64).stderr
+        # nothing comes from descriptor 0
+        empty = w.script("crm", *w.client_credentials("--fd", "0"), check=64).stderr
+        assert "was not made" in empty and "sftoken import" not in empty, empty
         same(w.tree(), before)
         assert "first token" in w.script("crm", *w.client_credentials("--allow-user", "root,daemon"), secret=SECRET).stdout
         assert "[Access]\nAllowUser=root daemon\n" in w.text("crm")
@@ -237,7 +249,7 @@ def test_print() -> None:
         before = w.tree()
         out = w.script("prod", *w.jwt("--new-key", "--print")).stdout
         same(out, f"# made by sftoken setup; see sftokend.credential(5)\n[Credential]\nGrantType=jwt_bearer\nLoginUrl={w.salesforce.url}\nClientId={CLIENT}\n"
-                  f"Username={USER}\nPrivateKey=file:{w.daemon.config}/keys/prod.key\n")
+                  f"Username={USER}\nPrivateKey=file:{w.daemon.config}/keys/prod.key\nCertificate=file:{w.daemon.config}/keys/prod.crt\n")
         assert "ClientSecret=stored:" in w.script("crm", *w.client_credentials("--print")).stdout
         assert "/elsewhere/keys/prod.key" in w.script("prod", *w.jwt("--new-key", "--print", "--config", "/elsewhere")).stdout
         same(w.tree(), before)
@@ -342,6 +354,13 @@ def test_root_for_another_user() -> None:
         w.app(approved=[USER], cert_pem=make_key(w.daemon.directory / "other.key"))
         result = w.script("prod", *w.jwt("--new-key"), check=78)
         assert "upload the certificate" in result.stdout, result
+        # a key that he cannot read is refused before anything is made
+        mine = w.daemon.directory / "mine.key"
+        make_key(mine)
+        told = w.script("mine", *w.jwt("--private-key", str(mine)), check=64).stderr
+        assert "chown" in told and "65533" in told and str(mine) in told and not (w.daemon.credentials / "mine.conf").exists(), told
+        os.chown(mine, 65533, 65533)
+        w.script("mine", *w.jwt("--private-key", str(mine)), check=78)
         key, file = w.daemon.config / "keys/prod.key", w.daemon.credentials / "prod.conf"
         same((key.stat().st_uid, mode(key), file.stat().st_uid), (65533, 0o600, 0))
         w.app(approved=[USER], cert_pem=(w.daemon.config / "keys/prod.crt").read_text())

@@ -78,7 +78,8 @@ TEST(what_is_no_certificate_is_refused)
 	CHECK_INT(certificate_read(&c, f.uid, 0, &ends_s, &err), -ERR_ADMIN);
 	snprintf(reference, sizeof reference, "file:%s/none.pem", f.dir);
 	CHECK_INT(certificate_read(&c, f.uid, 0, &ends_s, &err), -ERR_ADMIN);
-	CHECK(strstr(err.text, "none.pem cannot be read: No such file"));
+	CHECK(strstr(err.text, "none.pem cannot be read: No such file") &&
+	      strstr(err.text, "put the certificate there"));
 	snprintf(reference, sizeof reference, "file:%s", f.dir);
 	CHECK_INT(certificate_read(&c, f.uid, 0, &ends_s, &err), -ERR_ADMIN);
 	c.certificate_ref = NULL;

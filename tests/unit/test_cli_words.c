@@ -94,7 +94,7 @@ TEST(only_the_origin_of_the_org_is_asked)
 
 TEST(what_the_options_of_curl_mean)
 {
-	enum { SAFE = 1, SPENT = 2, DUMPS = 4, BAD = 8 };
+	enum { SAFE = 1, SPENT = 2, DUMPS = 4, BAD = 8, SHOWN = 16 };
 	static const struct {
 		const char *words[8];
 		unsigned is;
@@ -151,13 +151,19 @@ TEST(what_the_options_of_curl_mean)
 		{ { "--dat", "x" }, SAFE | BAD },
 		{ { "--no-progress-meter", "--basic", "--max-time", "5", ORG "/x" }, SAFE },
 		{ { "--proxy", "http://proxy.example:3128" }, SAFE },
+		{ { "-#" }, SAFE | SHOWN },
+		{ { "-sS#o", "file" }, SAFE | SHOWN },
+		{ { "--progress-bar", "evil.example" }, SAFE | SHOWN | BAD },
+		{ { "--progress-meter", "evil.example" }, SAFE | SHOWN | BAD },
+		{ { "--no-progress-meter" }, SAFE },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct curl_request q = curl_request_of((char *const *)(uintptr_t)rows[i].words,
 							ORG);
 		unsigned is = (q.safe ? SAFE : 0U) | (q.spent ? SPENT : 0U) |
-			      (q.dumps ? DUMPS : 0U) | (q.bad ? BAD : 0U);
+			      (q.dumps ? DUMPS : 0U) | (q.bad ? BAD : 0U) |
+			      (q.progress ? SHOWN : 0U);
 
 		CHECK_INT((int64_t)(is + 100 * i), (int64_t)(rows[i].is + 100 * i));
 	}
@@ -184,6 +190,14 @@ TEST(addresses_that_setup_takes)
 		{ "http://127.0.0.1:8443", 0, "http://127.0.0.1:8443", NULL },
 		{ "http://127.0.0.1.evil.example", 0, NULL, "in the clear" },
 		{ "http://[::1]:1", 0, "http://[::1]:1", NULL },
+		{ ORG "/services/oauth2/token", 0, NULL, "write " ORG },
+		{ "acme.my.salesforce.com/services/oauth2/token", 0, NULL, "write " ORG },
+		{ "https://login.salesforce.com/home", 0, NULL, "write https://login.salesforce.com" },
+		{ ORG "/setup/x", NEEDS_DOMAIN, NULL, "write " ORG },
+		{ ORG "//", 0, ORG, NULL },
+		{ "https://a.example:8443/services/oauth2/token", 0, NULL, "write https://a.example:8443" },
+		{ "https://site.my.site.com/path/services/oauth2/token", 0, NULL,
+		  "write https://site.my.site.com/path" },
 		{ "https://site.my.site.com/path", 0, "https://site.my.site.com/path", NULL },
 		{ "", 0, NULL, "https://" },
 		{ "https://", 0, NULL, "no host" },
@@ -217,7 +231,10 @@ TEST(names_keys_and_users_that_setup_takes)
 	CHECK(!check_client_id("two words", why) && !check_client_id("a\nb", why));
 	CHECK(!check_client_id("end\\", why) && !check_client_id("https://x", why));
 	CHECK(check_username("ada@example.com", why) && !check_username("ada", why));
-	CHECK(!check_username("a@b c", why));
+	CHECK(!check_username("a@b c", why) && !check_username("'ada@example.com'", why));
+	CHECK(!check_username("\"ada@example.com\"", why) && strstr(why, "quotes"));
+	CHECK(!check_username("<ada@example.com>", why) &&
+	      check_username("o'hara@example.com", why));
 	CHECK(grant_find("1") == &grants[0] && grant_find("device") == &grants[3]);
 	CHECK(!grant_find("0") && !grant_find("6") && !grant_find("") && !grant_find("12"));
 }
@@ -231,12 +248,14 @@ TEST(the_file_that_setup_makes)
 	a.client_id = strdup("3MVG9");
 	a.username = strdup("ada@example.com");
 	a.key = strdup("/etc/sftokend/keys/prod.key");
+	a.certificate = strdup("/etc/sftokend/keys/prod.crt");
 	a.allow_user = strdup("etl,ada");
 	text = credential_text_of(&a);
 	CHECK_STR(text ? text : "",
 		  "# made by sftoken setup; see sftokend.credential(5)\n[Credential]\n"
 		  "GrantType=jwt_bearer\nLoginUrl=" ORG "\nClientId=3MVG9\n"
 		  "Username=ada@example.com\nPrivateKey=file:/etc/sftokend/keys/prod.key\n"
+		  "Certificate=file:/etc/sftokend/keys/prod.crt\n"
 		  "\n[Access]\nAllowUser=etl ada\n");
 	free(text);
 	answers_free(&a);

@@ -166,8 +166,8 @@ static bool as_other(bool (*run)(void))
 static bool no_permission(void)
 {
 	f.uid = 4321;
-	return strcmp(refusal("s", true), "s: permission denied — the service user must own it and "
-					  "reach its directory") == 0;
+	return strcmp(refusal("s", true), "s: permission denied — the service user (uid 4321) must "
+					  "own it: chown 4321 s") == 0;
 }
 
 /* What can be seen without the right to give files away. */
