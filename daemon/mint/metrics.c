@@ -120,6 +120,23 @@ static void calls(struct metrics_text *t, const char *family, const struct metri
 	metrics_add(t, family, "", NULL, totals_get(d->counted, "calls"));
 }
 
+static void calls_refused(struct metrics_text *t, const char *family,
+			  const struct metrics_daemon *d)
+{
+	metrics_add(t, family, "", NULL, totals_get(d->counted, "calls_refused"));
+}
+
+static void loads(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
+{
+	metrics_add(t, family, "", NULL, totals_get(d->counted, "loads"));
+}
+
+static void loads_refused(struct metrics_text *t, const char *family,
+			  const struct metrics_daemon *d)
+{
+	metrics_add(t, family, "", NULL, totals_get(d->counted, "loads_refused"));
+}
+
 static void reports(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
 {
 	metrics_add(t, family, "", NULL, totals_get(d->counted, "reports"));
@@ -133,9 +150,10 @@ static void audit_lost(struct metrics_text *t, const char *family, const struct 
 /* All that the front counts and that has no family of its own is a limit that somebody ran into: one more needs no change here. */
 static bool is_limit(const char *name)
 {
-	static const char *const others[] = { "calls",	 "tokens",     "shortcuts",   "waits",
-					      "wants",	 "reports",    "accepted",    "audit_lost",
-					      "log_dropped" };
+	static const char *const others[] = {
+		"calls",   "calls_refused", "tokens",	"shortcuts",  "waits",	    "wants",
+		"reports", "loads",	    "accepted", "audit_lost", "log_dropped", "loads_refused",
+	};
 
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
 		if (strcmp(name, others[i]) == 0)
@@ -272,8 +290,11 @@ static const struct family families[] = {
 	OF_DAEMON("connections", "gauge", "Connections that are open, by listener.", connections),
 	OF_DAEMON("connections_accepted_total", "counter", "Connections of callers that were accepted.", accepted),
 	OF_DAEMON("calls_total", "counter", "Calls of all methods on the sockets of callers.", calls),
+	OF_DAEMON("calls_refused_total", "counter", "Calls for a credential that the caller may not use (call.refused).", calls_refused),
 	OF_DAEMON("calls_waiting", "gauge", "Calls that wait for a token, and holds.", waiting),
 	OF_DAEMON("reports_total", "counter", "Claims of callers that Salesforce refused a token, passed on for a check.", reports),
+	OF_DAEMON("loads_total", "counter", "Tokens that the credential socket gave to units.", loads),
+	OF_DAEMON("loads_refused_total", "counter", "Connections to the credential socket that got nothing (load.refused).", loads_refused),
 	OF_DAEMON("limit_reached_total", "counter", "Connections and calls that were refused or ended for a limit.", limits),
 	OF_DAEMON("gets_total", "counter", "GetToken calls by their answer; abandoned: the caller went away before.", outcomes),
 	OF_DAEMON("get_seconds", "histogram", "From seeing a GetToken call to having sent its answer.", get_seconds),
