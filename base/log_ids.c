@@ -7,6 +7,7 @@
 static const struct log_id ids[] = {
 	{ "attempt.failed", "504475922eec5676a4e2c93a1d25e09d" },
 	{ "attempts.configure", "0704a790926a5c468f5977e2f1ea85a0" },
+	{ "call.refused", "d11cd51b51ee596ea817ff7217c9dcd4" },
 	{ "child.deaf", "88f1fc36a5f355958f4c224665e803fa" },
 	{ "child.died", "2c3819ac5cdd515b9a33150aef4e8280" },
 	{ "child.failed", "2fa3dc665cbf5d869749dc3c5b995f90" },

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -166,15 +167,44 @@ static int nobody_there(const struct sockets *s, struct sftoken_err *err)
 	return fail(err, SFTOKEN_E_UNREACHABLE, "no daemon at %s: is sftokend running?", s->path);
 }
 
+/* Seldom, and after all is lost: reading groups takes its time. */
+static int may_not_use(const char *path, struct sftoken_err *err)
+{
+	char room[4096];
+	struct group entry, *group = NULL;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return fail(err, SFTOKEN_E_REFUSED,
+			    "you may not use %s: a directory on the way to it is closed to you",
+			    path);
+	if (!(st.st_mode & S_IWGRP))
+		return fail(err, SFTOKEN_E_REFUSED,
+			    "you may not use %s: its mode is for its owner alone (uid %u)", path,
+			    (unsigned)st.st_uid);
+	if (getgrgid_r(st.st_gid, &entry, room, sizeof room, &group) == 0 && group)
+		return fail(
+			err, SFTOKEN_E_REFUSED,
+			"you may not use %s: ask an administrator to put you into the group %s that owns it, and log in again",
+			path, group->gr_name);
+	return fail(
+		err, SFTOKEN_E_REFUSED,
+		"you may not use %s: ask an administrator to put you into the group that owns it (gid %u)",
+		path, (unsigned)st.st_gid);
+}
+
 static int connect_error(int error, const struct sockets *s, struct sftoken_err *err)
 {
 	const char *path = s->path;
+	struct stat st;
 
+	/* the kernel says the same of a file and of a socket that nobody serves or that is closed */
+	if ((error == EACCES || error == EPERM || error == ECONNREFUSED) && stat(path, &st) == 0 &&
+	    !S_ISSOCK(st.st_mode))
+		return fail(err, SFTOKEN_E_UNREACHABLE, "%s is no socket: a daemon's is needed",
+			    path);
 	if (error == EACCES || error == EPERM)
-		return fail(
-			err, SFTOKEN_E_REFUSED,
-			"you may not use %s: ask an administrator to put you into the group that owns it",
-			path);
+		return may_not_use(path, err);
 	if (error == ENOENT || error == ECONNREFUSED)
 		return nobody_there(s, err);
 	return fail(err, SFTOKEN_E_UNREACHABLE, "cannot connect to %s: %s", path, strerror(error));

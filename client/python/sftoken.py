@@ -287,6 +287,32 @@ def _find_socket() -> str:
     return _SYSTEM_SOCKET
 
 
+def _no_socket(path: str) -> bool:
+    try:
+        return not stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _may_not_use(path: str) -> Error:
+    """Which group it takes, or what else is in the way."""
+    import grp  # seldom needed
+
+    if _no_socket(path):
+        return Unreachable(f"{path} is no socket: a daemon's is needed")
+    try:
+        st = os.stat(path)
+    except OSError:
+        return Refused(f"you may not use {path}: a directory on the way to it is closed to you")
+    if not st.st_mode & stat.S_IWGRP:
+        return Refused(f"you may not use {path}: its mode is for its owner alone (uid {st.st_uid})")
+    try:
+        group = f"the group {grp.getgrgid(st.st_gid).gr_name} that owns it, and log in again"
+    except KeyError:
+        group = f"the group that owns it (gid {st.st_gid})"
+    return Refused(f"you may not use {path}: ask an administrator to put you into {group}")
+
+
 def _check_server(connection: socket.socket, path: str, wanted: Optional[int]) -> None:
     """The server is root, ourselves, or the owner of the socket's directory, where nobody else can put a socket; or who was named."""
     uid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1]
@@ -455,10 +481,12 @@ class Client:
                 connection = self._try(path, until - time.monotonic())
                 break
             except PermissionError:
-                raise Refused(f"you may not use {path}: ask an administrator to put you into the group that owns it") from None
+                raise _may_not_use(path) from None
             except (FileNotFoundError, ConnectionRefusedError, BlockingIOError) as error:
                 left = until - time.monotonic()
                 if left <= 0:
+                    if _no_socket(path):
+                        raise Unreachable(f"{path} is no socket: a daemon's is needed") from None
                     raise Unreachable(f"no daemon at {path}: is sftokend running?" if not isinstance(error, BlockingIOError)
                                       else f"cannot connect to {path}: {error.strerror}") from None
                 time.sleep(min(left, _CONNECT_PAUSE_S))

@@ -106,14 +106,54 @@ static void reply_unknown(struct caller *c, const char *sent)
 	reply_error(c, BROKER_UNAVAILABLE, &fields);
 }
 
+/* What a caller that was told "no such credential" may have meant; NULL: what does not exist. */
+static const struct entry *meant(const struct table *t, const char *sent)
+{
+	if (*sent)
+		return table_find(t, sent);
+	if (t->default_credential)
+		return table_find(t, t->default_credential);
+	return t->n == 1 ? t->sorted[0] : NULL;
+}
+
+/* For the administrator alone: to the caller, it does not exist. */
+static void note_refusal(struct caller *c, const char *sent)
+{
+	struct front *f = c->front;
+	const struct entry *e = meant(&f->table, sent);
+	const struct front_listener *l = &f->listeners[c->listener];
+	struct proof proof;
+	struct refusal call;
+
+	if (!e)
+		return;
+	call = (struct refusal){
+		.peer = connection_peer(c->connection),
+		.proof = identity_proof(c, &proof),
+		.name = entry_name(e),
+		.name_hash = e->names[0].node.hash,
+		.listener = l->name,
+	};
+	call.why = policy_look(&e->access, call.peer, call.proof, l->globs, call.name);
+	if (call.why == WHY_NOT || call.why == WHY_UNKNOWN)
+		return;
+	f->counters.value[COUNT_CALLS_REFUSED]++;
+	if (!refusals_note(&f->refusals, &call))
+		f->counters.value[LIMIT_REFUSALS]++;
+	else if (f->refusals.fresh)
+		timer_set(f->refused, loop_now_ms(f->loop));
+}
+
 void broker_no_such(struct caller *c, const char *sent)
 {
 	const struct broker_error_fields fields = { .credential = sent };
 
-	if (c->unknown)
+	if (c->unknown) {
 		reply_unknown(c, sent);
-	else
+	} else {
+		note_refusal(c, sent);
 		reply_error(c, BROKER_NO_SUCH_CREDENTIAL, &fields);
+	}
 	c->unknown = false;
 }
 

@@ -18,6 +18,7 @@ static const char *const names[COUNTERS] = {
 	[COUNT_ACCEPTED] = "accepted",
 	[COUNT_LOADS] = "loads",
 	[COUNT_LOADS_REFUSED] = "loads_refused",
+	[COUNT_CALLS_REFUSED] = "calls_refused",
 	[COUNT_AUDIT_LOST] = "audit_lost",
 	[COUNT_LOG_DROPPED] = "log_dropped",
 	[LIMIT_CONNECTIONS] = "max_connections",
@@ -34,6 +35,7 @@ static const char *const names[COUNTERS] = {
 	[LIMIT_UID_CHANGED] = "uid_changed",
 	[LIMIT_MALFORMED] = "malformed_request",
 	[LIMIT_IDENTIFY_WAIT] = "identify_wait",
+	[LIMIT_REFUSALS] = "refusals_not_told",
 	[LIMIT_OTHER] = "other_limit",
 };
 

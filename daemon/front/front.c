@@ -312,6 +312,13 @@ static void on_identity(const struct link_identity *m, void *arg)
 
 /* --- from time to time --- */
 
+static void on_refused(void *arg)
+{
+	struct front *f = arg;
+
+	refusals_tell_fresh(&f->refusals, loop_now_ms(f->loop));
+}
+
 static void on_minute(void *arg)
 {
 	struct front *f = arg;
@@ -319,6 +326,7 @@ static void on_minute(void *arg)
 
 	counters_log_limits(&f->counters);
 	audit_minute(&f->audit);
+	refusals_minute(&f->refusals, now, false);
 	rates_sweep(&f->rates, f->rules.limits.max_calls_per_second,
 		    f->rules.limits.max_reports_per_second, now);
 	timer_set(f->minute, now + MINUTE_MS);
@@ -384,7 +392,8 @@ struct front *front_new(struct loop *l, long descriptors, const struct front_eve
 	f->link = front_link_new(l, SFTOKEN_VERSION, &f->table, &f->link_handlers, err);
 	f->minute = timer_new(l, on_minute, f);
 	f->settle = timer_new(l, on_settle, f);
-	if (!f->link || !f->minute || !f->settle ||
+	f->refused = timer_new(l, on_refused, f);
+	if (!f->link || !f->minute || !f->settle || !f->refused ||
 	    deadlines_init(&f->deadlines, l, broker_deadline, f, err) < 0 ||
 	    deadlines_init(&f->loads_due, l, load_deadline, f, err) < 0 ||
 	    deadlines_init(&f->identify_due, l, identity_deadline, f, err) < 0) {
@@ -412,6 +421,8 @@ void front_free(struct front *f)
 	deadlines_fini(&f->identify_due);
 	timer_free(f->minute);
 	timer_free(f->settle);
+	timer_free(f->refused);
+	refusals_fini(&f->refusals);
 	audit_fini(&f->audit);
 	rates_fini(&f->rates);
 	map_fini(&f->remembered);
@@ -477,4 +488,5 @@ void front_stop(struct front *f)
 	load_stop(f);
 	identity_stop(f);
 	audit_minute(&f->audit);
+	refusals_minute(&f->refusals, loop_now_ms(f->loop), true);
 }

@@ -14,6 +14,7 @@
 #include "daemon/front/front_link.h"
 #include "daemon/front/idle.h"
 #include "daemon/front/rates.h"
+#include "daemon/front/refusals.h"
 #include "daemon/front/rules.h"
 #include "daemon/front/tokens.h"
 
@@ -101,13 +102,15 @@ struct front {
 	int64_t connections, descriptors;
 	struct rates rates;
 	struct audit audit;
+	struct refusals refusals;
 	struct counters counters;
 	struct deadlines deadlines, loads_due, identify_due;
 	struct list unidentified; /* of struct identity: those that are not known yet */
 	int64_t identities;       /* how many were begun: the last one's id */
 	struct idle idle;
-	struct timer *minute, *settle; /* settle: judges what changed a moment ago */
-	struct list unsettled;         /* entries of which only a part of the news has come */
+	/* settle: judges what changed a moment ago; refused: logs what a call was refused for */
+	struct timer *minute, *settle, *refused;
+	struct list unsettled; /* entries of which only a part of the news has come */
 	struct map remembered;
 	/* The request that is being read, before it is taken apart in place. */
 	const struct connection *candidate;

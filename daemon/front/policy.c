@@ -143,33 +143,45 @@ bool policy_names_unit(const struct globs *units, const char *unit)
 	return names(units, unit);
 }
 
-static enum policy proven(const struct access *a, const struct proof *who)
+static enum policy_why proven(const struct access *a, const struct proof *who)
 {
 	if (a->units.n > 0 && (!who->unit || !names(&a->units, who->unit)))
-		return POLICY_NO;
+		return WHY_UNIT;
 	if (a->executables.n > 0 && (!who->executable || !names(&a->executables, who->executable)))
-		return POLICY_NO;
-	return POLICY_YES;
+		return WHY_EXECUTABLE;
+	return WHY_NOT;
 }
 
 /*
  * The groups of a process in uid 65534's place are as little its own as the uid, so that nothing is
  * looked at but the refusal.
  */
-enum policy policy_judge(const struct access *a, const struct peer *p, const struct proof *who,
-			 const struct globs *globs, const char *name)
+enum policy_why policy_look(const struct access *a, const struct peer *p, const struct proof *who,
+			    const struct globs *globs, const char *name)
 {
 	bool allowed;
 
 	if (p->uid == PEER_OVERFLOW_UID)
-		return POLICY_NO;
+		return WHY_OVERFLOW;
 	allowed = among(p->uid, a->uids, a->n_uids);
 	/* Few groups are named, and the caller chooses how many it is in: its own are not walked through. */
 	for (size_t i = 0; !allowed && i < a->n_gids; i++)
 		allowed = peer_in_group(p, a->gids[i]);
-	if (!allowed || (globs && !globs_match(globs, name)))
-		return POLICY_NO;
+	if (!allowed)
+		return WHY_USER;
+	if (globs && !globs_match(globs, name))
+		return WHY_LISTENER;
 	if (!access_has_rules(a))
-		return POLICY_YES;
-	return who ? proven(a, who) : POLICY_UNKNOWN;
+		return WHY_NOT;
+	return who ? proven(a, who) : WHY_UNKNOWN;
+}
+
+enum policy policy_judge(const struct access *a, const struct peer *p, const struct proof *who,
+			 const struct globs *globs, const char *name)
+{
+	enum policy_why why = policy_look(a, p, who, globs, name);
+
+	if (why == WHY_UNKNOWN)
+		return POLICY_UNKNOWN;
+	return why == WHY_NOT ? POLICY_YES : POLICY_NO;
 }

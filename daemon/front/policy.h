@@ -40,6 +40,17 @@ enum policy {
 	POLICY_UNKNOWN, /* a rule decides, and no proof was given */
 };
 
+/* The first condition that is not met. */
+enum policy_why {
+	WHY_NOT, /* it is allowed */
+	WHY_UNKNOWN,
+	WHY_OVERFLOW, /* the uid stands for one that has no number here */
+	WHY_USER,     /* neither the uid nor a group is named */
+	WHY_LISTENER, /* the socket does not give it */
+	WHY_UNIT,
+	WHY_EXECUTABLE,
+};
+
 /*
  * Copies the two lists of a decoded message (int_list.raw). Numbers that are no ids (negative, or
  * beyond 32 bits less one) are left out. 0 or -ERR_INTERNAL.
@@ -67,6 +78,9 @@ static inline bool access_has_rules(const struct access *a)
  */
 enum policy policy_judge(const struct access *a, const struct peer *p, const struct proof *who,
 			 const struct globs *globs, const char *name);
+/* The same, and what it is that refuses. */
+enum policy_why policy_look(const struct access *a, const struct peer *p, const struct proof *who,
+			    const struct globs *globs, const char *name);
 
 /* Whether unit is named (rule_names()). */
 bool policy_names_unit(const struct globs *units, const char *unit);

@@ -120,6 +120,12 @@ static void calls(struct metrics_text *t, const char *family, const struct metri
 	metrics_add(t, family, "", NULL, totals_get(d->counted, "calls"));
 }
 
+static void calls_refused(struct metrics_text *t, const char *family,
+			  const struct metrics_daemon *d)
+{
+	metrics_add(t, family, "", NULL, totals_get(d->counted, "calls_refused"));
+}
+
 static void reports(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
 {
 	metrics_add(t, family, "", NULL, totals_get(d->counted, "reports"));
@@ -140,9 +146,10 @@ static void audit_lost(struct metrics_text *t, const char *family, const struct 
 /* All that the front counts and that has no family of its own is a limit that somebody ran into: one more needs no change here. */
 static bool is_limit(const char *name)
 {
-	static const char *const others[] = { "calls",	 "tokens",     "shortcuts",   "waits",
-					      "wants",	 "reports",    "accepted",    "audit_lost",
-					      "log_dropped", "loads", "loads_refused" };
+	static const char *const others[] = {
+		"calls",   "calls_refused", "tokens",	"shortcuts",  "waits",	    "wants",
+		"reports", "loads",	    "accepted", "audit_lost", "log_dropped", "loads_refused",
+	};
 
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
 		if (strcmp(name, others[i]) == 0)
@@ -279,6 +286,7 @@ static const struct family families[] = {
 	OF_DAEMON("connections", "gauge", "Connections that are open, by listener.", connections),
 	OF_DAEMON("connections_accepted_total", "counter", "Connections of callers that were accepted.", accepted),
 	OF_DAEMON("calls_total", "counter", "Calls of all methods on the sockets of callers.", calls),
+	OF_DAEMON("calls_refused_total", "counter", "Calls for a credential that the caller may not use (call.refused).", calls_refused),
 	OF_DAEMON("calls_waiting", "gauge", "Calls that wait for a token, and holds.", waiting),
 	OF_DAEMON("reports_total", "counter", "Claims of callers that Salesforce refused a token, passed on for a check.", reports),
 	OF_DAEMON("loads_total", "counter", "Tokens that units asked for with LoadCredential=, by the answer.", loads),

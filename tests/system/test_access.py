@@ -7,6 +7,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import socket
 import subprocess
 import sys
@@ -38,6 +39,19 @@ while not data.endswith(b"\0"):
         print('"closed"'); sys.exit()
     data += piece
 print(data[:-1].decode())
+'''
+
+
+SFTOKEN_PY = Path(__file__).resolve().parents[2] / "client/python/sftoken.py"
+# Reads sftoken.py, which another user may not be able to, and says how its get fails.
+PYTHON = r'''
+import sys, types
+module = sys.modules["sftoken"] = types.ModuleType("sftoken")
+exec(sys.stdin.read(), module.__dict__)
+try:
+    module.Client(connect_wait=0).get_token("for-user")
+except module.Error as error:
+    print(type(error).__name__, error)
 '''
 
 
@@ -88,6 +102,59 @@ def test_same_answer_everywhere() -> None:
         for name, answer in zip(("for-user", "user-alias", "no-such-name"), answers):
             same(answer, {"error": BROKER + ".NoSuchCredential", "parameters": {"credential": name}})
     same(ask(OTHER, BROKER + ".ListCredentials", {})["parameters"]["credentials"], [])
+
+
+def refusals(credential: str, uid: int) -> list[str]:
+    """The reasons that the log has for a uid."""
+    line = re.compile(rf'call\.refused credential={credential} uid={uid} .*why="([^"]*)"')
+    return [m[1] for m in map(line.search, Shared.daemon.log().splitlines()) if m]
+
+
+def test_refusals_are_told() -> None:
+    """Who was refused what by which condition stands in the log, by the credential's own name, once a minute; a name that does not exist does not"""
+    asked = 64021  # nobody else in this program
+    for name in ("user-alias", "for-user", "no-such-name", "for-user"):
+        same(gets(asked, name), False)
+    wait_for(lambda: refusals("for-user", asked), "the reason")
+    same(refusals("for-user", asked), [f"uid {asked} and its groups are not in AllowUser= or AllowGroup="])
+    line = next(text for text in Shared.daemon.log().splitlines() if f"call.refused credential=for-user uid={asked}" in text)
+    assert " gid=64999 " in line and re.search(r" pid=[1-9]", line) and " listener=broker " in line, line
+    same(gets(asked + 1, "for-user", path=str(Shared.daemon.runtime / "jobs")), False)
+    same(gets(SERVICE_UID, "for-user", path=str(Shared.daemon.runtime / "jobs")), False)
+    wait_for(lambda: refusals("for-user", SERVICE_UID), "the other reason")
+    same(refusals("for-user", SERVICE_UID), ["the listener jobs does not give it"])
+    assert "no-such-name" not in Shared.daemon.log()
+
+
+def test_group_is_named() -> None:
+    """Who may not use a socket is told which group it takes, or what else is in the way"""
+    daemon = Shared.daemon
+    folder = Path(daemon.directory) / "closed"
+    folder.mkdir(mode=0o755)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(folder / "socket"))
+    file = folder / "file"
+    file.write_text("")
+    os.chown(folder / "socket", SERVICE_UID, grp.getgrnam("daemon").gr_gid)
+
+    def says(path: Path, mode: int, status: int, text: str) -> None:
+        os.chmod(path, mode)
+        result = daemon.cli("get", "for-user", user=OTHER, environment={"SFTOKEN_SOCKET": str(path)}, check=status)
+        assert text in result.stderr, result.stderr
+        environment = {"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": str(path)}
+        result = subprocess.run([sys.executable, "-c", PYTHON], env=environment, input=SFTOKEN_PY.read_text(), user=OTHER, group=64999, extra_groups=[],
+                                capture_output=True, text=True, check=False, timeout=60)
+        assert result.stdout.startswith("Refused" if status == 77 else "Unreachable") and text in result.stdout, result
+
+    says(folder / "socket", 0o660, 77, "put you into the group daemon that owns it")
+    says(folder / "socket", 0o600, 77, f"for its owner alone (uid {SERVICE_UID})")
+    says(file, 0o600, 69, "is no socket")
+    says(file, 0o666, 69, "is no socket")
+    os.chown(folder / "socket", 0, 64777)
+    says(folder / "socket", 0o660, 77, "the group that owns it (gid 64777)")
+    os.chmod(folder, 0o700)
+    result = daemon.cli("get", "for-user", user=OTHER, environment={"SFTOKEN_SOCKET": str(folder / "socket")}, check=77)
+    assert "a directory on the way to it is closed" in result.stderr, result.stderr
 
 
 def test_default_credential() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -144,6 +145,7 @@ def test_programs() -> None:
         copy = Path(daemon.directory) / "copy"
         shutil.copy(python, copy)
         same(ask(daemon, str(copy)), "NoSuchCredential")
+        wait_for(lambda: f'why="program {copy} is not in AllowExecutable="' in daemon.log(), "the reason")
         same(daemon.cli("get", "crm", check=66).stdout, "")
         with daemon.broker() as c:
             assert c.get("crm")["accessToken"] and c.get("crm")["accessToken"]
@@ -152,6 +154,7 @@ def test_programs() -> None:
             refused = expect(VarlinkError, lambda: c.get("crm"))
             assert "NoSuchCredential" in str(refused), refused
         same(ask(daemon, python), "NoSuchCredential")
+        wait_for(lambda: re.search(r'call\.refused credential=crm .*why="[^"]* AllowUnit="', daemon.log()), "the other reason")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ def test_units() -> None:
             if who == "sftokend-other":
                 m.run("useradd", "-G", "sftoken", who)
             same(get(m, unit, command, who, "Delegate=yes" if unit == "disguise.service" else ""), "66", f"{unit} {who}")
+        wait_for(lambda: "unit other.service is not in AllowUnit=" in m.journal("-u", "sftokend"), "the reason in the log")
         same(m.sftoken("get", "crm", check=66).stdout, "")  # in no unit
         assert get(m, "other.service", "sftoken get erp").startswith("00D")
         assert "crm" in get(m, "allowed.service", "sftoken list") and "crm" not in get(m, "other.service", "sftoken list")

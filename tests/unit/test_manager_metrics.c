@@ -11,7 +11,7 @@ static const char *counted(const char *process, const char *calls)
 
 	snprintf(
 		text, sizeof(text),
-		"{\"calls\":%s,\"max_connections\":2,\"gets.token\":%s,\"get_us.50\":%s,\"get_us.inf\":0,"
+		"{\"calls\":%s,\"calls_refused\":6,\"loads\":8,\"loads_refused\":9,\"max_connections\":2,\"gets.token\":%s,\"get_us.50\":%s,\"get_us.inf\":0,"
 		"\"get_us.sum\":90,\"started_ms\":%s,\"connections\":4,\"waiting\":5}",
 		calls, calls, calls, process);
 	return text;
@@ -33,7 +33,10 @@ TEST(what_the_front_has_counted_never_goes_backwards)
 	manager_fake.counters = counted("100", "7");
 	CHECK(metrics_say("\\nsftokend_calls_total 7\\n"));
 	CHECK(metrics_say("\\nsftokend_calls_waiting 5\\n"));
-	CHECK(metrics_say("\\nsftokend_limit_reached_total{limit=\\\"max_connections\\\"} 2\\n"));
+	/* refusals and loads are no limits */
+	CHECK(metrics_say(
+		"counter\\nsftokend_limit_reached_total{limit=\\\"max_connections\\\"} 2\\n# HELP"));
+	CHECK(metrics_say("\\nsftokend_calls_refused_total 6\\n"));
 	CHECK(metrics_say("\\nsftokend_front_up 1\\n"));
 	manager_fake.counters = NULL; /* it is dead */
 	CHECK(metrics_say("\\nsftokend_calls_total 7\\n"));
