@@ -306,7 +306,7 @@ struct settings *settings_read(const struct places *places, uid_t service_uid,
 	check_network(s, notes);
 	check_store(s, notes);
 	check_limits(s, notes);
-	settings_check_listeners(s, notes);
+	settings_check_listeners(s, places, notes);
 	if (notes->out_of_memory) {
 		err_oom(err);
 		return NULL;

@@ -242,6 +242,22 @@ static const struct {
 	{ "[Listener x]\nPath=/run/x\n[Listener y]\nPath=/run/x\n",
 	  "sftokend.conf:4: [Listener y] Path= is the one of another [Listener] — choose "
 	  "another\n" },
+	{ "[Listener x]\nPath=/run/x\n[Listener y]\nPath=//run/./a/..//x\n",
+	  "sftokend.conf:4: [Listener y] Path= is the one of another [Listener] — choose "
+	  "another\n" },
+	{ "[Listener x]\nPath=/proc/self/cwd/x\n[Listener y]\nPath=/proc/thread-self/cwd/x\n",
+	  "sftokend.conf:4: [Listener y] Path= is the one of another [Listener] — choose "
+	  "another\n" },
+	{ "[Listener x]\nMode=0666\nPath=/run/x/io.sftoken.Broker\n",
+	  "sftokend.conf:3: [Listener x] Path= is the one of the built-in [Listener broker] — "
+	  "choose another\n" },
+	{ "[Listener x]\nInterface=manager\nPath=/run/x/../x//io.sftoken.Manager\n[Listener "
+	  "manager]\nMode=0600\n",
+	  "sftokend.conf:3: [Listener x] Path= is the one of the built-in [Listener manager] — "
+	  "choose another\n" },
+	{ "[Listener x]\nPath=/run/x/credential.sock\n",
+	  "sftokend.conf:2: [Listener x] Path= is the one of the built-in [Listener credential] "
+	  "— choose another\n" },
 	{ "[Listener broker]\nInterface=manager\n",
 	  "sftokend.conf:2: [Listener broker] Interface= cannot be changed for this name — choose "
 	  "another name for the section\n" },
