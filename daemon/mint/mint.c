@@ -295,6 +295,9 @@ static int refuse(struct load *l, struct manager_reload *out, struct err *err)
 	out->file = strdup(first->file ? first->file : "");
 	out->line = first->line;
 	out->message = strdup(first->text ? first->text : "");
+	if (!first->line)
+		return err_set(err, ERR_ADMIN, "%s: %s", out->file ? out->file : "",
+			       out->message ? out->message : "");
 	return err_set(err, ERR_ADMIN, "%s:%u: %s", out->file ? out->file : "", first->line,
 		       out->message ? out->message : "");
 }
