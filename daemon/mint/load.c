@@ -198,21 +198,21 @@ static bool sockets_differ(const struct listener_settings *a, const struct liste
 	return a || b;
 }
 
-void load_warn_restart(const struct settings *running, const struct settings *fresh,
+void load_warn_restart(const struct settings *started, const struct settings *fresh,
 		       struct config_notes *warnings)
 {
 	const char *file;
 	unsigned line;
 
 	config_origin_of(fresh->origin, "Daemon", "User", &file, &line);
-	if (texts_differ(running->daemon.user, fresh->daemon.user))
+	if (texts_differ(started->daemon.user, fresh->daemon.user))
 		config_note(warnings, file ? file : "sftokend.conf", line,
 			    "User= has changed: restart the daemon to use it");
 	config_origin_of(fresh->origin, "Store", "Key", &file, &line);
-	if (texts_differ(running->store.key, fresh->store.key))
+	if (texts_differ(started->store.key, fresh->store.key))
 		config_note(warnings, file ? file : "sftokend.conf", line,
 			    "Key= has changed: restart the daemon to use it");
-	if (sockets_differ(running->listeners, fresh->listeners))
+	if (sockets_differ(started->listeners, fresh->listeners))
 		config_note(
 			warnings, "sftokend.conf", 0,
 			"sockets have changed (Path=, Mode=, Group= or their number): restart the daemon to open them");
