@@ -180,12 +180,17 @@ static int other_error(const struct varlink_reply *reply, struct sftoken_err *er
 		struct configuration_invalid_error f = { 0 };
 		const char *bad;
 
+		char line[24] = "";
+
 		if (fields_decode(&configuration_invalid_table, reply->parameters, UNKNOWN_NEWER,
-				  &f, &bad, NULL) == 0)
+				  &f, &bad, NULL) == 0) {
+			if (f.line.value > 0) /* 0: it concerns the whole file */
+				snprintf(line, sizeof(line), ":%lld", (long long)f.line.value);
 			return fail(
 				err, SFTOKEN_E_OTHER,
-				"the configuration has a mistake, nothing was changed: %s:%lld: %s (`sftoken check` shows all)",
-				f.file, (long long)f.line.value, f.message);
+				"the configuration has a mistake, nothing was changed: %s%s: %s (`sftoken check` shows all)",
+				f.file, line, f.message);
+		}
 	}
 	if (strcmp(name, MANAGER_INTERFACE ".SecretStoreUnavailable") == 0) {
 		struct store_unavailable_error f = { 0 };

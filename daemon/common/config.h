@@ -102,7 +102,8 @@ enum { CONFIG_LINE_MAX = 4096, CONFIG_JOINED_MAX = 65536, CONFIG_FILE_MAX = 1 <<
 /*
  * Sets the defaults of all plain sections in target, then reads DIR/name and DIR/name.d/ *.conf into it.
  * Mistakes go to notes; returns 0 (also with mistakes) or -ERR_INTERNAL. owner: uid of the service user; files and directories that others than root and it may write
- * are mistakes (not on a read-only mount, which nobody can write: ConfigMaps). *origin and *files are made here and the caller's from then on, also on failure.
+ * are mistakes. Of a read-only mount that begins at DIR or below it (ConfigMaps, volumes of containers) directories of root may have any mode, and files any owner and group; files that everybody may
+ * write are mistakes there too. *origin and *files are made here and the caller's from then on, also on failure.
  */
 enum config_read_flags {
 	CONFIG_REQUIRED = 1, /* DIR/name must exist */
@@ -129,10 +130,10 @@ int config_files_copy(struct config_files *to, const struct config_files *from);
 
 /*
  * The names in dir that end with suffix (a name that is nothing else does not count), without hidden ones, in the order of their bytes. A directory that does not exist is empty.
- * dir itself is judged as in config_read(). 0 or -ERR_INTERNAL. The caller frees *names with config_list_fini().
+ * dir itself, in or below the directory top of the configuration, is judged as in config_read(). 0 or -ERR_INTERNAL. The caller frees *names with config_list_fini().
  */
-int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct config_notes *notes,
-		    struct config_list *names, struct err *err);
+int config_list_dir(const char *dir, const char *top, const char *suffix, uid_t owner,
+		    struct config_notes *notes, struct config_list *names, struct err *err);
 
 /* Appends a copy of word. 0 or -1: out of memory. */
 int config_list_add(struct config_list *list, const char *word);

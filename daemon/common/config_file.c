@@ -19,23 +19,68 @@ static void closedirp(DIR **d)
 		closedir(*d);
 }
 
-/* A ConfigMap is mounted 0777 and read-only: what nobody can write is safe. */
-static bool read_only(int fd)
+static bool same_mount(const struct statx *a, const struct statx *b)
 {
-	struct statvfs fs;
+	if (a->stx_mask & b->stx_mask & STATX_MNT_ID)
+		return a->stx_mnt_id == b->stx_mnt_id;
+	return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+}
 
-	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+/* Whether a mount begins at that directory, and the file of inside is in it. A link is where it stands: what it leads to does not count. */
+static bool begins_mount(const char *directory, const struct statx *inside)
+{
+	CLEANUP(cleanup_free) char *parent = NULL;
+	struct statx here, above;
+
+	if (asprintf(&parent, "%s/..", directory) < 0) {
+		parent = NULL;
+		return false;
+	}
+	return statx(AT_FDCWD, directory, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &here) == 0 &&
+	       statx(AT_FDCWD, parent, 0, STATX_MNT_ID, &above) == 0 && same_mount(&here, inside) &&
+	       !same_mount(&here, &above);
+}
+
+/*
+ * Whether it is in a read-only mount that begins at top, the directory of the configuration, or below it: a ConfigMap, or a volume of a container. A read-only mount that begins above says nothing:
+ * ProtectSystem=strict makes all of /etc look like that to us, and everybody else can write there.
+ */
+static bool mounted_for_us(int fd, const char *path, const char *top)
+{
+	CLEANUP(cleanup_free) char *place = strdup(path);
+	struct statvfs fs;
+	struct statx inside;
+	char *slash;
+
+	if (!place || fstatvfs(fd, &fs) < 0 || !(fs.f_flag & ST_RDONLY) ||
+	    statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &inside) < 0)
+		return false;
+	while (!begins_mount(place, &inside)) {
+		slash = strrchr(place, '/');
+		if (!slash || (size_t)(slash - place) < strlen(top))
+			return false;
+		*slash = '\0';
+	}
+	return true;
+}
+
+/* What kubelets and people mount: directories of root with 0777; files of any owner, which not everybody may write. */
+static bool mounted_ok(int fd, const struct stat *st, const char *path, const char *top, bool ours)
+{
+	if ((st->st_mode & 02) && (!S_ISDIR(st->st_mode) || !ours))
+		return false;
+	return mounted_for_us(fd, path, top);
 }
 
 /* Whether nobody but root and the service user can have written it; else a note says how to mend that. */
-static bool owner_ok(int fd, const struct stat *st, const char *path, uid_t owner,
+static bool owner_ok(int fd, const struct stat *st, const char *path, const char *top, uid_t owner,
 		     struct config_notes *notes)
 {
-	if (owner == CONFIG_ANY_OWNER)
+	bool ours = st->st_uid == 0 || st->st_uid == owner;
+
+	if (owner == CONFIG_ANY_OWNER || (ours && !(st->st_mode & 022)))
 		return true;
-	if ((st->st_uid == 0 || st->st_uid == owner) && !(st->st_mode & 022))
-		return true;
-	if (read_only(fd))
+	if (mounted_ok(fd, st, path, top, ours))
 		return true;
 	if (st->st_mode & 022)
 		config_note(notes, path, 0, "others may write it (mode %04o) — chmod go-w %s",
@@ -77,8 +122,8 @@ static int read_all(int fd, size_t size, struct buf *out, const char *path,
 	}
 }
 
-int config_read_file(const char *path, uid_t owner, struct config_notes *notes, struct buf *out,
-		     bool *missing, struct err *err)
+int config_read_file(const char *path, const char *top, uid_t owner, struct config_notes *notes,
+		     struct buf *out, bool *missing, struct err *err)
 {
 	struct stat st;
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer */
@@ -96,7 +141,7 @@ int config_read_file(const char *path, uid_t owner, struct config_notes *notes, 
 		config_note(notes, path, 0, "it is not a regular file — remove it");
 		return 0;
 	}
-	if (!owner_ok(fd, &st, path, owner, notes))
+	if (!owner_ok(fd, &st, path, top, owner, notes))
 		return 0;
 	return read_all(fd, (size_t)st.st_size, out, path, notes, err);
 }
@@ -113,8 +158,8 @@ static bool wanted(const char *name, const char *suffix)
 	return name[0] != '.' && n > m && !strcmp(name + n - m, suffix);
 }
 
-int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct config_notes *notes,
-		    struct config_list *names, struct err *err)
+int config_list_dir(const char *dir, const char *top, const char *suffix, uid_t owner,
+		    struct config_notes *notes, struct config_list *names, struct err *err)
 {
 	CLEANUP(closedirp) DIR *d = opendir(dir);
 	const struct dirent *entry;
@@ -126,7 +171,7 @@ int config_list_dir(const char *dir, const char *suffix, uid_t owner, struct con
 		config_note(notes, dir, 0, "cannot be opened: %s", strerror(errno));
 		return 0;
 	}
-	if (!owner_ok(dirfd(d), &st, dir, owner, notes))
+	if (!owner_ok(dirfd(d), &st, dir, top, owner, notes))
 		return 0;
 	while ((entry = readdir(d)))
 		if (wanted(entry->d_name, suffix) && config_list_add(names, entry->d_name) < 0)
@@ -162,6 +207,7 @@ struct reading {
 	const struct config_section *sections;
 	size_t n_sections;
 	void *target;
+	const char *top;
 	uid_t owner;
 	struct config_notes *notes;
 	struct config_origin *origin;
@@ -188,7 +234,7 @@ static int read_one(struct reading *r, const char *path, bool required, struct e
 	bool missing;
 
 	buf_init(&text, CONFIG_FILE_MAX + 1);
-	int got = config_read_file(path, r->owner, r->notes, &text, &missing, err);
+	int got = config_read_file(path, r->top, r->owner, r->notes, &text, &missing, err);
 
 	if (missing && required)
 		config_note(r->notes, path, 0, "it does not exist — create it");
@@ -209,7 +255,7 @@ static int read_drop_ins(struct reading *r, const char *main_path, struct err *e
 		dir = NULL;
 		return err_oom(err);
 	}
-	if (config_list_dir(dir, ".conf", r->owner, r->notes, &names, err) < 0)
+	if (config_list_dir(dir, r->top, ".conf", r->owner, r->notes, &names, err) < 0)
 		return -ERR_INTERNAL;
 	for (size_t i = 0; i < names.n; i++) {
 		CLEANUP(cleanup_free) char *path = NULL;
@@ -243,7 +289,8 @@ int config_read(const char *dir, const char *name, unsigned flags,
 		path = NULL;
 		return err_oom(err);
 	}
-	struct reading r = { sections, n_sections, target, owner, notes, *origin, files };
+	struct reading r = { sections, n_sections, target, dir,
+			     owner,    notes,	   *origin, files };
 
 	if (read_one(&r, path, flags & CONFIG_REQUIRED, err) < 0 ||
 	    (!(flags & CONFIG_ALONE) && read_drop_ins(&r, path, err) < 0))

@@ -296,7 +296,8 @@ struct settings *settings_read(const struct places *places, uid_t service_uid,
 	s->refs = 1;
 	check_directory(places, notes);
 	/* only to judge the directory itself */
-	if (config_list_dir(places->config_dir, ".conf", service_uid, notes, &names, err) < 0)
+	if (config_list_dir(places->config_dir, places->config_dir, ".conf", service_uid, notes,
+			    &names, err) < 0)
 		return NULL;
 	if (config_read(places->config_dir, MAIN_FILE, 0, settings_sections, settings_n_sections, s,
 			service_uid, notes, &s->origin, &s->files, err) < 0)
@@ -305,7 +306,7 @@ struct settings *settings_read(const struct places *places, uid_t service_uid,
 	check_network(s, notes);
 	check_store(s, notes);
 	check_limits(s, notes);
-	settings_check_listeners(s, notes);
+	settings_check_listeners(s, places, notes);
 	if (notes->out_of_memory) {
 		err_oom(err);
 		return NULL;

@@ -135,6 +135,88 @@ static void check_path(const struct settings *s, const struct listener_settings 
 		note(s, l, "Path", notes, "Path= is missing — say where the socket is");
 }
 
+/* Without empty and "." parts; ".." goes back one. */
+static void tidy(char *path)
+{
+	char *to = path;
+
+	for (const char *at = path + strspn(path, "/"); *at; at += strspn(at, "/")) {
+		size_t n = strcspn(at, "/");
+
+		if (n == 2 && at[0] == '.' && at[1] == '.') {
+			while (to > path && *--to != '/')
+				;
+		} else if (n != 1 || at[0] != '.') {
+			*to++ = '/';
+			memmove(to, at, n);
+			to += n;
+		}
+		at += n;
+	}
+	*to = '\0';
+}
+
+/* The directory is looked up if it is there: /var/run is /run. *out is the caller's, NULL for no memory. */
+static void plain_path(const char *path, char **out)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP(cleanup_free) char *directory = strndup(path, (size_t)(slash - path) + 1);
+	CLEANUP(cleanup_free) char *real = directory ? realpath(directory, NULL) : NULL;
+
+	if (!directory || asprintf(out, "%s/%s", real ? real : directory, slash + 1) < 0)
+		*out = NULL;
+	else
+		tidy(*out);
+}
+
+static bool same_socket(const char *a, const char *b)
+{
+	CLEANUP(cleanup_free) char *x = NULL;
+	CLEANUP(cleanup_free) char *y = NULL;
+
+	if (a[0] != '/' || b[0] != '/')
+		return false;
+	plain_path(a, &x);
+	plain_path(b, &y);
+	return x && y && !strcmp(x, y);
+}
+
+/* Whether the built-in one of that name is where it always is. */
+static bool at_its_place(const struct settings *s, const char *name)
+{
+	for (const struct listener_settings *l = s->listeners; l; l = l->next)
+		if (!strcmp(l->name, name))
+			return !l->disabled && !l->path && !l->fd_name;
+	return true;
+}
+
+/* The second socket of a path takes it from the first. */
+static void check_same(const struct settings *s, const struct listener_settings *l,
+		       const struct places *places, struct config_notes *notes)
+{
+	if (!l->path)
+		return;
+	for (const struct listener_settings *other = s->listeners; other != l; other = other->next)
+		if (other->path && !other->disabled && same_socket(other->path, l->path))
+			note(s, l, "Path", notes,
+			     "Path= is the one of another [Listener] — choose another");
+	for (int i = 0; i < BUILTIN; i++) {
+		CLEANUP(cleanup_free) char *path = NULL;
+		char text[128];
+
+		if (!at_its_place(s, builtin[i].name) ||
+		    asprintf(&path, "%s/%s", places->runtime_dir, builtin[i].file) < 0) {
+			path = NULL;
+			continue;
+		}
+		snprintf(text, sizeof(text),
+			 "Path= is the one of the built-in [Listener %s] — choose another",
+			 builtin[i].name);
+		if (same_socket(path, l->path))
+			note(s, l, "Path", notes, text);
+	}
+}
+
 /* The socket is made by its unit: what would be done to it here cannot be. */
 static void check_fd_name(const struct settings *s, const struct listener_settings *l,
 			  struct config_notes *notes)
@@ -159,7 +241,7 @@ static void check_fd_name(const struct settings *s, const struct listener_settin
 }
 
 static void check_one(const struct settings *s, const struct listener_settings *l,
-		      struct config_notes *notes)
+		      const struct places *places, struct config_notes *notes)
 {
 	int i = builtin_index(l->name);
 
@@ -178,17 +260,14 @@ static void check_one(const struct settings *s, const struct listener_settings *
 		     "]");
 	check_path(s, l, notes);
 	check_fd_name(s, l, notes);
-	for (const struct listener_settings *other = s->listeners; l->path && other != l;
-	     other = other->next)
-		if (other->path && !other->disabled && !strcmp(other->path, l->path))
-			note(s, l, "Path", notes,
-			     "Path= is the one of another [Listener] — choose another");
+	check_same(s, l, places, notes);
 }
 
-void settings_check_listeners(const struct settings *s, struct config_notes *notes)
+void settings_check_listeners(const struct settings *s, const struct places *places,
+			      struct config_notes *notes)
 {
 	for (const struct listener_settings *l = s->listeners; l; l = l->next)
-		check_one(s, l, notes);
+		check_one(s, l, places, notes);
 }
 
 static bool is_written(const struct settings *s, const char *name)

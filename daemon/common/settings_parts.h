@@ -14,8 +14,9 @@ const struct config_section *settings_section(const char *name);
  * use at the end of the list. */
 void *settings_listener_named(void *settings, const char *name);
 
-/* Judges the [Listener] sections. */
-void settings_check_listeners(const struct settings *s, struct config_notes *notes);
+/* Judges the [Listener] sections; places say where the built-in sockets are. */
+void settings_check_listeners(const struct settings *s, const struct places *places,
+			      struct config_notes *notes);
 
 void settings_listeners_free(struct listener_settings *list);
 

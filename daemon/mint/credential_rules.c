@@ -31,7 +31,23 @@ static void check_size(const struct credential *c, const struct credential_check
 		     RULES_MOST, RULES_BYTES_MOST);
 }
 
-/* One that has neither a type nor a glob at its end would never match. */
+/* Of what a process can be in. A glob may leave its end open. */
+static bool has_type(const char *unit)
+{
+	static const char *const types[] = { ".service", ".socket", ".mount",
+					     ".swap",	 ".scope",  "*" };
+	size_t size = strlen(unit);
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		size_t n = strlen(types[i]);
+
+		if (size >= n && !strcmp(unit + size - n, types[i]))
+			return true;
+	}
+	return false;
+}
+
+/* One of another type would never match. */
 static void check_unit(const struct credential *c, const struct credential_check *check,
 		       const char *key, const char *unit)
 {
@@ -48,6 +64,11 @@ static void check_unit(const struct credential *c, const struct credential_check
 	else if (!strchr(unit, '.') && !strpbrk(unit, "*?["))
 		NOTE(c, check, key, "%s=%.100s has no type — write %.100s.service", key, unit,
 		     unit);
+	else if (!has_type(unit))
+		NOTE(c, check, key,
+		     "%s=%.100s would match no unit — end it with .service, .socket, .mount, "
+		     ".swap, .scope or *",
+		     key, unit);
 }
 
 static void check_units(const struct credential *c, const struct credential_check *check,

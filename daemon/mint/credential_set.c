@@ -337,12 +337,15 @@ static int read_all(struct credential_set *set, const char *folder, const struct
 	size_t before = check->notes->n;
 	int r;
 
-	if (config_list_dir(folder, SUFFIX, check->service_uid, check->notes, &files, err) < 0)
+	if (config_list_dir(folder, places->config_dir, SUFFIX, check->service_uid, check->notes,
+			    &files, err) < 0)
 		return -ERR_INTERNAL;
 	/* that the folder itself is not safe has been said already */
-	r = config_list_dir(folder, SUFFIX ".d", check->service_uid, &said, &dirs, err);
+	r = config_list_dir(folder, places->config_dir, SUFFIX ".d", check->service_uid, &said,
+			    &dirs, err);
 	if (r == 0)
-		r = config_list_dir(folder, "", check->service_uid, &said, &all, err);
+		r = config_list_dir(folder, places->config_dir, "", check->service_uid, &said, &all,
+				    err);
 	config_notes_fini(&said);
 	for (size_t i = 0; r == 0 && i < files.n; i++)
 		r = read_credential(set, places, files.items[i],

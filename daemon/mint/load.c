@@ -122,7 +122,9 @@ int load_credentials(struct load *l, const struct places *places, uid_t service_
 	if (!settings_listeners(l->settings, places, err)) {
 		if (err->code == ERR_INTERNAL)
 			return -ERR_INTERNAL;
-		config_note(&l->mistakes, places->config_dir, 0, "%s", err->text);
+		/* what a section has wrong has been said at its line */
+		if (!l->mistakes.n)
+			config_note(&l->mistakes, places->config_dir, 0, "%s", err->text);
 	}
 	if (credential_set_loads(l->set))
 		settings_demand_loads(l->settings);
@@ -147,21 +149,38 @@ void load_fini(struct load *l)
 	memset(l, 0, sizeof *l);
 }
 
+/* What concerns a whole file has no line. */
+static size_t note_fields(const struct config_note *note, struct log_field fields[3])
+{
+	size_t n = 0;
+
+	fields[n++] = F_STR("file", note->file);
+	if (note->line)
+		fields[n++] = F_INT("line", note->line);
+	fields[n++] = F_STR("message", note->text);
+	return n;
+}
+
 void load_log_mistakes(const struct config_notes *mistakes)
 {
-	for (size_t i = 0; i < mistakes->n; i++)
-		log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", mistakes->items[i].file),
-			  F_INT("line", mistakes->items[i].line),
-			  F_STR("message", mistakes->items[i].text));
+	struct log_field fields[3];
+
+	for (size_t i = 0; i < mistakes->n; i++) {
+		size_t n = note_fields(&mistakes->items[i], fields);
+
+		log_fields(LOG_LEVEL_ERR, "config.mistake", fields, n);
+	}
 }
 
 void load_log_warnings(const struct config_notes *warnings)
 {
-	for (size_t i = 0; i < warnings->n; i++)
-		log_event(LOG_LEVEL_WARNING, "config.warning",
-			  F_STR("file", warnings->items[i].file),
-			  F_INT("line", warnings->items[i].line),
-			  F_STR("message", warnings->items[i].text));
+	struct log_field fields[3];
+
+	for (size_t i = 0; i < warnings->n; i++) {
+		size_t n = note_fields(&warnings->items[i], fields);
+
+		log_fields(LOG_LEVEL_WARNING, "config.warning", fields, n);
+	}
 }
 
 static bool texts_differ(const char *a, const char *b)
@@ -179,21 +198,21 @@ static bool sockets_differ(const struct listener_settings *a, const struct liste
 	return a || b;
 }
 
-void load_warn_restart(const struct settings *running, const struct settings *fresh,
+void load_warn_restart(const struct settings *started, const struct settings *fresh,
 		       struct config_notes *warnings)
 {
 	const char *file;
 	unsigned line;
 
 	config_origin_of(fresh->origin, "Daemon", "User", &file, &line);
-	if (texts_differ(running->daemon.user, fresh->daemon.user))
+	if (texts_differ(started->daemon.user, fresh->daemon.user))
 		config_note(warnings, file ? file : "sftokend.conf", line,
 			    "User= has changed: restart the daemon to use it");
 	config_origin_of(fresh->origin, "Store", "Key", &file, &line);
-	if (texts_differ(running->store.key, fresh->store.key))
+	if (texts_differ(started->store.key, fresh->store.key))
 		config_note(warnings, file ? file : "sftokend.conf", line,
 			    "Key= has changed: restart the daemon to use it");
-	if (sockets_differ(running->listeners, fresh->listeners))
+	if (sockets_differ(started->listeners, fresh->listeners))
 		config_note(
 			warnings, "sftokend.conf", 0,
 			"sockets have changed (Path=, Mode=, Group= or their number): restart the daemon to open them");

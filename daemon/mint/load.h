@@ -42,8 +42,8 @@ void load_fini(struct load *l);
 void load_log_mistakes(const struct config_notes *mistakes);
 void load_log_warnings(const struct config_notes *warnings);
 
-/* Adds a warning for everything in which fresh differs from running and that a reload cannot change. */
-void load_warn_restart(const struct settings *running, const struct settings *fresh,
+/* Adds a warning for everything in which fresh differs from the settings of the start and that a reload cannot change. */
+void load_warn_restart(const struct settings *started, const struct settings *fresh,
 		       struct config_notes *warnings);
 
 #endif

@@ -295,6 +295,9 @@ static int refuse(struct load *l, struct manager_reload *out, struct err *err)
 	out->file = strdup(first->file ? first->file : "");
 	out->line = first->line;
 	out->message = strdup(first->text ? first->text : "");
+	if (!first->line)
+		return err_set(err, ERR_ADMIN, "%s: %s", out->file ? out->file : "",
+			       out->message ? out->message : "");
 	return err_set(err, ERR_ADMIN, "%s:%u: %s", out->file ? out->file : "", first->line,
 		       out->message ? out->message : "");
 }
@@ -313,7 +316,7 @@ static int apply(struct mint *m, struct load *l, struct manager_reload *out, str
 	CLEANUP(settings_unrefp)
 	struct settings *running = settings_ref((struct settings *)registry_settings(m->registry));
 
-	load_warn_restart(running, l->settings, &l->warnings);
+	load_warn_restart(m->started, l->settings, &l->warnings);
 	if (copy_notes(&out->warnings, &l->warnings) < 0)
 		return err_oom(err);
 	/* first, because the swap may start attempts */
@@ -448,6 +451,7 @@ int mint_build(struct mint *m, struct load *first, struct err *err)
 		return err_oom(err);
 	if (build_parts(m, first, err) < 0)
 		return -ERR_INTERNAL;
+	m->started = settings_ref(first->settings);
 	m->warnings = first->warnings;
 	first->warnings = (struct config_notes){ 0 };
 	loop_on_clock_set(m->loop, on_clock_set, m);
@@ -480,6 +484,7 @@ void mint_fini(struct mint *m)
 	logs_use_loop(NULL, NULL);
 	loop_free(TAKE(m->loop));
 	config_notes_fini(&m->warnings);
+	m->started = settings_unref(m->started);
 	sign_forget();
 	places_fini(&m->places);
 }

@@ -27,7 +27,9 @@ struct mint {
 	struct notices *notices;
 	struct control *control;
 	struct config_notes warnings; /* of the last load */
-	struct timer *front_wait;     /* the front does not come: begin without it */
+	struct settings *
+		started; /* those of the start, by which user, key and sockets are until the next one */
+	struct timer *front_wait; /* the front does not come: begin without it */
 	struct timer *required_wait;
 	struct timer *tell_ready;
 	struct timer *tick;       /* of 15 s: notices what no event tells */

@@ -158,8 +158,14 @@ static void tell_mistakes(const struct config_notes *notes)
 	for (size_t i = 0; i < notes->n; i++) {
 		const struct config_note *note = &notes->items[i];
 
-		if (log_get_format() == LOG_FORMAT_TEXT)
+		/* what concerns a whole file has no line */
+		if (log_get_format() == LOG_FORMAT_TEXT && note->line)
 			fprintf(stderr, "%s:%u: %s\n", note->file, note->line, note->text);
+		else if (log_get_format() == LOG_FORMAT_TEXT)
+			fprintf(stderr, "%s: %s\n", note->file, note->text);
+		else if (!note->line)
+			log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", note->file),
+				  F_STR("message", note->text));
 		else
 			log_event(LOG_LEVEL_ERR, "config.mistake", F_STR("file", note->file),
 				  F_INT("line", note->line), F_STR("message", note->text));

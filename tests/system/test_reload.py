@@ -219,6 +219,31 @@ def test_restart_only() -> None:
             same(getattr(expect(VarlinkError, lambda: c.get("crm")), "parameters", {}), {"credential": "crm", "waitSeconds": 1})
 
 
+def test_pending_restart() -> None:
+    """What needs a restart is said at every reload until then, and no longer when it has been taken back"""
+    with Standin() as salesforce, Daemon(salesforce) as daemon:
+        daemon.add_client_credentials("crm")
+        daemon.add_settings("")
+        daemon.start()
+        daemon.add_settings(f"[Listener jobs]\nPath={daemon.runtime}/jobs\n")
+        for _ in range(2):
+            warnings = reload(daemon)["warnings"]
+            assert any("sockets have changed" in w for w in warnings), warnings
+        daemon.add_settings("")
+        same(reload(daemon)["warnings"], [])
+
+
+def test_whole_file() -> None:
+    """A mistake of a file as a whole, or of a section without the key, has no line 0: in the answer of the reload and in the log it is as --check says it"""
+    with Standin() as salesforce, Daemon(salesforce) as daemon:
+        daemon.add_client_credentials("crm")
+        daemon.start()
+        daemon.add_settings("[Listener x]\nMode=0666\n")
+        done = daemon.cli("reload", check=None)
+        assert done.returncode != 0 and ":0:" not in done.stderr + daemon.log(), done.stderr
+        assert "Path= is missing" in done.stderr and "107 bytes" not in done.stderr, done.stderr
+
+
 def test_default_credential_at_reload() -> None:
     """DefaultCredential= and Alias= take effect at a reload; an alias that clashes is a mistake"""
     with Standin() as salesforce, Daemon(salesforce) as daemon:

@@ -59,6 +59,32 @@ def test_reload() -> None:
         same(m.value("MainPID"), before)
 
 
+def test_others_may_write() -> None:
+    """The unit sees /etc read-only, others need not: a file that others may write, or that belongs to somebody else, is refused at reload and at start; such a directory at reload, and the start mends it"""
+    with Standin() as salesforce, Machine(salesforce) as m:
+        m.add_client_credentials("crm")
+        file = m.path("/etc/sftokend/credentials/crm.conf")
+        m.ctl("start", "sftokend")
+        for path, mode, uid in ((file, 0o666, 0), (file, 0o664, 0), (file.parent, 0o777, 0), (file, 0o644, 1234)):
+            before = path.stat()
+            os.chown(path, uid, -1)
+            path.chmod(mode)
+            assert m.ctl("reload", "sftokend", check=None).returncode != 0, (path, mode, uid)
+            assert m.sftoken("get", "crm").stdout.strip()
+            m.ctl("stop", "sftokend")
+            if path == file:
+                assert m.ctl("start", "sftokend", check=None).returncode != 0, (path, mode, uid)
+                same(m.value("ExecMainStatus"), "78")
+            else:  # by tmpfiles.d, before the start
+                m.ctl("start", "sftokend")
+                same(path.stat().st_mode & 0o777, 0o755)
+            os.chown(path, before.st_uid, -1)
+            path.chmod(before.st_mode & 0o7777)
+            m.run("systemctl", "reset-failed", "sftokend", check=None)
+            m.ctl("start", "sftokend")
+        assert "others may write it (mode 0666)" in m.journal() and "belongs to uid 1234" in m.journal(), m.journal()
+
+
 def test_bad_configuration() -> None:
     """a mistake stops the start with 78 and its place, once: it is not tried for ever"""
     with Standin() as salesforce, Machine(salesforce) as m:

@@ -179,6 +179,16 @@ TEST(what_is_stored_reaches_the_credentials)
 	secret_unref(value);
 }
 
+TEST(a_mistake_of_a_section_is_said_once)
+{
+	begin("[Listener x]\nMode=0666\n");
+	CHECK_INT(load_read(&l, &places, f.uid, NULL, &err), 0);
+	if (CHECK_INT(l.mistakes.n, 1))
+		CHECK_STR(l.mistakes.items[0].text,
+			  "[Listener x] Path= is missing — say where the socket is");
+	end();
+}
+
 TEST(another_key_needs_a_restart)
 {
 	struct load fresh = { 0 };
