@@ -284,7 +284,7 @@ struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *gr
 				  size_t n_groups)
 {
 	struct peer peer = {
-		.uid = uid, .gid = gid, .pid = 100 + (pid_t)uid, .n_groups = n_groups
+		.uid = uid, .gid = gid, .pid = 100 + (pid_t)uid, .n_groups = (uint16_t)n_groups
 	};
 	struct connection *before = connections;
 
