@@ -13,10 +13,10 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Sequence
 
 from harness import Daemon, Standin, children, wait_for
-from measuring import BUILD, CORE, REQUEST, TESTS, Row, Took, cpu_ns, one_line, pin, took, us
+from measuring import BUILD, CORE, REQUEST, TESTS, RawServer, Row, Took, cpu_ns, measure, one_line, pin, took, us
 from upstream import Nginx
 
 FAST = "MaxCallsPerSecond=10000000\n"
@@ -75,10 +75,10 @@ class Agent:
     def pids(self) -> list[int]:
         return [self.process.pid, *children(self.process.pid).values()]
 
-    def measure(self) -> tuple[Took, float]:
-        """What a get took, connection included, and CPU of all its processes per get in ns."""
+    def measure(self, command: Sequence[str] = (), environment: Optional[dict[str, str]] = None) -> tuple[Took, float]:
+        """What a get took, connection included, and CPU of all its processes per get in ns. command: another than ours."""
         before = sum(cpu_ns(p) for p in self.pids())
-        t = took([str(BUILD / "bench_caller"), "--plain", self.path, self.request, str(PLAIN_CALLS)])
+        t = took(command or [str(BUILD / "bench_caller"), "--plain", self.path, self.request, str(PLAIN_CALLS)], CORE, environment)
         return t, (sum(cpu_ns(p) for p in self.pids()) - before) / t.calls
 
     def stop(self) -> None:
@@ -103,6 +103,10 @@ class OidcAgent(Agent):
                         "--rt=refresh", "--scope=openid", "--redirect-uri=http://localhost:4242", "--no-save", "--confirm-yes", "--prompt=none",
                         "--pw-cmd=echo bench"], env=self.environment, check=True, capture_output=True, stdin=subprocess.DEVNULL)
         super().__init__(path, '{"request":"access_token","account":"bench","min_valid_period":0}', process)
+
+    def by_library(self) -> tuple[Took, float]:
+        """The same as its own clients do it: a key exchange on each connection, everything encrypted."""
+        return self.measure([str(BUILD / "bench_oidc_caller"), "bench", str(PLAIN_CALLS)], self.environment)
 
     def stop(self) -> None:
         super().stop()
@@ -143,23 +147,35 @@ def spawned(runs: int, command: list[str], environment: Optional[dict[str, str]]
     return Took(*map(int, output.split()))
 
 
-def ratios(goal: str, what: str, name: str, pairs: list[tuple[float, float]], limit: Optional[float], keys: str = "") -> Row:
-    """Ours beside theirs; both in ns."""
+def ratios(goal: str, what: str, name: str, pairs: list[tuple[float, float]], limit: Optional[float], keys: str = "",
+           floor: Sequence[float] = ()) -> Row:
+    """Ours beside theirs; both in ns. floor: what the raw server needed for the same in the same rounds."""
     ratio = statistics.median(a / b for a, b in pairs)
-    return Row(goal, what, us(statistics.median(a for a, _ in pairs)), us(statistics.median(b for _, b in pairs)), ratio, limit,
-               f"beside: {name}; 1 to {1 / ratio:.1f}", keys)
+    note = f"beside: {name}; 1 to {1 / ratio:.1f}"
+    if floor:
+        note += f", the raw server 1 to {statistics.median(b / f for f, (_, b) in zip(floor, pairs)):.1f}"
+    return Row(goal, what, us(statistics.median(a for a, _ in pairs)), us(statistics.median(b for _, b in pairs)), ratio, limit, note, keys)
 
 
-def agent_rows(daemon: Daemon, name: str, agent: Agent, rounds: int, goals: tuple[Optional[float], ...]) -> list[Row]:
+Goals = tuple[Optional[float], Optional[float], Optional[float]]
+NO_GOALS: Goals = (None, None, None)
+
+
+def agent_rows(daemon: Daemon, name: str, asked: Callable[[], tuple[Took, float]], rounds: int, goals: Goals = NO_GOALS) -> list[Row]:
     front = daemon.child("front")
     assert front
     pin(front, {CORE})
-    found = [(ours(daemon, front, True), ours(daemon, front, False), agent.measure()) for _ in range(rounds)]
+    with RawServer(daemon.directory) as raw:
+        found = [(ours(daemon, front, True), ours(daemon, front, False), asked()) for _ in range(rounds)]
+        floor = {c: [measure(raw.path, raw.process.pid, CALLS, c) for _ in range(rounds)] for c in (True, False)}
     keys = one_line(FAST)
     return [
-        ratios("peers", "connect, get, close, p50", name, [(c[0].p50, t[0].p50) for c, _, t in found], goals[0], keys),
-        ratios("peers", "get on one connection, p50, beside a connection for each", name, [(p[0].p50, t[0].p50) for _, p, t in found], goals[1], keys),
-        ratios("peers", "server CPU of connect, get, close", name, [(c[1], t[1]) for c, _, t in found], goals[2], keys),
+        ratios("peers", "connect, get, close, p50", name, [(c[0].p50, t[0].p50) for c, _, t in found], goals[0], keys,
+               [m.p50 for m in floor[True]]),
+        ratios("peers", "get on one connection, p50, beside a connection for each", name, [(p[0].p50, t[0].p50) for _, p, t in found], goals[1], keys,
+               [m.p50 for m in floor[False]]),
+        ratios("peers", "server CPU of connect, get, close", name, [(c[1], t[1]) for c, _, t in found], goals[2], keys,
+               [m.cpu for m in floor[True]]),
     ]
 
 
@@ -171,7 +187,8 @@ def agents(daemon: Daemon, rounds: int) -> list[Row]:
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             agent = OidcAgent(Path(directory))
             try:
-                rows += agent_rows(daemon, oidc, agent, rounds, (1 / 12, 1 / 35, 1 / 9))
+                rows += agent_rows(daemon, f"{oidc} by liboidc-agent", agent.by_library, rounds, (1 / 12, 1 / 35, 1 / 9))
+                rows += agent_rows(daemon, f"{oidc} by a bare request in JSON", agent.measure, rounds)
                 pairs = [(float(spawned(200, get).p50), float(spawned(200, ["oidc-token", "bench"], agent.environment).p50)) for _ in range(rounds)]
                 rows.append(ratios("P3", "sftoken get, fork to exit, p50", f"oidc-token of {oidc}", pairs, 0.75))
             finally:
@@ -180,7 +197,7 @@ def agents(daemon: Daemon, rounds: int) -> list[Row]:
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             cache = CredentialCache(Path(directory))
             try:
-                rows += agent_rows(daemon, f"git-credential-cache of {git}", cache, rounds, (None, None, None))
+                rows += agent_rows(daemon, f"git-credential-cache of {git}", cache.measure, rounds)
             finally:
                 cache.stop()
     return rows

@@ -16,7 +16,8 @@ CREDENTIALS = (1000, 11000)
 START = "MaxScheduledInFlight=64\nStartSpread=0\n"
 OPEN = "MaxConnections=20000\nMaxConnectionsPerUser=20000\nMaxCallsPerSecond=10000000\n"
 SHORT = "MaxScheduledInFlight=64\nStartSpread=1s\nMinRenewDelay=0\nMaxRequestsPerHour=100000\n"
-RENEWED, WARM, LIFE_S = 1500, 10000, 2
+RENEWED, LIFE_S = 1500, 2
+WARM = 30 * RENEWED  # the history of each credential is full then: it keeps 20 attempts
 RENEWALS, RENEWALS_MOST_S = 100000, 180
 KIB, MIB = 1024, 1024 * 1024
 

@@ -44,8 +44,8 @@ class Took(NamedTuple):
     max: int
 
 
-def took(command: Sequence[str], core: Optional[int] = CORE) -> Took:
-    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600,
+def took(command: Sequence[str], core: Optional[int] = CORE, environment: Optional[dict[str, str]] = None) -> Took:
+    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600, env=environment,
                             preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core})).stdout
     return Took(*map(int, output.split()))
 
@@ -102,6 +102,7 @@ class RawServer:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        os.unlink(self.path)
 
 
 def ratio_rows(goal: str, what: str, ours: list[Measured], floor: list[Measured], limits: tuple[float, float],
