@@ -150,7 +150,8 @@ int main(int argc, char **argv)
 		i += 2;
 	}
 	if (argc != i + 3)
-		errx(64, "usage: caller [--connect | --plain | --until SECONDS | --trace SECONDS] PATH REQUEST CALLS|PAUSE_US");
+		errx(64,
+		     "usage: caller [--connect | --plain | --until SECONDS | --trace SECONDS] PATH REQUEST CALLS|PAUSE_US");
 	p.path = argv[i];
 	p.request = argv[i + 1];
 	p.calls = p.until_ns ? 10000000 : strtol(argv[i + 2], NULL, 10);

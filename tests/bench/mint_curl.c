@@ -21,8 +21,9 @@ int main(int argc, char **argv)
 		return 71;
 	curl_easy_setopt(curl, CURLOPT_URL, argv[1]);
 	curl_easy_setopt(curl, CURLOPT_CAINFO, argv[2]);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS,
-			 "grant_type=client_credentials&client_id=bench&client_secret=bench-secret");
+	curl_easy_setopt(
+		curl, CURLOPT_POSTFIELDS,
+		"grant_type=client_credentials&client_id=bench&client_secret=bench-secret");
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	if (code != CURLE_OK)

@@ -18,9 +18,9 @@ struct token_response {
 	char *token, *issuer;
 	time_t expires_at;
 };
-typedef struct token_response get_fn(const char *account, time_t min_valid_s, const char *scope,
-				     const char *hint);
-typedef void release_fn(struct token_response r);
+static struct token_response (*get)(const char *account, time_t min_valid_s, const char *scope,
+				    const char *hint);
+static void (*release)(struct token_response r);
 
 static int64_t now_ns(void)
 {
@@ -51,8 +51,6 @@ int main(int argc, char **argv)
 {
 	long n = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
 	void *library = dlopen("liboidc-agent.so.4", RTLD_NOW);
-	release_fn *release;
-	get_fn *get;
 	int64_t *took;
 
 	if (n < 1)

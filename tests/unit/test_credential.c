@@ -335,8 +335,7 @@ TEST(a_key_that_many_share_is_judged_once_a_load)
 	CHECK_STR(fixture_check(&f), "");
 	CHECK_INT(judged, 2);
 	/* the same with a passphrase is another question */
-	fixture_write(&f, "credentials/c.conf",
-		      JWT "Passphrase=file:@DIR@/secret.txt\n");
+	fixture_write(&f, "credentials/c.conf", JWT "Passphrase=file:@DIR@/secret.txt\n");
 	judged = 0;
 	CHECK_STR(fixture_check(&f), "");
 	CHECK_INT(judged, 3);
