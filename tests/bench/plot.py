@@ -81,7 +81,8 @@ EOD
 set title "A warm get each 500 µs before, during and after a storm of {rate:.0f} tokens a second (RS256)\\n{about}" noenhanced
 set xlabel "seconds"
 set ylabel "µs"
-set yrange [0:*]
+set logscale y
+set yrange [10:*]
 set object 1 rectangle from {begun:.2f}, graph 0 to {ended:.2f}, graph 1 fc rgb "#fff2dd" fs solid noborder behind
 plot $gets using 1:3 with lines lw 1.5 lc rgb "#c05020" title "p99 of each {BIN_MS} ms", \\
      $gets using 1:2 with lines lw 1.5 lc rgb "#2060a0" title "p50"
@@ -95,7 +96,7 @@ def plot_credentials(out: Path, about: str) -> None:
         seen = measured(number)
         lines.append(f"{number} {seen.rss[0] / 2**20:.2f} {seen.rss[1] / 2**20:.2f} {seen.cpu_ms * number / 1000 / 10:.3f}")
     data = "\n".join(lines)
-    gnuplot(HEAD.format(out=out, height=620, key="top left") + f"""
+    gnuplot(HEAD.format(out=out, height=620, key="bottom right") + f"""
 $seen << EOD
 {data}
 EOD
