@@ -583,6 +583,11 @@ const struct peer *connection_peer(const struct connection *c)
 	return &c->peer;
 }
 
+int connection_sock(const struct connection *c)
+{
+	return event_get_fd(&c->event);
+}
+
 void *connection_data(const struct connection *c)
 {
 	return c->data;
