@@ -199,7 +199,6 @@ struct connection *connection_open(struct loop *l, int sock, struct peer *peer,
 void connection_close(struct connection *c)
 {
 	struct connection **at = &connections;
-
 	c->handlers->closed(c, c->arg);
 	while (*at != c)
 		at = &(*at)->next;
@@ -221,8 +220,7 @@ const struct peer *connection_peer(const struct connection *c)
 
 int connection_sock(const struct connection *c)
 {
-	(void)c;
-	return -1;
+	return c->fd;
 }
 
 void *connection_data(const struct connection *c)
@@ -248,7 +246,6 @@ bool connection_in_call(const struct connection *c)
 static void send_bytes(struct connection *c, const char *bytes, size_t size, bool more)
 {
 	struct buf *to = c->stalled ? &c->kept : &c->sent;
-
 	if (!c->oneway)
 		buf_add(to, bytes, size);
 	if (!more)
