@@ -70,7 +70,6 @@ static void on_expired(struct timeout_entry *e, void *arg);
 static int64_t timeout_length(unsigned queue, void *arg)
 {
 	const struct connection_limits *limits = ((const struct group *)arg)->limits;
-
 	const int64_t lengths[TIMEOUT_QUEUES] = {
 		[QUEUE_IDLE] = limits->idle_timeout_ms,
 		[QUEUE_READING] = limits->request_timeout_ms,
@@ -99,10 +98,7 @@ static void on_timeouts_run(bool begins, void *arg)
 {
 	struct group *g = arg;
 
-	if (begins)
-		g->users++;
-	else
-		group_unuse(g);
+	begins ? (void)g->users++ : group_unuse(g);
 }
 
 /* The group of these, made on first use; one user more. */
@@ -581,6 +577,11 @@ struct connection *connection_open(struct loop *l, int sock, struct peer *peer,
 const struct peer *connection_peer(const struct connection *c)
 {
 	return &c->peer;
+}
+
+int connection_sock(const struct connection *c)
+{
+	return event_get_fd(&c->event);
 }
 
 void *connection_data(const struct connection *c)

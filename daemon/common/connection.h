@@ -53,6 +53,7 @@ void connection_close(struct connection *c); /* closed() is called; safe from wi
 
 const struct peer *connection_peer(const struct connection *c);
 void *connection_data(const struct connection *c);
+int connection_sock(const struct connection *c); /* stays the connection's */
 
 /* The output buffer: append exactly one whole message (varlink_begin_reply() ... or an error) and call connection_reply(). For oneway calls nothing is sent. */
 struct buf *connection_out(struct connection *c);

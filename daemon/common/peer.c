@@ -34,7 +34,7 @@ static int keep_groups(struct peer *p, const gid_t *groups, size_t size, struct 
 	if (!p->groups)
 		return err_oom(err);
 	memcpy(p->groups, groups, size);
-	p->n_groups = size / sizeof(gid_t);
+	p->n_groups = (uint16_t)(size / sizeof(gid_t));
 	qsort(p->groups, p->n_groups, sizeof(gid_t), by_number);
 	return 0;
 }

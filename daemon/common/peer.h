@@ -7,6 +7,7 @@
 #define COMMON_PEER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -17,9 +18,9 @@ struct peer {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
-	gid_t *groups; /* supplementary ones in ascending order, owned */
-	size_t n_groups;
-	bool shared; /* some message came from another process than the one that connected */
+	uint16_t n_groups; /* the small ones side by side: every idle connection has a peer in it */
+	bool shared;       /* some message came from another process than the one that connected */
+	gid_t *groups;     /* supplementary ones in ascending order, owned */
 };
 
 /* Fills *p (to be ended by peer_fini()). A peer in more than PEER_GROUPS_MAX groups is an error. */

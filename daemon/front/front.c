@@ -69,7 +69,7 @@ static struct caller *caller_new(struct front *f, size_t listener, struct user *
 	if (!c)
 		return NULL;
 	c->front = f;
-	c->listener = (uint32_t)listener;
+	c->listener = (uint16_t)listener;
 	c->user = u;
 	return c;
 }
@@ -97,7 +97,6 @@ static void on_accepted(struct listener *l, int sock, struct peer *peer, void *a
 		peer_fini(peer);
 		return;
 	}
-	c->sock = fd;
 	/* From here on socket and peer are the connection's, also when it cannot be made. */
 	c->connection = connection_open(f->loop, take_fd(&fd), peer, &f->connection_limits,
 					&f->connection_handlers, f, c, NULL);

@@ -72,8 +72,7 @@ struct caller {
 	int64_t get_us;            /* when its GetToken that is not answered yet began; 0: none */
 	struct identity *identity; /* NULL: no rule on units or programs has asked for it */
 	uint32_t unruled_version;  /* no rule may let it in while this is the table's */
-	uint32_t listener;         /* index */
-	int sock;                  /* the connection's */
+	uint16_t listener;         /* index */
 	bool unknown;              /* of the last look: it is not known yet whether it may */
 	bool counted;              /* in front->idle, from its first call of ours */
 };

@@ -41,7 +41,9 @@ static struct identity *identity_of(struct caller *c)
 	i->caller = c;
 	i->id = ++f->identities;
 	i->programs = f->table.programs;
-	i->pidfd = connection_peer(c->connection)->pid > 0 ? peer_pidfd(c->sock) : -1;
+	i->pidfd = connection_peer(c->connection)->pid > 0
+			   ? peer_pidfd(connection_sock(c->connection))
+			   : -1;
 	c->identity = i;
 	list_append(&f->unidentified, &i->link);
 	if (i->pidfd < 0)

@@ -19,8 +19,8 @@ struct credential_names {
 };
 
 /*
- * The secret that was read last during one load, and its directory: thousands of credentials have theirs in one directory, and those of one connected app have the same one. Not kept longer
- * than a load: the next reads every file anew.
+ * The secret that was read last during one load, and its directory: thousands of credentials have theirs in one directory, and those of one connected app have the same one. Its key was
+ * found to be good once. Not kept longer than a load: the next reads every file anew.
  */
 struct credential_secrets {
 	char *folder; /* NULL: none */
@@ -28,6 +28,7 @@ struct credential_secrets {
 	char *reference;
 	bool trim;
 	struct secret *secret; /* NULL: none */
+	struct secret *good_key, *good_passphrase;
 };
 #define CREDENTIAL_SECRETS_NONE ((struct credential_secrets){ .folder_fd = -1 })
 

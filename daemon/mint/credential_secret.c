@@ -181,6 +181,8 @@ void credential_secrets_fini(struct credential_secrets *kept)
 	cleanup_close(&kept->folder_fd);
 	free(kept->reference);
 	secret_unref(kept->secret);
+	secret_unref(kept->good_key);
+	secret_unref(kept->good_passphrase);
 	*kept = CREDENTIAL_SECRETS_NONE;
 }
 

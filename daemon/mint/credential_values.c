@@ -108,15 +108,31 @@ static int hide_pin(struct credential *c, const struct credential_check *check, 
 	return 0;
 }
 
+/* The same file as that of the credential before: OpenSSL needs 0.4 ms for a PEM text, and thousands may share one. References keep the addresses from being another secret's. */
+static bool known_good(const struct credential *c, const struct credential_secrets *kept)
+{
+	return kept->good_key == c->private_key && kept->good_passphrase == c->passphrase;
+}
+
+static void keep_good(struct credential *c, struct credential_secrets *kept)
+{
+	secret_unref(kept->good_key);
+	secret_unref(kept->good_passphrase);
+	kept->good_key = secret_ref(c->private_key);
+	kept->good_passphrase = c->passphrase ? secret_ref(c->passphrase) : NULL;
+}
+
 /* A token that is not there now may come back: that is no mistake of the file, and each attempt opens it anew. */
-static int judge_key(const struct credential *c, const struct credential_check *check,
-		     struct err *err)
+static int judge_key(struct credential *c, const struct credential_check *check, struct err *err)
 {
 	struct err why = { 0 };
 
-	if (!c->private_key || !check->check_key ||
-	    check->check_key(c->private_key, c->passphrase, &why) >= 0)
+	if (!c->private_key || !check->check_key || known_good(c, check->secrets))
 		return 0;
+	if (check->check_key(c->private_key, c->passphrase, &why) >= 0) {
+		keep_good(c, check->secrets);
+		return 0;
+	}
 	if (why.code == ERR_INTERNAL)
 		return err_set(err, ERR_INTERNAL, "%s", why.text);
 	CREDENTIAL_NOTE(c, why.code == ERR_RETRY ? check->warnings : check->notes, "Credential",

@@ -9,11 +9,10 @@
 #include "daemon/mint/store.h"
 #include "daemon/mint/tally.h"
 
-/* One line of the history; message owned. */
+/* One line of the history; message owned. Small: each credential has twenty of them in the long run. */
 struct keeper_entry {
-	int64_t time_s;
+	int64_t time_s : 48, http_status : 16;
 	const char *kind, *outcome;
-	long http_status;
 	char *message;
 };
 
@@ -54,7 +53,8 @@ struct keeper {
 	bool retired;     /* freed, but for that */
 	struct keeper *next_retired;
 	struct keeper_revocation *revocation;
-	struct keeper_entry *notes[KEEPER_NOTES]; /* newest first */
+	struct keeper_entry *notes; /* oldest first, at most KEEPER_NOTES */
+	unsigned char n_notes, room_notes;
 	struct keeper_logins logins; /* that wait for the spend or the revocation in flight */
 	char unknown[512];
 	char login[300]; /* what TROUBLE_LOGIN says */

@@ -9,8 +9,8 @@ import statistics
 import time
 from typing import NamedTuple
 
-from bench import CORE, Row
 from harness import MANAGER, Daemon, same, wait_for
+from measuring import CORE, Row, one_line
 from upstream import Nginx
 
 LIMITS = "MaxScheduledInFlight=64\nStartSpread=1s\nBackoffFirst=100ms\n"
@@ -76,6 +76,6 @@ def bench_restart(rounds: int) -> list[Row]:
         wall = statistics.median(s.wall_ms for s in found)
         cpu = statistics.median(s.cpu_ms for s in found)
         rows.append(Row("P8", f"start to ready, {number} sealed tokens", f"{wall:.0f} ms", f"{goal:.0f} ms", wall / goal, 1.0,
-                        f"no floor: the goal; {cpu:.0f} ms CPU in the mint; {requests} requests to the token endpoint"))
-        rows.append(Row("P8", f"requests of those {rounds} starts", str(requests), "0", float(requests), 0.0, "no floor: the goal"))
+                        f"no floor: the goal; {cpu:.0f} ms CPU in the mint; {requests} requests to the token endpoint", one_line(LIMITS)))
+        rows.append(Row("P8", f"requests of those {rounds} starts", str(requests), "0", float(requests), 0.0, "no floor: the goal", one_line(LIMITS)))
     return rows

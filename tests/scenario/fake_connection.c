@@ -115,6 +115,12 @@ const struct peer *connection_peer(const struct connection *c)
 	return &c->peer;
 }
 
+int connection_sock(const struct connection *c)
+{
+	(void)c;
+	return -1;
+}
+
 void *connection_data(const struct connection *c)
 {
 	return c->data;

@@ -199,7 +199,6 @@ struct connection *connection_open(struct loop *l, int sock, struct peer *peer,
 void connection_close(struct connection *c)
 {
 	struct connection **at = &connections;
-
 	c->handlers->closed(c, c->arg);
 	while (*at != c)
 		at = &(*at)->next;
@@ -217,6 +216,11 @@ void connection_close(struct connection *c)
 const struct peer *connection_peer(const struct connection *c)
 {
 	return &c->peer;
+}
+
+int connection_sock(const struct connection *c)
+{
+	return c->fd;
 }
 
 void *connection_data(const struct connection *c)
@@ -242,7 +246,6 @@ bool connection_in_call(const struct connection *c)
 static void send_bytes(struct connection *c, const char *bytes, size_t size, bool more)
 {
 	struct buf *to = c->stalled ? &c->kept : &c->sent;
-
 	if (!c->oneway)
 		buf_add(to, bytes, size);
 	if (!more)
@@ -284,7 +287,7 @@ struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *gr
 				  size_t n_groups)
 {
 	struct peer peer = {
-		.uid = uid, .gid = gid, .pid = 100 + (pid_t)uid, .n_groups = n_groups
+		.uid = uid, .gid = gid, .pid = 100 + (pid_t)uid, .n_groups = (uint16_t)n_groups
 	};
 	struct connection *before = connections;
 

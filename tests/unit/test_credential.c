@@ -30,6 +30,17 @@ static int refuse_key(const struct secret *pem, const struct secret *passphrase,
 	return err_set(err, ERR_ADMIN, "no usable RSA key — make one with openssl genrsa");
 }
 
+static int judged;
+
+static int count_key(const struct secret *pem, const struct secret *passphrase, struct err *err)
+{
+	(void)passphrase;
+	(void)pem;
+	(void)err;
+	judged++;
+	return 0;
+}
+
 static void begin(struct fixture *f)
 {
 	fixture_init(f);
@@ -300,6 +311,34 @@ TEST(the_caller_judges_the_key)
 	fixture_write(&f, "credentials/a.conf", JWT);
 	CHECK_STR(fixture_check(&f), "credentials/a.conf:6: PrivateKey=: no usable RSA key — make "
 				     "one with openssl genrsa\n");
+	fixture_fini(&f);
+}
+
+TEST(a_key_that_many_share_is_judged_once_a_load)
+{
+	struct fixture f;
+
+	begin(&f);
+	f.check_key = count_key;
+	fixture_write_bytes(&f, "other.pem", "pem2\n", 5, 0600);
+	fixture_write(&f, "credentials/a.conf", JWT);
+	fixture_write(&f, "credentials/b.conf", JWT);
+	fixture_write(&f, "credentials/c.conf", JWT);
+	judged = 0;
+	CHECK_STR(fixture_check(&f), "");
+	CHECK_INT(judged, 1);
+	/* another file is another key, and the next load judges all anew */
+	fixture_write(&f, "credentials/d.conf",
+		      "[Credential]\nGrantType=jwt_bearer\nLoginUrl=https://a.my.salesforce.com\n"
+		      "ClientId=id\nUsername=u@example.com\nPrivateKey=file:@DIR@/other.pem\n");
+	judged = 0;
+	CHECK_STR(fixture_check(&f), "");
+	CHECK_INT(judged, 2);
+	/* the same with a passphrase is another question */
+	fixture_write(&f, "credentials/c.conf", JWT "Passphrase=file:@DIR@/secret.txt\n");
+	judged = 0;
+	CHECK_STR(fixture_check(&f), "");
+	CHECK_INT(judged, 3);
 	fixture_fini(&f);
 }
 
