@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* refresh, enable, disable, revoke, adopt, reload: commands of the Manager socket; ping and check. */
+/* refresh, enable, disable, revoke, adopt, reload: commands of the Manager socket; ping. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -225,38 +225,4 @@ int cmd_ping(struct cli *cli)
 		r = complain_err(cli, &err);
 	sftoken_close(h);
 	return r ? r : finish_output();
-}
-
-/* The daemon that was installed with this program, else the one in the system's place. */
-static const char *daemon_program(char path[PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 32);
-	char *slash;
-
-	if (n > 0) {
-		path[n] = '\0';
-		slash = strrchr(path, '/');
-		memcpy(slash, "/../sbin/sftokend", sizeof "/../sbin/sftokend");
-		if (access(path, X_OK) == 0)
-			return path;
-	}
-	return "/usr/sbin/sftokend";
-}
-
-int cmd_check(struct cli *cli)
-{
-	char path[PATH_MAX];
-	const char *program = daemon_program(path);
-	const char *args[6] = { "sftokend", "--check" };
-	size_t n = 2;
-
-	if (cli->user)
-		args[n++] = "--user";
-	if (cli->rest) {
-		args[n++] = "--config";
-		args[n++] = cli->rest[0];
-	}
-	execv(program, (char **)(uintptr_t)args);
-	return complain(EXIT_STATUS_NO_DAEMON, "cannot run %s: %s: is sftokend installed?", program,
-			strerror(errno));
 }

@@ -80,8 +80,10 @@ static char *daemon_path(const struct cli *cli, const char *name)
 	if (cli->system)
 		runtime = "/run";
 	if (!runtime || !*runtime) {
-		complain(EXIT_STATUS_USAGE,
-			 "--user needs XDG_RUNTIME_DIR, which is not set: give --socket PATH");
+		if (!cli->quiet)
+			complain(
+				EXIT_STATUS_USAGE,
+				"--user needs XDG_RUNTIME_DIR, which is not set: give --socket PATH");
 		return NULL;
 	}
 	if (asprintf(&path, "%s/sftokend/%s", runtime, name) < 0)

@@ -102,7 +102,7 @@ const struct command commands[] = {
 	  "file says sftokend_up 0, and the exit status is 69 or 75.",
 	  "sftoken metrics --output /var/lib/prometheus/node-exporter/sftokend.prom", OPT_OUTPUT, USES_JSON, cmd_metrics },
 	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, USES_JSON, cmd_ping },
-	{ "check", "[DIRECTORY]", "check the configuration without using it", "sftoken check /etc/sftokend", 0, TAKES_DIRECTORY, cmd_check },
+	{ "check", "[DIRECTORY]", "check the configuration without using it", "sftoken check /etc/sftokend", 0, TAKES_DIRECTORY | USES_JSON, cmd_check },
 	{ "completion", "bash|zsh|fish",
 	  "print the script that completes commands, options and credentials",
 	  "eval \"$(sftoken completion bash)\"", 0, TAKES_SHELL, cmd_completion },

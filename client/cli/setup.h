@@ -88,6 +88,7 @@ int question_ask(const struct cli *cli, const struct question *q, char **out);
 struct place {
 	char *directory; /* of the configuration */
 	bool system;     /* the system's daemon: others use it, too */
+	bool user;       /* place_look(): the daemon runs as who asks, not as the service user */
 	bool answers;    /* a daemon answers at the Manager socket */
 	uid_t uid;       /* of the service user, if owned */
 	gid_t gid;
@@ -97,6 +98,8 @@ struct place {
 void place_free(struct place *p);
 /* Finds it out; 0, or an exit status after a complaint. json-c must be loaded. */
 int place_find(const struct cli *cli, struct place *p);
+/* Only where the configuration is: that of the daemon which answers, else the usual one. A daemon that does not want us counts as none. 0, or an exit status after a complaint. json-c must be loaded. */
+int place_look(const struct cli *cli, struct place *p);
 /* DIRECTORY/FOLDER/NAME.SUFFIX; NULL after a complaint. Caller frees. */
 char *place_path(const struct place *p, const char *folder, const char *name, const char *suffix);
 /* Makes DIRECTORY and FOLDER in it where they are missing; p->directory has no links on its way then. 0, or an exit status after a complaint. */

@@ -113,8 +113,10 @@ static int ask_daemon(const struct cli *cli, struct place *p)
 		p->system = is_system(cli, sftoken_path(h));
 		p->directory = from_status(status);
 		take_owner(p, sftoken_path(h));
-	} else if (err.code == SFTOKEN_E_REFUSED ||
-		   strcmp(err.name, "org.varlink.service.PermissionDenied") == 0) {
+		p->user = !p->system && p->uid == geteuid();
+	} else if (cli->credential &&
+		   (err.code == SFTOKEN_E_REFUSED ||
+		    strcmp(err.name, "org.varlink.service.PermissionDenied") == 0)) {
 		r = complain(
 			EXIT_STATUS_REFUSED,
 			"only administrators of the daemon at %s make credentials: sudo sftoken setup %s",
@@ -164,6 +166,21 @@ int place_find(const struct cli *cli, struct place *p)
 	if (r == 0 && !cli->setup.print)
 		r = find_service_user(p);
 	return r;
+}
+
+int place_look(const struct cli *cli, struct place *p)
+{
+	int r;
+
+	*p = (struct place){ 0 };
+	r = ask_daemon(cli, p);
+	if (!p->answers) {
+		p->user = cli->user;
+		p->system = !cli->user;
+	}
+	if (r == 0 && !p->directory)
+		p->directory = usual_directory(p->system);
+	return r == 0 && !p->directory ? complain_memory() : r;
 }
 
 char *place_path(const struct place *p, const char *folder, const char *name, const char *suffix)

@@ -87,6 +87,7 @@ extern const size_t settings_n_sections;
 /* Where things are: --config, --state, --runtime, --user, and the defaults. */
 struct places {
 	bool user_mode;
+	bool outside; /* --check by a person: secrets that the service manager hands over are not there */
 	char *config_dir, *state_dir, *runtime_dir;
 	char *config_option, *state_option, *runtime_option; /* as given, NULL if not */
 };

@@ -137,6 +137,13 @@ const struct credential *credential_set_find(const struct credential_set *s, con
 struct secret *credential_secret(const char *reference, uid_t service_uid, bool trim,
 				 struct err *err);
 
+/* Whether that is a good reference to a secret that is handed over at the start alone: a check from outside of the service (struct places) cannot have it. */
+bool credential_comes_later(const char *reference, bool outside);
+/* What is said of it; its argument is the reference. */
+#define CREDENTIAL_COMES_LATER \
+	"%.100s is given by the service manager: not checked here; `systemctl start` or `sftoken " \
+	"reload` says whether it is there"
+
 /* The keys of a credential file: [Credential] and [Access] (credential_keys.c). sftokend.credential(5) is compared with them. */
 extern const struct config_section credential_sections[];
 extern const size_t credential_n_sections;

@@ -50,6 +50,7 @@ struct credential_check {
 	struct config_notes *notes, *warnings;
 	struct credential_names *names;
 	struct credential_secrets *secrets;
+	bool outside; /* of struct places */
 };
 
 /* "[section] key" -> file and line for a note; without an assignment the credential's file as a

@@ -33,7 +33,7 @@ static int open_resolved(int dir, const char *path, int flags, uint64_t resolve)
 	return (int)fd;
 }
 
-static int cannot_open(const char *path, int errnum, struct err *err)
+static int cannot_open(const char *path, int errnum, uid_t service_uid, struct err *err)
 {
 	switch (errnum) {
 	case ELOOP:
@@ -45,6 +45,12 @@ static int cannot_open(const char *path, int errnum, struct err *err)
 		return err_set(err, ERR_ADMIN,
 			       "%s does not exist — put the secret there or mend the path", path);
 	case EACCES:
+		/* a person checks what another user will read */
+		if (geteuid() != 0 && geteuid() != service_uid)
+			return err_set(err, ERR_ADMIN,
+				       "%s is not for you (uid %u) — check as root (sudo) or as "
+				       "the service user (uid %u)",
+				       path, (unsigned)geteuid(), (unsigned)service_uid);
 		return err_set(err, ERR_ADMIN,
 			       "%s: permission denied — the service user must own it and reach its "
 			       "directory",
@@ -188,7 +194,7 @@ void credential_secrets_fini(struct credential_secrets *kept)
 
 /* Opens the directory of path, if it is not that of the secret before, and leaves the last component in *name. -1 with err; kept owns the descriptor. */
 static int open_parent(struct credential_secrets *kept, const char *path, const char **name,
-		       struct err *err)
+		       uid_t service_uid, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
 	CLEANUP(cleanup_free) char *dir = NULL;
@@ -213,7 +219,7 @@ static int open_parent(struct credential_secrets *kept, const char *path, const 
 			       RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 
 	if (fd < 0) {
-		cannot_open(path, errno, err);
+		cannot_open(path, errno, service_uid, err);
 		return -1;
 	}
 	cleanup_close(&kept->folder_fd);
@@ -238,12 +244,20 @@ bool credential_names_file(const char *reference)
 	       place[0] == '/';
 }
 
+bool credential_comes_later(const char *reference, bool outside)
+{
+	const char *place = getenv("CREDENTIALS_DIRECTORY");
+
+	return outside && (!place || !*place) && !strncmp(reference, "credential:", 11) &&
+	       is_name(reference + 11);
+}
+
 static struct secret *from_file(struct credential_secrets *kept, const char *path,
 				uid_t service_uid, bool trim, struct err *err)
 {
 	const char *name;
 	struct stat st;
-	int dir = open_parent(kept, path, &name, err);
+	int dir = open_parent(kept, path, &name, service_uid, err);
 
 	/* a directory that is kept is judged again for each of its files */
 	if (dir < 0 || check_parent(dir, path, service_uid, err) < 0)
@@ -260,7 +274,7 @@ static struct secret *from_file(struct credential_secrets *kept, const char *pat
 		return NULL;
 	}
 	if (fd < 0) {
-		cannot_open(path, errno, err);
+		cannot_open(path, errno, service_uid, err);
 		return NULL;
 	}
 	if (fstat(fd, &st) < 0) {
@@ -303,7 +317,7 @@ static struct secret *from_credential(const char *id, bool trim, struct err *err
 			       RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 
 	if (fd < 0) {
-		cannot_open(id, errno, err);
+		cannot_open(id, errno, geteuid(), err);
 		err_prefix(err, "in $CREDENTIALS_DIRECTORY");
 		return NULL;
 	}

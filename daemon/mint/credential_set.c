@@ -372,7 +372,7 @@ struct credential_set *credential_set_read(const struct places *places,
 	CLEANUP(credential_secrets_fini)
 	struct credential_secrets secrets = CREDENTIAL_SECRETS_NONE;
 	const struct credential_check check = { settings, service_uid, check_key, stored,
-						notes,    warnings,    &names,    &secrets };
+						notes,    warnings,    &names,    &secrets, places->outside };
 	CLEANUP(credential_set_unrefp) struct credential_set *set = calloc(1, sizeof(*set));
 	CLEANUP(cleanup_free) char *folder = NULL;
 

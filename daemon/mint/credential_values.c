@@ -68,6 +68,11 @@ static int read_one(struct credential *c, const struct credential_check *check,
 		     "%s=stored: takes nothing after the colon — write %s=stored:", r->key, r->key);
 		return 0;
 	}
+	if (credential_comes_later(ref, check->outside)) {
+		CREDENTIAL_NOTE(c, check->warnings, "Credential", r->key,
+				"%s=: " CREDENTIAL_COMES_LATER, r->key, ref);
+		return 0;
+	}
 	*value_of(c, r) = credential_secret_kept(check->secrets, ref, check->service_uid, r->trim,
 						 &why);
 	if (*value_of(c, r))

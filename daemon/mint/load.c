@@ -41,6 +41,19 @@ int load_store_key(const struct settings *s, uid_t service_uid, struct config_no
 	return 0;
 }
 
+bool load_key_comes_later(const struct settings *s, bool outside, struct config_notes *warnings)
+{
+	const char *file;
+	unsigned line;
+
+	if (!s->store.key || !credential_comes_later(s->store.key, outside))
+		return false;
+	config_origin_of(s->origin, "Store", "Key", &file, &line);
+	config_note(warnings, file ? file : "sftokend.conf", line, "Key=: " CREDENTIAL_COMES_LATER,
+		    s->store.key);
+	return true;
+}
+
 static int settle(struct load *l, struct err *err)
 {
 	if (l->mistakes.out_of_memory || l->warnings.out_of_memory)
@@ -70,7 +83,7 @@ static void note_certificate(const struct credential *c, struct config_notes *wa
 }
 
 /* One that is wrong is a warning: tokens are got without it. */
-static int read_certificates(struct credential_set *set, uid_t service_uid,
+static int read_certificates(struct credential_set *set, uid_t service_uid, bool outside,
 			     struct config_notes *warnings, struct err *err)
 {
 	int64_t now_s = clock_real_ms() / 1000;
@@ -78,8 +91,14 @@ static int read_certificates(struct credential_set *set, uid_t service_uid,
 	for (size_t i = 0; i < set->n; i++) {
 		struct credential *c = set->items[i];
 		struct err why = { 0 };
-		int r = certificate_read(c, service_uid, now_s, &c->certificate_ends_s, &why);
+		int r;
 
+		if (c->certificate_ref && credential_comes_later(c->certificate_ref, outside)) {
+			err_set(&why, ERR_ADMIN, CREDENTIAL_COMES_LATER, c->certificate_ref);
+			note_certificate(c, warnings, why.text);
+			continue;
+		}
+		r = certificate_read(c, service_uid, now_s, &c->certificate_ends_s, &why);
 		if (r == -ERR_INTERNAL)
 			return err_set(err, ERR_INTERNAL, "%s", why.text);
 		if (r < 0)
@@ -109,7 +128,7 @@ int load_events(const struct settings *s, struct credential_set *set, const stru
 		uid_t service_uid, struct config_notes *warnings, struct err *err)
 {
 	check_event_unit(s, places, service_uid, warnings);
-	return read_certificates(set, service_uid, warnings, err);
+	return read_certificates(set, service_uid, places->outside, warnings, err);
 }
 
 int load_credentials(struct load *l, const struct places *places, uid_t service_uid,

@@ -36,6 +36,8 @@ int load_events(const struct settings *s, struct credential_set *set, const stru
  */
 int load_store_key(const struct settings *s, uid_t service_uid, struct config_notes *notes,
 		   struct secret **key, struct err *err);
+/* Whether a check from outside cannot have the key of the store, which the service manager hands over; with a warning then. */
+bool load_key_comes_later(const struct settings *s, bool outside, struct config_notes *warnings);
 void load_fini(struct load *l);
 
 /* One event each. */

@@ -30,8 +30,9 @@ static void tell_ready(void *arg)
 	if (registry_count(m->registry) == 0)
 		snprintf(status, sizeof status, "no credential yet, see sftokend.credential(5)");
 	else
-		snprintf(status, sizeof status, "%zu credentials, %zu with a token",
-			 registry_count(m->registry), registry_count_usable(m->registry));
+		snprintf(status, sizeof status, "%zu credential%s, %zu with a token",
+			 registry_count(m->registry), registry_count(m->registry) == 1 ? "" : "s",
+			 registry_count_usable(m->registry));
 	if (ready == m->ready && strcmp(status, m->status) == 0)
 		return;
 	snprintf(m->status, sizeof m->status, "%s", status);

@@ -107,7 +107,7 @@ void store_close(struct store *s);
 enum store_state store_state(const struct store *s);
 /* For people: why it is not OK and what to do; and how the key is kept when that deserves a warning ("" otherwise). */
 const char *store_why(const struct store *s);
-const char *store_key_note(const struct store *s);
+const char *store_key_note(struct store *s);
 
 /* The entry of a credential. find: NULL if there is none; get: made when it is missing (NULL: out of memory). Entries live as long as the store. */
 struct stored *store_find(struct store *s, const char *name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/mint/store_parts.h"
@@ -112,10 +113,13 @@ int store_key_save(struct store *s, struct err *err)
 	return 0;
 }
 
-const char *store_key_note(const struct store *s)
+const char *store_key_note(struct store *s)
 {
-	return s->key_auto
-		       ? "the key of the store lies beside it in STATE: whoever copies both can "
-			 "read it; [Store] Key= keeps it elsewhere, for a new store only: see sftokend.conf(5)"
-		       : "";
+	if (s->key_auto)
+		snprintf(
+			s->key_note, sizeof s->key_note,
+			"the key of the store lies beside it in %.100s: whoever copies both can "
+			"read it; [Store] Key= keeps it elsewhere, for a new store only: see sftokend.conf(5)",
+			s->state_dir);
+	return s->key_note;
 }

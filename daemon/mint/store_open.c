@@ -223,6 +223,23 @@ static void note(struct store *s)
 	s->noted = store_sync(s, NULL) == 0;
 }
 
+/* Who sets Key= after a first start without it is told so. */
+static void hint_at_auto(const struct store *s, const char *path, struct err *err)
+{
+	int fd;
+
+	if (!err || s->key_auto || !strstr(err->text, "another key"))
+		return;
+	fd = store_io_open(s->dir, STORE_KEY_NAME, O_RDONLY | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return;
+	store_io_close(fd);
+	err_set(err, ERR_ADMIN,
+		"%.100s was sealed with another key, probably that of Key=auto, as store.key lies "
+		"beside it: remove [Store] Key= to open it, or begin anew: sftokend(8), STORE",
+		path);
+}
+
 static int read_file(struct store *s, const struct stat *st, bool *garbage, struct err *err)
 {
 	struct store_scan scan = { 0 };
@@ -232,6 +249,8 @@ static int read_file(struct store *s, const struct stat *st, bool *garbage, stru
 
 	snprintf(path, sizeof(path), "%.200s/%s", s->state_dir, STORE_NAME);
 	r = store_journal_read_header(&s->file, s->seal, STORE_FILE_MAIN, path, err);
+	if (r == -ERR_ADMIN)
+		hint_at_auto(s, path, err);
 	if (r < 0)
 		return r;
 	memcpy(s->id, s->file.header.id, sizeof(s->id));

@@ -48,6 +48,7 @@ struct store {
 	char *state_dir, *runtime_dir;
 	int dir, run; /* -1: cannot be opened */
 	struct secret *key;
+	char key_note[STORE_WHY_MAX]; /* of store_key_note() */
 	bool key_auto,
 		key_lost; /* lost: it could not be written yet, and nothing but this process knows it */
 	struct store_seal *seal;

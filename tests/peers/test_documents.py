@@ -119,6 +119,7 @@ TABLE: tuple[tuple[str, str, Union[Run, Elsewhere]], ...] = (
     ("README.md", "$ sftoken doctor prod", Run((), r"(?s)grant\t.*see approval.*approval\tfailed\tthe user is not pre-authorized.*Permitted Users",
                                                status=78, before=not_approved, after=approved)),
     ("README.md", "./dev package", Elsewhere("tests/packages/build.py", ('"./dev", "package"',))),
+    ("README.md", "sudo sftokend --check", Elsewhere("tests/system/test_config.py", ("is given by the service manager",))),
     ("README.md", "meson setup build", Elsewhere("tests/systemd/machine.py", ("systemd-sysusers", "ROOT"))),
     ("README.md", "sudo mkdir -p /etc/credstore.encrypted", Elsewhere("tests/systemd/test_credentials.py", ("systemd-creds", "sftokend.store.key"))),
     ("README.md", "sftoken reload", Run((), r"anna", before=new_refresh_token)),

@@ -237,7 +237,18 @@ def test_check() -> None:
     result = daemon.cli("check", str(daemon.config), "--user", check=78,
                         environment={"XDG_RUNTIME_DIR": str(daemon.directory), "XDG_STATE_HOME": str(daemon.directory)})
     assert "broken.conf:2" in result.stderr, result.stderr
+    # without a directory: that of the daemon which answers, here at its --socket, and with --user at $XDG_RUNTIME_DIR
+    result = daemon.cli("check", check=78)
+    assert "broken.conf:2" in result.stderr, result.stderr
+    (daemon.directory / "xdg").mkdir()
+    (daemon.directory / "xdg/sftokend").symlink_to(daemon.runtime)
+    environment = {"XDG_RUNTIME_DIR": str(daemon.directory / "xdg"), "XDG_STATE_HOME": str(daemon.directory), "HOME": "/nonexistent"}
+    result = daemon.cli("--user", "check", check=78, environment=environment)
+    assert "broken.conf:2" in result.stderr, result.stderr
     (daemon.credentials / "broken.conf").unlink()
+    # none answers: the usual one; what is said names what sftoken has
+    result = daemon.cli("--user", "check", check=78, environment={"HOME": "/nonexistent"})
+    assert "/nonexistent/.config/sftokend" in result.stderr and "sftoken check DIRECTORY" in result.stderr and "--" not in result.stderr, result.stderr
 
 
 def test_exit_statuses() -> None:

@@ -140,9 +140,16 @@ def test_store_key() -> None:
         one_credential(daemon, "")
         key = daemon.write_secret("store.key", "planted-key-of-the-store")
         for text, words in (("planted-key-of-the-store", "not a reference"), ("stored:", "opens the store"), ("file:store.key", "absolute"),
-                            ("file:/no/such/key", "/no/such/key"), ("credential:key", "CREDENTIALS_DIRECTORY")):
+                            ("file:/no/such/key", "/no/such/key"), ("credential:a/key", "without a slash")):
             path = daemon.add_settings(f"[Store]\n\nKey={text}\n")
             mistakes(daemon, [(path, 3, words)])
+        path = daemon.add_settings("[Store]\n\nKey=credential:key\n")
+        result = sftokend(daemon)
+        same(result.returncode, 78, result.stderr)
+        assert "CREDENTIALS_DIRECTORY" in result.stderr, result.stderr
+        result = sftokend(daemon, "--check")
+        same(result.returncode, 0, f"the service manager gives it: {result.stderr}")
+        assert f"{path}:3: warning: Key=: credential:key is given by the service manager" in result.stderr, result.stderr
         path = daemon.add_settings(f"[Store]\n\nKey=file:{key}\n")
         result = sftokend(daemon, "--check")
         same(result.returncode, 0, result.stderr)

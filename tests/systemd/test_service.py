@@ -28,7 +28,7 @@ def test_start() -> None:
         assert m.sftoken("get", "crm").stdout.strip()
         shown = m.show("ActiveState", "StatusText", "NRestarts", "NFileDescriptorStore")
         same(shown["ActiveState"], "active")
-        assert shown["StatusText"].startswith("1 credentials, 1 with a token"), shown
+        assert shown["StatusText"].startswith("1 credential, 1 with a token"), shown
         same(shown["NFileDescriptorStore"], "2")
         uid = m.ids("sftokend")[0]
         for path, mode, group in ((BROKER, 0o660, "sftoken"), (MANAGER, 0o660, "sftokend-admin"), ("/run/sftokend", 0o755, "sftokend"),

@@ -45,7 +45,7 @@ def test_service() -> None:
         assert m.path(f"/home/{USER}/.local/state/sftokend/store").exists()
         shown = m.show("NFileDescriptorStore", "StatusText", user=USER)
         same(shown["NFileDescriptorStore"], "2")
-        assert shown["StatusText"].startswith("1 credentials"), shown
+        assert shown["StatusText"].startswith("1 credential,"), shown
         before = os.lstat(runtime / "sftokend/io.sftoken.Broker").st_ino
         m.ctl("restart", "sftokend", user=USER)
         same(os.lstat(runtime / "sftokend/io.sftoken.Broker").st_ino, before)

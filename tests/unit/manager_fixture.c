@@ -302,7 +302,7 @@ const char *store_why(const struct store *s)
 	return manager_fake.store == STORE_OK ? "" : "why the store is not ok";
 }
 
-const char *store_key_note(const struct store *s)
+const char *store_key_note(struct store *s)
 {
 	(void)s;
 	return manager_fake.key_note ? manager_fake.key_note : "";

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/mint/load.h"
@@ -138,6 +139,68 @@ TEST(a_key_that_is_missing_or_not_safe_is_a_mistake)
 	fixture_write_bytes(&f, "store.key", "0123456789abcde\n", 16, 0600);
 	expect_mistake(
 		"Key=: the key has less than 16 bytes — make one with: openssl rand -hex 32");
+	end();
+}
+
+/* A person who checks has no $CREDENTIALS_DIRECTORY; the start and a reload have, or it is a mistake. */
+TEST(what_the_service_manager_gives_is_not_checked_from_outside)
+{
+	begin("[Store]\n\nKey=credential:store.key\n");
+	fixture_write(&f, "credentials/c.conf",
+		      "[Credential]\nGrantType=client_credentials\nLoginUrl=https://"
+		      "c.my.salesforce.com\nClientId=c\nClientSecret=credential:c.secret\n");
+	fixture_check(&f);
+	CHECK_INT(f.status, 0);
+	CHECK(strstr(f.problems, "sftokend.conf:3: warning: Key=: credential:store.key is given by "
+				 "the service manager: not checked here; "));
+	CHECK(strstr(f.problems, "credentials/c.conf:5: warning: ClientSecret=: "
+				 "credential:c.secret is given by"));
+	CHECK_INT(load_read(&l, &places, f.uid, NULL, &err), 0);
+	CHECK_INT(l.mistakes.n, 2);
+	/* one that is set is looked into */
+	setenv("CREDENTIALS_DIRECTORY", f.dir, 1);
+	CHECK(strstr(fixture_check(&f), "credentials/c.conf:5: ClientSecret=: in "
+					"$CREDENTIALS_DIRECTORY: c.secret does not exist"));
+	CHECK_INT(f.status, 78);
+	end();
+	/* no reference that could ever be good */
+	begin("[Store]\nKey=credential:a/b\n");
+	CHECK(strstr(fixture_check(&f), "without a slash"));
+	CHECK_INT(f.status, 78);
+	end();
+}
+
+/* As uid 2, of a directory of root's whose service user is "daemon" (uid 1 on Debian). */
+static void check_as_stranger(void)
+{
+	f.uid = 2;
+	if (setresgid(2, 2, 2) < 0 || setresuid(2, 2, 2) < 0)
+		_exit(1);
+	fixture_check(&f);
+	bool well = f.status == 78 && strstr(f.problems, "check as root (sudo), or as that user") &&
+		    strstr(f.problems,
+			   "secret.txt is not for you (uid 2) — check as root (sudo)") &&
+		    !strstr(f.problems, "chown");
+
+	if (!well)
+		fprintf(stderr, "%s", f.problems);
+	_exit(well ? 0 : 1);
+}
+
+TEST(a_stranger_is_not_told_to_take_the_files)
+{
+	int status = -1;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return; /* a directory of somebody else is needed */
+	begin("[Daemon]\nUser=1\n");
+	CHECK_INT(chmod(f.dir, 0755), 0);
+	pid = fork();
+	if (pid == 0)
+		check_as_stranger();
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_INT(status, 0);
 	end();
 }
 

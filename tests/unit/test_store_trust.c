@@ -100,6 +100,7 @@ TEST(the_key_of_auto_lies_beside_the_store)
 	fixture_auto = true;
 	s = fixture_open();
 	REQUIRE(s);
+	CHECK(strstr(store_key_note(s), "lies beside it in " STATE));
 	CHECK(strstr(store_key_note(s), "for a new store only: see sftokend.conf(5)"));
 	fixture_give(s, "etl", 1);
 	store_close(s);
@@ -110,6 +111,10 @@ TEST(the_key_of_auto_lies_beside_the_store)
 	REQUIRE(s);
 	CHECK_INT(fixture_number(store_find(s, "etl")), 1);
 	store_close(s);
+	fixture_auto = false;
+	CHECK(!fixture_open_key("another key, just as long as it is"));
+	CHECK(strstr(fixture_err.text, "another key, probably that of Key=auto"));
+	fixture_auto = true;
 	disk_set_mode(STATE, "store.key", S_IFREG | 0640);
 	check_refused(ERR_ADMIN, "chmod 600");
 	disk_put(STATE, "store.key", "half a key", 10);
