@@ -51,7 +51,7 @@ static void add_name(struct buf *out, const char *name)
 	static const char prefix[] = "SFTOKEN_";
 
 	buf_add_text(out, prefix);
-	for (size_t i = 0; name[i] && i < FIELD_NAME_MAX - (sizeof(prefix) - 1); i++) {
+	for (size_t i = 0; i < FIELD_NAME_MAX - (sizeof(prefix) - 1) && name[i]; i++) {
 		char c = name[i];
 
 		if (c >= 'a' && c <= 'z')

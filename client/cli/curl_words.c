@@ -125,7 +125,7 @@ struct scan {
 
 static bool is_named(const struct found *f, const char *name, char letter)
 {
-	return f->letter ? f->letter == letter : strcmp(f->name, name) == 0;
+	return f->name ? strcmp(f->name, name) == 0 : f->letter == letter;
 }
 
 static bool is_from_stdin(const char *value)
@@ -152,8 +152,7 @@ static void take(struct scan *s, const struct found *f, const char *word)
 	s->get |= is_named(f, "--get", 'G');
 	s->head |= is_named(f, "--head", 'I');
 	s->request.dumps |= is_named(f, "--dump-header", 'D');
-	s->request.progress |= f->letter ? f->letter == '#'
-					 : strncmp(f->name, "--progress", 10) == 0;
+	s->request.progress |= f->name ? strncmp(f->name, "--progress", 10) == 0 : f->letter == '#';
 	if (is_named(f, "--request", 'X'))
 		s->method = f->value;
 }

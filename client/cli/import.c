@@ -226,7 +226,7 @@ static int send_parameters(struct cli *cli, const struct kind *kind, const struc
 int secret_send(struct cli *cli, const struct kind *kind, const struct bytes *secret)
 {
 	struct bytes parameters = { 0 };
-	int r = make_parameters(cli, kind, secret, &parameters);
+	int r = kind ? make_parameters(cli, kind, secret, &parameters) : EXIT_STATUS_INTERNAL;
 
 	if (r == 0)
 		r = send_parameters(cli, kind, &parameters);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/load.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,6 +276,7 @@ void load_accepted(struct front *f, size_t listener, struct user *u, int take_so
 		return;
 	}
 	e = l->entry;
+	assert(e); /* or there would have been a reason */
 	l->ask = (struct judge_ask){ .rejected = -1, .start_ms = loop_now_ms(f->loop), .first = true };
 	l->ask.deadline_ms = l->ask.start_ms + f->rules.limits.load_wait_ms;
 	step(l);

@@ -137,7 +137,7 @@ def judge(lint: str, check: str, mistake: tuple, says: str) -> str | None:
         os.environ["SFTOKEN_LINT_CACHE"] = str(folder / "cache")
         checkout(folder)
         if mistake[1] is None and lint in ("cppcheck", "fanalyzer", "tidy", "sizes", "layers", "banned", "spdx", "format"):
-            for real in ("client", "daemon", "proto"):
+            for real in ("base", "client", "daemon", "proto"):
                 keep_headers(folder / real)
         before = run(folder)
         if problem := make(folder, mistake):
