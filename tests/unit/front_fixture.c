@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include "daemon/common/link.h"
 #include "proto/varlink.h"
 
@@ -17,9 +16,9 @@ const char *q(const char *text)
 	static char ring[8][8192];
 	static unsigned at;
 	char *to = ring[at++ % 8];
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; text[i] && i < sizeof(ring[0]) - 1; i++)
+	for (; text[i] && i < sizeof(ring[0]) - 1; i++)
 		to[i] = text[i] == '\'' ? '"' : text[i];
 	to[i] = '\0';
 	return to;
