@@ -140,7 +140,7 @@ static void say_detail(const struct record *r, const char *what, const char *key
 	if (r->detail)
 		(void)snprintf(why, WHY_SIZE, "%s %s is not in %s", what, r->detail, key);
 	else
-		(void)snprintf(why, WHY_SIZE, "which %s asks cannot be proved, and there is %s",
+		(void)snprintf(why, WHY_SIZE, "its %s is not in %s, or cannot be proved to be",
 			       what, key);
 }
 

@@ -267,7 +267,8 @@ static struct secret *from_file(struct credential_secrets *kept, const char *pat
 	int fd = open_resolved(dir, name, O_RDONLY | O_NOCTTY | O_NONBLOCK,
 			       RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH);
 
-	if (fd < 0 && errno == EACCES) { /* its directory can be reached */
+	if (fd < 0 && errno == EACCES &&
+	    geteuid() == service_uid) { /* its directory can be reached */
 		err_set(err, ERR_ADMIN,
 			"%s: permission denied — the service user (uid %u) must own it: chown %u %s",
 			path, (unsigned)service_uid, (unsigned)service_uid, path);

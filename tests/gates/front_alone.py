@@ -103,7 +103,7 @@ class Front:
             return f.read()
 
     def rules(self, limits=None, **members):
-        self.say("Rules", limits=limits or {}, listeners=[], service_uid=os.getuid(), **members)
+        self.say("Rules", limits=limits or {}, listeners=[{"name": "broker", "globs": []}], service_uid=os.getuid(), **members)
 
     def credential(self, name, uids=None, gids=(), aliases=(), state="valid", attempt=False, **members):
         self.say("Credential", name=name, aliases=list(aliases), uids=[os.getuid()] if uids is None else uids,

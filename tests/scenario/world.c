@@ -223,6 +223,9 @@ static struct settings *copy_settings(const struct world *w)
 
 	must(s != NULL, "allocate");
 	s->refs = 1;
+	s->listeners = calloc(1, sizeof *s->listeners);
+	must(s->listeners != NULL, "allocate");
+	s->listeners->name = copy("broker");
 	s->limits = from->limits;
 	s->daemon.on_event = w->events.unit ? copy(w->events.unit) : NULL;
 	s->network.timeout_ms = from->network.timeout_ms;

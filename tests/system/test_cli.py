@@ -240,9 +240,9 @@ def test_check() -> None:
     # without a directory: that of the daemon which answers, here at its --socket, and with --user at $XDG_RUNTIME_DIR
     result = daemon.cli("check", check=78)
     assert "broken.conf:2" in result.stderr, result.stderr
-    (daemon.directory / "xdg").mkdir()
-    (daemon.directory / "xdg/sftokend").symlink_to(daemon.runtime)
-    environment = {"XDG_RUNTIME_DIR": str(daemon.directory / "xdg"), "XDG_STATE_HOME": str(daemon.directory), "HOME": "/nonexistent"}
+    (daemon.directory / "of-user").mkdir()
+    (daemon.directory / "of-user/sftokend").symlink_to(daemon.runtime)
+    environment = {"XDG_RUNTIME_DIR": str(daemon.directory / "of-user"), "XDG_STATE_HOME": str(daemon.directory), "HOME": "/nonexistent"}
     result = daemon.cli("--user", "check", check=78, environment=environment)
     assert "broken.conf:2" in result.stderr, result.stderr
     (daemon.credentials / "broken.conf").unlink()

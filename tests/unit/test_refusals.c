@@ -204,7 +204,7 @@ TEST(the_other_reasons)
 	mint_credential("prod", 500, ",'units':['etl.service']");
 	get_no_such(c, "{'credential':'prod'}");
 	pass(1); /* not the same as another unit */
-	CHECK(strstr(last, "why=\"which unit asks cannot be proved, and there is AllowUnit=\""));
+	CHECK(strstr(last, "why=\"its unit is not in AllowUnit=, or cannot be proved to be\""));
 	get_no_such(user(65534), "{'credential':'prod'}");
 	pass(1);
 	CHECK(strstr(last, "uid 65534 stands for all that have no number here"));
