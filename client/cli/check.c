@@ -35,19 +35,23 @@ static int find_directory(const struct cli *cli, struct place *p)
 		*p = (struct place){ .directory = strdup(cli->rest[0]), .user = cli->user };
 	else
 		r = place_look(cli, p);
-	if (r == 0 && !p->directory)
-		r = complain(EXIT_STATUS_INTERNAL, "out of memory");
-	if (r == 0 && stat(p->directory, &st) < 0 && errno != EACCES)
-		r = complain(
-			EXIT_STATUS_CONFIG,
-			"%s: %s: name the directory of the configuration: sftoken check DIRECTORY",
-			p->directory, strerror(errno));
-	else if (r == 0 && stat(p->directory, &st) == 0 && !S_ISDIR(st.st_mode))
-		r = complain(
+	if (r)
+		return r;
+	if (!p->directory)
+		return complain(EXIT_STATUS_INTERNAL, "out of memory");
+	if (stat(p->directory, &st) < 0)
+		return errno == EACCES
+			       ? 0 /* the daemon says it better */
+			       : complain(
+					 EXIT_STATUS_CONFIG,
+					 "%s: %s: name the directory of the configuration: sftoken check DIRECTORY",
+					 p->directory, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return complain(
 			EXIT_STATUS_CONFIG,
 			"%s is not a directory: name that of the configuration: sftoken check DIRECTORY",
 			p->directory);
-	return r;
+	return 0;
 }
 
 static int run_daemon(const struct place *p)

@@ -35,7 +35,7 @@ BREAKS = (
     Break("the refresh token in use is revoked", "keeper_login.c", "!secret_equal(old->token, g->refresh_token)", "old->token != g->refresh_token"),
     Break("the session in use is revoked", "keeper_login.c", "if (replaced && !same && base)", "if (replaced && base)"),
     Break("a failed revocation is not tried again", "keeper_dispose.c", "err->code == ERR_RETRY && d->tries < N_PAUSES", "err->code == ERR_RETRY && d->tries > N_PAUSES"),
-    Break("an attempt is begun for what only a person can renew", "schedule.c", "if (step_by_person(x) || wait_for_end(x))", "if (wait_for_end(x))"),
+    Break("an attempt is begun for what only a person can renew", "schedule.c", "if (step_by_person(x) || wait_for_end(x) || step_wait_for_holders(x))", "if (wait_for_end(x))"),
     Break("the end of such a token is not announced", "schedule_login.c", "s->ending = x->out->ending = true;", "s->ending = true;"),
     Break("a caller who needs more than is left of it waits", "schedule.c", "if (step_by_person(x)) {\n\t\tstep_login_needed(x);", "if (step_by_person(x)) {"),
     Break("a disabled credential is served after a login", "schedule_answers.c", "if (s->state == STATE_DISABLED)\n\t\ttake_new(x);\n\telse if", "if"),
