@@ -144,7 +144,8 @@ def run_suite(top: Path, suite: Suite, one: str, allowed: set[str]) -> Sum:
         return total
     began = time.monotonic()
     beside = [p for p in programs if suite.together and p.name not in suite.alone]
-    times = run_programs(top, beside, os.cpu_count() or 1, allowed, total) if beside else []
+    width = (os.cpu_count() or 1) * (2 if suite.waits else 1)
+    times = run_programs(top, beside, width, allowed, total) if beside else []
     times += run_programs(top, [p for p in programs if p not in beside], 1, allowed, total)
     slowest = ", ".join(f"{name} {took:.0f} s" for took, name in sorted(times, reverse=True)[:SLOWEST])
     print(f"{suite.name}: {total} ({len(programs)} programs in {time.monotonic() - began:.0f} s; slowest {slowest})", flush=True)

@@ -18,6 +18,7 @@ class Suite:
     builds: tuple[str, ...] = ()  # "asan", "release", "fuzz"; the first decides SFTOKEN_ROOT
     packages: tuple[str, ...] = ()  # rows of the table in ./dev
     together: bool = False  # its programs may run side by side
+    waits: bool = False  # and wait more than they compute: twice as many at a time as there are processors
     alone: frozenset[str] = frozenset()  # but these have the machine for themselves: they measure, or fill it
     timeout: int = 240  # of one program, in seconds
     by_default: bool = True
@@ -55,8 +56,8 @@ SUITES = (
     Suite("standin", "the stand-in for Salesforce keeps to what is known of the real one", files="standin/test_*.py",
           together=True),
     Suite("system", "the real programs with sanitizers, against the stand-in over TLS", files="system/test_*.py",
-          builds=("asan",), together=True, alone=MEASURE),
-    Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",), together=True,
+          builds=("asan",), together=True, waits=True, alone=MEASURE),
+    Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",), together=True, waits=True,
           alone=MEASURE),
     Suite("peers", "other people's programs (jsforce, requests, Authlib, Chromium), and the documents' commands and examples", files="peers/test_*.py",
           builds=("release",), packages=("peers",), together=True),
