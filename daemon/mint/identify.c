@@ -98,7 +98,7 @@ static size_t first_unit(const char **at, size_t *rest)
 	return 0;
 }
 
-/* "user@1000.service" -> 1000, else -1. */
+/* "user@1000.service" -> 1000, else -1; "user@01000.service" is another unit, and not that user's manager. */
 static int64_t user_of(const char *unit, size_t size)
 {
 	static const char head[] = "user@", end[] = ".service";
@@ -106,7 +106,8 @@ static int64_t user_of(const char *unit, size_t size)
 	size_t n = strspn(digits, "0123456789");
 
 	if (size < sizeof head || strncmp(unit, head, sizeof head - 1) != 0 || n == 0 || n > 10 ||
-	    n + sizeof head - 1 + sizeof end - 1 != size || !ends_with(unit, size, end))
+	    (n > 1 && digits[0] == '0') || n + sizeof head - 1 + sizeof end - 1 != size ||
+	    !ends_with(unit, size, end))
 		return -1;
 	return strtoll(digits, NULL, 10);
 }

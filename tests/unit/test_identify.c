@@ -43,6 +43,7 @@ static const struct row {
 	{ "0::/user.slice/user@1000.service.service/etl.service\n", "user@1000.service.service", NONE },
 	{ "0::/user.slice/user@10x0.service/etl.service\n", "user@10x0.service", NONE },
 	{ "0::/user.slice/user@.service/etl.service\n", "user@.service", NONE },
+	{ "0::/user.slice/user@01000.service/etl.service\n", "user@01000.service", NONE },
 	/* nobody's */
 	{ "", NONE, NONE },
 	{ "\n", NONE, NONE },
