@@ -27,9 +27,9 @@ PING_SECONDS = 2.0  # of a call that takes less than a millisecond; far less tha
 
 
 def commands() -> list[list[str]]:
-    """Those of docs/logging.md: who got a token, what happened to one credential, what needs a person."""
+    """Those of docs/logging.md: who got a token, what happened to one credential, who was refused, what needs a person."""
     found = [shlex.split(line) for line in re.findall(r"^```sh\n(journalctl .*)\n```$", (TOP / "docs/logging.md").read_text(), re.MULTILINE)]
-    same(len(found), 3)
+    same(len(found), 4)
     return found
 
 
@@ -81,7 +81,7 @@ def test_restarted_journald() -> None:
 
 def test_commands() -> None:
     """docs/logging.md: who got a token (uid, gid, pid, unit), what happened to one credential, what needs a person"""
-    who, what, person = commands()
+    who, what, refused, person = commands()
     with Standin() as salesforce, Machine(salesforce) as m:
         m.run("useradd", "-m", "-G", "sftoken", "etl")
         uid, gid = m.ids("etl")
@@ -89,6 +89,10 @@ def test_commands() -> None:
         m.add_client_credentials("other")
         m.ctl("start", "sftokend")
         m.run("systemd-run", "--unit=nightly.service", "--uid=etl", "-p", "SupplementaryGroups=sftoken", "sftoken", "watch", "crm")
+        m.run("useradd", "-m", "-G", "sftoken", "eve")
+        m.sftoken("get", "crm", user="eve", check=66)
+        entry: Any = wait_for(lambda: ask(m, *refused[1:]), "a caller that was refused")
+        same(entry[0]["SFTOKEN_UID"], str(m.ids("eve")[0]))
         served: Any = wait_for(lambda: ask(m, *who[1:]), "an entry of the audit")
         pid = m.value("MainPID", unit="nightly.service")
         same({k: served[0].get("SFTOKEN_" + k) for k in ("CREDENTIAL", "UID", "GID", "PID", "UNIT", "COUNT")},
