@@ -54,6 +54,8 @@ def why_not() -> Optional[str]:
     for program in ("podman", "buildah", "runc", "mmdebstrap", "catatonit"):
         if not shutil.which(program) and not Path(f"/usr/libexec/podman/{program}").exists():
             return f"{program} is not installed"
+    if " - cgroup" not in Path("/proc/self/mountinfo").read_text():
+        return "no cgroups are mounted, and runc needs them"
     tried = subprocess.run(["unshare", "-m", "-n", "-p", "-f", "--mount-proc", "mount", "-t", "tmpfs", "none", "/run"], capture_output=True, text=True, check=False)
     return tried.stderr.strip() or "no namespaces" if tried.returncode else None
 
