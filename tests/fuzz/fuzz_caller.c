@@ -11,20 +11,22 @@ static void check_address(const char *data, size_t size)
 	struct sockaddr_un from = { .sun_family = AF_UNIX };
 	size_t head = offsetof(struct sockaddr_un, sun_path);
 	struct load_address a;
-	char again[300];
+	char sent[sizeof from.sun_path + 1] = "", again[300];
 	size_t digits;
 
 	if (size > sizeof from.sun_path)
 		size = sizeof from.sun_path;
 	if (size > 0)
 		memcpy(from.sun_path, data, size);
+	/* a name that fills sun_path has no end there */
+	memcpy(sent, from.sun_path, size);
 	if (load_address_parse(&from, head + size, &a, NULL) < 0)
 		return;
-	digits = strspn(from.sun_path + 1, "0123456789abcdef");
+	digits = strspn(sent + 1, "0123456789abcdef");
 	MUST(digits > 0 && digits <= 16 && !strchr(a.unit, '/') && !strchr(a.credential, '/'));
-	(void)snprintf(again, sizeof again, "%.*s/unit/%s/%s.%s", (int)digits, from.sun_path + 1,
+	(void)snprintf(again, sizeof again, "%.*s/unit/%s/%s.%s", (int)digits, sent + 1,
 		       a.unit, a.credential, load_field_name(a.field));
-	MUST(strlen(again) == size - 1 && memcmp(again, from.sun_path + 1, size - 1) == 0);
+	MUST(strlen(again) == size - 1 && memcmp(again, sent + 1, size - 1) == 0);
 }
 
 static void check_cgroups(const char *data, size_t size, bool unified)

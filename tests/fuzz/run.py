@@ -13,6 +13,11 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 SHOWN_LINES = 40
+# the same as tests/harness/program.py sets: what fails in "./dev test" fails in "./dev fuzz"
+SANITIZERS = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
 
 
 def command(binary: Path, target: str, seconds: int) -> list[str]:
@@ -32,12 +37,20 @@ def runs(output: str) -> int:
     return 0
 
 
+def told(output: str) -> list[str]:
+    """What went wrong and where, which stands before a long dump of memory, and the end, which names the input."""
+    lines = output.splitlines()
+    end = lines[-SHOWN_LINES:]
+    first = next((n for n, line in enumerate(lines) if "ERROR: " in line or "runtime error: " in line), len(lines))
+    return [*lines[first:first + SHOWN_LINES], *(end if first >= len(lines) else [line for line in end if not line.startswith(("  0x", "=>0x"))])]
+
+
 def fuzz(binary: Path, seconds: int) -> tuple[bool, str, list[str]]:
     """(passed, name of the test, diagnosis)"""
     target = binary.name.removeprefix("fuzz_")
     if not any((TOP / "tests/fuzz/corpus" / target).glob("*")):
         return False, f"{target}: has no seeds in tests/fuzz/corpus/{target}", []
-    env = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", **os.environ}
+    env = {**SANITIZERS, **os.environ}
     try:
         done = subprocess.run(command(binary, target, seconds), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               errors="replace", timeout=seconds + 120, env=env)
@@ -45,7 +58,7 @@ def fuzz(binary: Path, seconds: int) -> tuple[bool, str, list[str]]:
         return False, f"{target}: does not end", (late.stdout or b"").decode(errors="replace").splitlines()[-SHOWN_LINES:]
     count = runs(done.stdout)
     passed = done.returncode == 0 and count > 0
-    notes = [] if passed else done.stdout.splitlines()[-SHOWN_LINES:]
+    notes = [] if passed else told(done.stdout)
     return passed, f"{target}: {seconds} s of nonsense", notes or [f"{count} inputs"]
 
 
