@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -156,6 +156,16 @@ enum log_journal_sent log_journal_send(const char *entry, size_t size)
 		return LOG_JOURNAL_SENT;
 	return r == -EAGAIN || r == -ENOBUFS || r == -ENOMEM ? LOG_JOURNAL_FULL
 							     : LOG_JOURNAL_ABSENT;
+}
+
+bool log_journal_unread(void)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = { 0 };
+	socklen_t size = sizeof(memory);
+
+	/* what a sender has sent is its own until somebody has read it */
+	return to.fd >= 0 && getsockopt(to.fd, SOL_SOCKET, SO_MEMINFO, memory, &size) == 0 &&
+	       memory[SK_MEMINFO_WMEM_ALLOC] > 0;
 }
 
 void log_journal_use(const char *path, int send_buffer)

@@ -6,6 +6,8 @@
 #ifndef BASE_LOG_JOURNAL_H
 #define BASE_LOG_JOURNAL_H
 
+#include <stdbool.h>
+
 #include "base/log.h"
 
 /*
@@ -21,6 +23,12 @@ void log_journal_entry(struct buf *out, const char *program, enum log_level leve
  */
 enum log_journal_sent { LOG_JOURNAL_SENT, LOG_JOURNAL_FULL, LOG_JOURNAL_ABSENT };
 enum log_journal_sent log_journal_send(const char *entry, size_t size);
+
+/*
+ * Whether journald has yet to read what it was sent. It finds out whose entry it reads by looking at /proc/PID: what is still unread when its writer ends is filed under no unit, where
+ * "journalctl -u" does not find it.
+ */
+bool log_journal_unread(void);
 
 /* For tests: another socket than journald's; NULL: journald's again. path is kept, not copied. send_buffer: bytes, 0: as the kernel has it. */
 void log_journal_use(const char *path, int send_buffer);

@@ -246,11 +246,19 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 	}
 }
 
+/* In how many milliseconds to look again; 0: everything has been read, or written where nobody reads. */
+static int drain_step_ms(void)
+{
+	int step_ms = log_flush();
+
+	return step_ms == 0 && log_journal_unread() ? AGAIN_FIRST_MS : step_ms;
+}
+
 void log_drain(int most_ms)
 {
 	int step_ms;
 
-	for (int waited_ms = 0; (step_ms = log_flush()) && waited_ms < most_ms;
+	for (int waited_ms = 0; (step_ms = drain_step_ms()) && waited_ms < most_ms;
 	     waited_ms += step_ms)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = step_ms * 1000000L }, NULL);
 }

@@ -24,7 +24,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
  * net.unix.max_dgram_qlen entries at a time), seldom while nobody does.
  */
 int log_flush(void);
-/* The same at the end of a program: for at most this long. */
+/* The same at the end of a program, until the journal has read it all, too (log_journal_unread()): for at most this long. */
 void log_drain(int most_ms);
 
 /* Lines that were dropped since the start, and such as nobody could be given. */

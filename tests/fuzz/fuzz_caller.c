@@ -24,8 +24,8 @@ static void check_address(const char *data, size_t size)
 		return;
 	digits = strspn(sent + 1, "0123456789abcdef");
 	MUST(digits > 0 && digits <= 16 && !strchr(a.unit, '/') && !strchr(a.credential, '/'));
-	(void)snprintf(again, sizeof again, "%.*s/unit/%s/%s.%s", (int)digits, sent + 1,
-		       a.unit, a.credential, load_field_name(a.field));
+	(void)snprintf(again, sizeof again, "%.*s/unit/%s/%s.%s", (int)digits, sent + 1, a.unit,
+		       a.credential, load_field_name(a.field));
 	MUST(strlen(again) == size - 1 && memcmp(again, sent + 1, size - 1) == 0);
 }
 

@@ -123,7 +123,7 @@ def image(release: str = "bookworm", more: Sequence[str] = ()) -> Path:
     packages = [RENAMED.get(p, p) if release == NEWER else p for p in (*PACKAGES, *more)]
     place = CACHE / f"{release}-{hashlib.sha256(' '.join([*packages, *MASKED]).encode()).hexdigest()[:12]}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "lock", "w", encoding="ascii") as lock:
+    with open(CACHE / f"{place.name}.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.exists():
             make_image(place, release, packages)

@@ -205,6 +205,28 @@ TEST(a_journald_that_was_restarted_gets_the_next_entry)
 	gone(fd);
 }
 
+/* Whoever ends before it is read is nobody's for journald. */
+TEST(an_end_waits_until_the_last_words_have_been_read)
+{
+	int fd = journald(), file;
+	int64_t before;
+
+	log_journal_use(path, 0);
+	CHECK(!log_journal_unread());
+	log_open("prog", LOG_FORMAT_JOURNAL);
+	log_last_words("prog", "mint.failed", 78, "why");
+	CHECK(log_journal_unread());
+	before = clock_now_ms();
+	log_drain(30);
+	CHECK(clock_now_ms() - before >= 30);
+	CHECK(next(fd, &file) > 0);
+	CHECK(!log_journal_unread());
+	before = clock_now_ms();
+	log_drain(60000);
+	CHECK(clock_now_ms() - before < 30000);
+	gone(fd);
+}
+
 TEST(what_is_too_large_for_a_datagram_goes_as_a_sealed_file)
 {
 	static char value[12001];
