@@ -167,12 +167,18 @@ def sources() -> str:
 
 
 def build() -> None:
-    """localhost/sftokend by its Containerfile, and localhost/job, the same with a shell; or as they were built from the same sources before."""
+    """localhost/sftokend by its Containerfile, and localhost/job, the same with a shell; or as they were built from the same sources before: the first program builds, the others wait."""
     kept = kept_image()
     kept.parent.mkdir(parents=True, exist_ok=True)
-    if kept.exists():
-        podman("load", "--quiet", "--input", str(kept))
-        return
+    with open(kept.parent / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            build_anew(kept)
+            return
+    podman("load", "--quiet", "--input", str(kept))
+
+
+def build_anew(kept: Path) -> None:
     podman("import", "--quiet", str(base()), BASE)
     offline = ("--isolation", "chroot", "--quiet", "--build-arg", f"BASE={BASE}")
     command(*BUILD[:2], *offline, *BUILD[2:], cwd=TOP)
