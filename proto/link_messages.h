@@ -248,7 +248,7 @@ struct control_event {
 };
 
 /*
- * Parent -> front, after_ms set: say so when nobody has called for that long. Front -> parent, unset: nobody has.
+ * Parent -> front, after_ms set: say so when nobody has called for that long. Front -> parent, unset: nobody has, and nobody is let in any more; the parent says Stop.
  */
 struct control_idle {
 	struct opt_int after_ms;
