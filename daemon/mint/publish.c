@@ -126,7 +126,7 @@ static void take_over(struct publish *p, const struct link_have *have)
 		return;
 	/* first: what is overdue must not begin in between */
 	keeper_hold(k, have->generation.value, have->held_until_ms.value);
-	if (keeper_take_over(k, have, &err) < 0 && strcmp(have->credential, keeper_name(k)) == 0)
+	if (keeper_take_over(k, have, &err) < 0)
 		log_event(LOG_LEVEL_DEBUG, "token.left", F_STR("credential", have->credential),
 			  F_STR("why", err.text));
 }
