@@ -143,16 +143,27 @@ static void make_line(struct buf *line, enum log_format format, enum log_level l
 		buf_clear(line);
 }
 
-/* Nobody is there to take an entry: better a line without fields than none. */
+/* Nobody is there to take an entry: better a line without fields than none, with the level in the words of the stream. */
 static size_t write_entry_as_text(const char *entry, size_t size)
 {
-	static const char begin[] = "MESSAGE=";
+	static const char begin[] = "MESSAGE=", level[] = "PRIORITY=";
 	const char *text = entry + sizeof(begin) - 1;
 	const char *end = memchr(text, '\n', size - (sizeof(begin) - 1));
+	CLEANUP(buf_finip) struct buf line;
 
+	buf_init(&line, ENTRY_MAX_BYTES);
+	if (!end)
+		return size;
+	end++;
+	if (self.prefix && (size_t)(entry + size - end) > sizeof(level) &&
+	    memcmp(end, level, sizeof(level) - 1) == 0)
+		buf_addf(&line, "<%c>", end[sizeof(level) - 1]);
+	buf_add(&line, text, (size_t)(end - text));
 	/* from the middle of it nothing could be made of the rest: it counts as written */
-	if (end)
-		write_stream(text, (size_t)(end - text) + 1);
+	if (buf_failed(&line))
+		write_stream(text, (size_t)(end - text));
+	else
+		write_stream(line.data, line.len);
 	return size;
 }
 

@@ -203,10 +203,6 @@ static const struct field control_event_fields[] = {
 	{ "credential", FIELD_TEXT, 0, AT(struct control_event, credential), 0, 0, NULL },
 };
 
-static const struct field control_on_event_fields[] = {
-	{ "unit", FIELD_TEXT, FIELD_OPTIONAL, AT(struct control_on_event, unit), 0, 0, NULL },
-};
-
 static const struct field control_idle_fields[] = {
 	{ "after_ms", FIELD_INT, FIELD_OPTIONAL, AT(struct control_idle, after_ms), 0, 0, NULL },
 };
@@ -253,7 +249,7 @@ static const struct row control_rows[CONTROL_TYPES] = {
 	[CONTROL_READY] = { "Ready", FIELDS(control_ready_fields, struct control_ready) },
 	[CONTROL_RELOADED] = { "Reloaded", FIELDS(control_reloaded_fields, struct control_reloaded) },
 	[CONTROL_EVENT] = { "Event", FIELDS(control_event_fields, struct control_event) },
-	[CONTROL_ON_EVENT] = { "OnEvent", FIELDS(control_on_event_fields, struct control_on_event) },
+	[CONTROL_ON_EVENT] = { .name = "OnEvent" },
 	[CONTROL_IDLE] = { "Idle", FIELDS(control_idle_fields, struct control_idle) },
 };
 

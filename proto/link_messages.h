@@ -247,18 +247,17 @@ struct control_event {
 	const char *credential;
 };
 
-/* Mint -> parent: [Daemon] OnEvent= as it is from now on (at the start and after each reload). unit: as written; unset: no unit is started for events. */
-struct control_on_event {
-	const char *unit;
-};
-
 /*
- * Parent -> front, after_ms set: say so when nobody has called for that long. Front -> parent, unset: nobody has.
+ * Parent -> front, after_ms set: say so when nobody has called for that long. Front -> parent, unset: nobody has, and nobody is let in any more; the parent says Stop.
  */
 struct control_idle {
 	struct opt_int after_ms;
 };
 
+/*
+ * OnEvent, mint -> parent: the settings are in use, at the start and after each reload. The parent reads [Daemon] OnEvent= itself: which unit is started is not the word of a process that talks to
+ * the network.
+ */
 enum control_type {
 	CONTROL_LISTENER, CONTROL_LISTENERS_END, CONTROL_LINK, CONTROL_PING, CONTROL_RELOAD, CONTROL_STOP, CONTROL_WRITE_STATUS, CONTROL_ABOUT,
 	CONTROL_PONG, CONTROL_READY, CONTROL_RELOADED, CONTROL_EVENT, CONTROL_ON_EVENT, CONTROL_IDLE, CONTROL_TYPES
@@ -272,7 +271,6 @@ struct control_message {
 		struct control_reloaded reloaded;
 		struct control_about about;
 		struct control_event event;
-		struct control_on_event on_event;
 		struct control_idle idle;
 	};
 };

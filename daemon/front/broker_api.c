@@ -273,6 +273,9 @@ static void count_caller(struct caller *c, const char *method)
 {
 	static const char service[] = "org.varlink.service.";
 
+	if (!c->spoke)
+		idle_spoke(&c->front->idle);
+	c->spoke = true;
 	if (strncmp(method, service, sizeof(service) - 1) == 0)
 		return;
 	c->counted = true;

@@ -105,6 +105,7 @@ static void on_accepted(struct listener *l, int sock, struct peer *peer, void *a
 		return;
 	}
 	(void)TAKE(c);
+	idle_came(&f->idle);
 	f->connections++;
 	f->listeners[index].connections++;
 	f->counters.value[COUNT_ACCEPTED]++;
@@ -132,6 +133,8 @@ static void on_closed(struct connection *connection, void *arg)
 	identity_free(c->identity);
 	if (f->candidate == connection)
 		f->candidate = NULL;
+	if (!c->spoke)
+		idle_spoke(&f->idle);
 	if (c->counted)
 		idle_leave(&f->idle);
 	f->connections--;
@@ -212,10 +215,15 @@ static void on_rules(struct rules *r, void *arg)
 	check_descriptors(f);
 }
 
-static void enable_listeners(struct front *f, bool enabled)
+static bool lets_in(const struct front *f)
+{
+	return f->open && f->synced_once && !f->stopping && !f->idle.told;
+}
+
+static void enable_listeners(struct front *f)
 {
 	for (size_t i = 0; i < f->n_listeners; i++)
-		listener_enable(f->listeners[i].listener, enabled);
+		listener_enable(f->listeners[i].listener, lets_in(f));
 }
 
 static void tell_warnings(struct front *f)
@@ -263,8 +271,7 @@ static void on_synced(struct table *next, void *arg)
 		return;
 	f->synced_once = true;
 	idle_restart(&f->idle);
-	if (f->open && !f->stopping)
-		enable_listeners(f, true);
+	enable_listeners(f);
 	f->events->ready(f);
 }
 
@@ -452,37 +459,40 @@ int front_add_listener(struct front *f, int fd, const char *name, const char *pa
 	l->loads = loads;
 	f->n_listeners++;
 	/* one that the mint wanted later than the rest */
-	if (f->open && f->synced_once && !f->stopping)
-		listener_enable(l->listener, true);
+	listener_enable(l->listener, lets_in(f));
 	return 0;
 }
 
 void front_open(struct front *f)
 {
 	f->open = true;
-	if (f->synced_once && !f->stopping)
-		enable_listeners(f, true);
+	enable_listeners(f);
 }
 
 static void on_idle(void *arg)
 {
 	struct front *f = arg;
 
-	if (f->synced_once)
-		f->events->idle();
-	else
+	if (!f->synced_once) {
 		f->idle.told = false; /* nobody is let in yet: on_synced() */
+		return;
+	}
+	enable_listeners(f);
+	f->events->idle();
 }
 
 int front_until_idle(struct front *f, int64_t after_ms, struct err *err)
 {
-	return idle_watch(&f->idle, f->loop, after_ms, on_idle, f, err);
+	int r = idle_watch(&f->idle, f->loop, after_ms, on_idle, f, err);
+
+	enable_listeners(f);
+	return r;
 }
 
 void front_stop(struct front *f)
 {
 	f->stopping = true;
-	enable_listeners(f, false);
+	enable_listeners(f);
 	broker_stop(f);
 	load_stop(f);
 	identity_stop(f);

@@ -74,6 +74,7 @@ struct caller {
 	uint32_t unruled_version;  /* no rule may let it in while this is the table's */
 	uint16_t listener;         /* index */
 	bool unknown;              /* of the last look: it is not known yet whether it may */
+	bool spoke;                /* its first call has come */
 	bool counted;              /* in front->idle, from its first call of ours */
 };
 
@@ -127,7 +128,7 @@ struct front {
 struct front_events {
 	/* The first Synced: the front serves from now on. */
 	void (*ready)(struct front *f);
-	/* Nobody has called for the time of front_until_idle(). */
+	/* Nobody has called for the time of front_until_idle(), and nobody is let in any more. */
 	void (*idle)(void);
 	/* It cannot go on. */
 	void (*fatal)(const char *why);
@@ -149,7 +150,10 @@ int front_add_listener(struct front *f, int fd, const char *name, const char *pa
 		       struct err *err);
 /* All listeners are there and the sandbox is entered: accepting begins with the first Synced. */
 void front_open(struct front *f);
-/* events->idle() is called when there was no caller for after_ms, counted from now, or from the first Synced if that is later. */
+/*
+ * events->idle() is called when there was no caller for after_ms, counted from now, or from the first Synced if that is later. From that moment nobody is accepted: the daemon will end, and who
+ * comes now waits in the queue of the socket for the next one, instead of being told that this one ends. Asked again, it accepts again.
+ */
 int front_until_idle(struct front *f, int64_t after_ms, struct err *err);
 /* ShuttingDown for all that wait; nobody is accepted any more. */
 void front_stop(struct front *f);

@@ -90,6 +90,25 @@ const struct proof *identity_proof(const struct caller *c, struct proof *proof)
 	return proof;
 }
 
+/* The mint looks at programs that some rule names, no others, and a rule has come or changed since. */
+static bool is_outdated(const struct caller *c)
+{
+	const struct identity *i = c->identity;
+
+	return i && i->known && i->pidfd >= 0 && !i->executable &&
+	       i->programs != c->front->table.programs;
+}
+
+/* Then it is asked for again. */
+static void renew(struct caller *c)
+{
+	if (!is_outdated(c))
+		return;
+	identity_free(c->identity);
+	c->identity = NULL;
+	c->last_version = c->null_version = 0;
+}
+
 enum policy identity_judge(struct caller *c, const struct entry *e)
 {
 	const struct peer *p = connection_peer(c->connection);
@@ -97,7 +116,10 @@ enum policy identity_judge(struct caller *c, const struct entry *e)
 	struct proof proof;
 	enum policy judged = policy_judge(&e->access, p, NULL, globs, entry_name(e));
 
-	if (judged == POLICY_UNKNOWN && identity_of(c))
+	if (judged != POLICY_UNKNOWN)
+		return judged;
+	renew(c);
+	if (identity_of(c))
 		judged = policy_judge(&e->access, p, identity_proof(c, &proof), globs,
 				      entry_name(e));
 	return judged;
@@ -123,25 +145,12 @@ static bool rule_may_decide(struct caller *c)
 	return false;
 }
 
-/* The mint looks at programs that some rule names, no others, and a rule has come or changed since. */
-static bool is_outdated(const struct caller *c)
-{
-	const struct identity *i = c->identity;
-
-	return i && i->known && i->pidfd >= 0 && !i->executable &&
-	       i->programs != c->front->table.programs;
-}
-
 bool identity_suspend(struct caller *c, const struct varlink_call *call)
 {
 	struct front *f = c->front;
 	struct identity *i;
 
-	if (is_outdated(c)) {
-		identity_free(c->identity);
-		c->identity = NULL;
-		c->last_version = c->null_version = 0;
-	}
+	renew(c);
 	if ((c->identity && c->identity->known) || !rule_may_decide(c))
 		return false;
 	i = identity_of(c);
@@ -188,6 +197,8 @@ void identity_answered(struct front *f, const struct link_identity *m)
 		return; /* it has gone meanwhile */
 	list_remove(&i->link);
 	i->known = true;
+	/* the mint tells of a change before it answers by it */
+	i->programs = f->table.programs;
 	/* what stands in /proc/PID was its own, because it has not ended yet */
 	if (peer_lives(i->pidfd)) {
 		i->unit = copy(m->unit);

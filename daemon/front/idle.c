@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/idle.h"
 
+/* Who has come a moment ago and has not said yet what for. */
+enum { WORD_MS = 1000 };
+
 static void on_time(void *arg)
 {
 	struct idle *i = arg;
 	int64_t end_ms = i->since_ms + i->after_ms;
 
+	if (i->silent > 0 && i->came_ms + WORD_MS > end_ms)
+		end_ms = i->came_ms + WORD_MS;
 	if (i->callers > 0 || i->told)
 		return; /* the last one who leaves sets it again */
 	if (loop_now_ms(i->loop) < end_ms) {
@@ -40,6 +45,18 @@ int idle_watch(struct idle *i, struct loop *l, int64_t after_ms, void (*tell)(vo
 	timer_clear(i->timer);
 	idle_restart(i);
 	return 0;
+}
+
+void idle_came(struct idle *i)
+{
+	i->silent++;
+	if (i->timer)
+		i->came_ms = loop_now_ms(i->loop);
+}
+
+void idle_spoke(struct idle *i)
+{
+	i->silent--;
 }
 
 void idle_enter(struct idle *i)

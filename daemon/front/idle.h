@@ -13,6 +13,8 @@ struct idle {
 	struct loop *loop;
 	struct timer *timer; /* NULL: nobody wants to know */
 	int64_t after_ms, since_ms, callers;
+	int64_t silent,
+		came_ms; /* connections that have not said a word yet, and when the last one came */
 	bool told;
 	void (*tell)(void *arg);
 	void *arg;
@@ -26,6 +28,12 @@ int idle_watch(struct idle *i, struct loop *l, int64_t after_ms, void (*tell)(vo
 	       struct err *err);
 /* The time begins anew: before now nobody could have come. */
 void idle_restart(struct idle *i);
+/*
+ * A connection is there; it has said its first word, whatever that is, or is gone again. One that has just come is waited for, for a moment: it would be a caller in the next one. One that says
+ * nothing at all is none.
+ */
+void idle_came(struct idle *i);
+void idle_spoke(struct idle *i);
 void idle_enter(struct idle *i);
 void idle_leave(struct idle *i);
 void idle_fini(struct idle *i);

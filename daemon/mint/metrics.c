@@ -195,7 +195,7 @@ static void get_seconds(struct metrics_text *t, const char *family, const struct
 		bound = behind(name, "get_us.");
 		if (!bound || strcmp(bound, "sum") == 0)
 			continue;
-		sum += n;
+		sum = totals_add(sum, n);
 		metrics_print_micros(le, strtoll(bound, NULL, 10));
 		metrics_add(t, family, "_bucket",
 			    LABELS({ "le", strcmp(bound, "inf") == 0 ? "+Inf" : le }), sum);

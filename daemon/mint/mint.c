@@ -377,10 +377,7 @@ static void tell_event(int event, const char *credential, void *arg)
 
 void mint_use_events(struct mint *m)
 {
-	const struct control_message message = {
-		.type = CONTROL_ON_EVENT,
-		.on_event = { registry_settings(m->registry)->daemon.on_event },
-	};
+	const struct control_message message = { .type = CONTROL_ON_EVENT };
 
 	if (m->control)
 		control_send(m->control, &message);

@@ -60,7 +60,7 @@ void mint_stop(struct mint *m);
 /* The one reload, for SIGHUP and the Manager. See manager_handlers.reload. */
 int mint_reload(struct manager_reload *out, struct err *err, void *mint);
 
-/* Tells the parent what OnEvent= is, and looks at what is to be told. */
+/* Tells the parent that there may be another OnEvent=, and looks at what is to be told. */
 void mint_use_events(struct mint *m);
 
 /* Asks the parent for the listener for LoadCredential=, if some credential has LoadCredentialUnit=. */

@@ -7,6 +7,7 @@
 #include "daemon/common/rule.h"
 #include "daemon/mint/identify.h"
 #include "daemon/mint/publish_parts.h"
+#include "daemon/mint/totals.h"
 
 enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16, LOG_NAME_MAX = 64, SERVED_FIELDS = 9 };
 
@@ -125,7 +126,7 @@ static void take_over(struct publish *p, const struct link_have *have)
 		return;
 	/* first: what is overdue must not begin in between */
 	keeper_hold(k, have->generation.value, have->held_until_ms.value);
-	if (keeper_take_over(k, have, &err) < 0 && strcmp(have->credential, keeper_name(k)) == 0)
+	if (keeper_take_over(k, have, &err) < 0)
 		log_event(LOG_LEVEL_DEBUG, "token.left", F_STR("credential", have->credential),
 			  F_STR("why", err.text));
 }
@@ -190,7 +191,7 @@ static void served(struct publish *p, const struct link_served *s)
 	log_served(s);
 	if (!k)
 		return;
-	keeper_tally(k)->served += s->count.value;
+	keeper_tally(k)->served = totals_add(keeper_tally(k)->served, s->count.value);
 	keeper_used(k);
 }
 

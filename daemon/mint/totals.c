@@ -25,13 +25,27 @@ void totals_free(struct totals *t)
 	free(t);
 }
 
+int64_t totals_add(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	if (!__builtin_add_overflow(a, b, &sum))
+		return sum;
+	return b > 0 ? INT64_MAX : INT64_MIN;
+}
+
+static int64_t sum_of(const struct total *item)
+{
+	return totals_add(item->before, item->last);
+}
+
 void totals_begin(struct totals *t, int64_t process)
 {
 	if (t->process == process)
 		return;
 	t->process = process;
 	for (size_t i = 0; i < t->n; i++) {
-		t->items[i].before += t->items[i].last;
+		t->items[i].before = sum_of(&t->items[i]);
 		t->items[i].last = 0;
 	}
 }
@@ -61,7 +75,7 @@ int64_t totals_get(const struct totals *t, const char *name)
 {
 	const struct total *item = find((struct totals *)t, name);
 
-	return item ? item->before + item->last : 0;
+	return item ? sum_of(item) : 0;
 }
 
 bool totals_at(const struct totals *t, size_t i, const char **name, int64_t *sum)
@@ -69,6 +83,6 @@ bool totals_at(const struct totals *t, size_t i, const char **name, int64_t *sum
 	if (i >= t->n)
 		return false;
 	*name = t->items[i].name;
-	*sum = t->items[i].before + t->items[i].last;
+	*sum = sum_of(&t->items[i]);
 	return true;
 }

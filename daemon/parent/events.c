@@ -120,6 +120,7 @@ void events_use(struct events *e, const char *unit)
 		err_prefix(&why, "OnEvent=%s: nobody is told of events", e->unit);
 		log_event(LOG_LEVEL_WARNING, "parent.warning", F_STR("message", why.text));
 	}
+	e->look_due = e->unit[0] && !why.code;
 	warn(e, why.text);
 	for (size_t n = 0; n < e->n; n++)
 		anew(&e->queue[n]);
@@ -160,12 +161,17 @@ static bool make_room(struct events *e)
 	return e->queue && e->n < EVENTS_QUEUE_MAX;
 }
 
+static bool is_asked(const struct events *e, size_t n)
+{
+	return e->asked && !e->looking && n == e->at;
+}
+
 /* The same, and not yet asked about. */
 static struct events_item *find(struct events *e, int event, const char *credential)
 {
 	for (size_t n = 0; n < e->n; n++)
 		if (e->queue[n].event == event && !strcmp(e->queue[n].credential, credential) &&
-		    !(e->asked && n == e->at))
+		    !is_asked(e, n))
 			return &e->queue[n];
 	return NULL;
 }
@@ -174,7 +180,7 @@ static struct events_item *find(struct events *e, int event, const char *credent
 static void forget_store(struct events *e)
 {
 	for (size_t n = 0; n < e->n;) {
-		if (is_of_store(e->queue[n].event) && !(e->asked && n == e->at))
+		if (is_of_store(e->queue[n].event) && !is_asked(e, n))
 			drop(e, n);
 		else
 			n++;
@@ -229,6 +235,34 @@ static void begin(struct events *e, int64_t now_ms)
 	failed(e, &err);
 }
 
+/* --- the unit itself --- */
+
+/* A name that is misspelt is told now, not when the first event is lost. What the manager cannot say now is found out then all the same. */
+static void look(struct events *e, int64_t now_ms)
+{
+	char name[UNIT_NAME];
+	size_t size = strcspn(e->unit, "@");
+
+	e->look_due = false;
+	(void)snprintf(name, sizeof name, "%.*s@.service", (int)size, e->unit);
+	e->looking = sd_unit_find(&e->asked, e->user_mode, name, now_ms, NULL) == 0;
+}
+
+static void end_look(struct events *e, enum sd_answer answer, const struct err *said)
+{
+	struct err why = { 0 };
+
+	e->looking = false;
+	if (answer != SD_NO_UNIT || e->look_due || !e->unit[0])
+		return; /* or it is another one by now */
+	advise(answer, said->text, e->unit, &why);
+	err_prefix(&why, "OnEvent=%s", e->unit);
+	log_event(LOG_LEVEL_WARNING, "parent.warning", F_STR("message", why.text));
+	warn(e, why.text);
+}
+
+/* --- asking and being answered --- */
+
 static bool any_failed(const struct events *e)
 {
 	for (size_t n = 0; n < e->n; n++)
@@ -239,13 +273,18 @@ static bool any_failed(const struct events *e)
 
 static void end(struct events *e, enum sd_answer answer, const struct err *said, int64_t now_ms)
 {
-	const struct events_item *i = &e->queue[e->at];
+	const struct events_item *i;
 	struct err why = { 0 };
 
 	sd_unit_close(e->asked);
 	e->asked = NULL;
+	if (e->looking) {
+		end_look(e, answer, said);
+		return;
+	}
 	if (answer == SD_AWAY && again(e, now_ms))
 		return;
+	i = &e->queue[e->at];
 	if (answer == SD_STARTED) {
 		log_event(LOG_LEVEL_NOTICE, "event.told", F_STR("news", unit_event_names[i->event]),
 			  F_STR("credential", i->credential));
@@ -281,6 +320,9 @@ int64_t events_step(struct events *e, int64_t now_ms)
 		e->n = 0;
 	while (!e->asked && now_ms >= e->not_before_ms && find_next(e))
 		begin(e, now_ms);
+	/* where something has failed systemd has said what is wrong */
+	if (!e->asked && e->look_due && !find_next(e) && !any_failed(e))
+		look(e, now_ms);
 	if (!e->asked)
 		return find_next(e) ? e->not_before_ms : INT64_MAX;
 	sd_unit_wait(e->asked, &unused, &until_ms);

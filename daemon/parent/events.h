@@ -34,6 +34,8 @@ struct events {
 	size_t n;
 	size_t at;             /* the item that is asked about */
 	struct sd_unit *asked; /* NULL: nothing is asked now */
+	bool look_due,
+		looking; /* is the unit there? To be asked, when nothing else is; it is what is asked */
 	int64_t not_before_ms; /* CLOCK_MONOTONIC */
 	int store; /* the last event of the store that was added; 0: none, so it is ok */
 	char warning[ERR_TEXT_MAX + 1];
@@ -41,8 +43,8 @@ struct events {
 };
 
 /*
- * OnEvent= as it is from now on (the start of the mint, and each reload); NULL or "": none. What waits is told by the new one, and what could not be told is tried again. Warns where nobody can be
- * asked.
+ * OnEvent= as it is from now on (the start of the mint, and each reload), from a trusted place; NULL or "": none. What waits is told by the new one, and what could not be told is tried
+ * again. Warns where nobody can be asked, and, when systemd has said so, where there is no such unit.
  */
 void events_use(struct events *e, const char *unit);
 

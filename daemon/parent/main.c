@@ -284,6 +284,8 @@ static int serve(struct parent *p)
 	struct err err = { 0 };
 
 	s->settings = p->settings;
+	s->places = &p->options.places;
+	s->service_uid = p->identity.uid;
 	s->sockets = &p->sockets;
 	s->sd = &p->sd;
 	s->events.user_mode = p->options.places.user_mode;

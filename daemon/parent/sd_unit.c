@@ -25,7 +25,7 @@ struct sd_unit {
 	sd_bus *bus;
 	sd_bus_slot *slot;
 	int64_t until_ms;
-	bool answered;
+	bool find, answered;
 	enum sd_answer answer;
 	struct err said;
 };
@@ -122,6 +122,7 @@ static const struct {
 	{ "org.freedesktop.systemd1.UnitMasked", SD_NO_UNIT },
 	{ "org.freedesktop.systemd1.BadUnitSetting", SD_NO_UNIT },
 	{ SD_BUS_ERROR_INVALID_ARGS, SD_NO_UNIT },
+	{ SD_BUS_ERROR_FILE_NOT_FOUND, SD_NO_UNIT },
 	{ SD_BUS_ERROR_NO_REPLY, SD_AWAY },
 	{ SD_BUS_ERROR_TIMEOUT, SD_AWAY },
 	{ SD_BUS_ERROR_DISCONNECTED, SD_AWAY },
@@ -138,6 +139,19 @@ static enum sd_answer answer_of(const sd_bus_error *e)
 	return SD_FAILED;
 }
 
+/* The state of a unit's file (org.freedesktop.systemd1(5)): all but "masked" and "masked-runtime" can be started. */
+static enum sd_answer take_state(sd_bus_message *m, struct err *said)
+{
+	const char *state;
+
+	if (sd_bus_message_read(m, "s", &state) < 0)
+		return SD_FAILED;
+	if (strncmp(state, "masked", 6) != 0)
+		return SD_FOUND;
+	err_set(said, ERR_ADMIN, "the unit is masked");
+	return SD_NO_UNIT;
+}
+
 static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
 	struct sd_unit *u = arg;
@@ -145,9 +159,12 @@ static int on_answer(sd_bus_message *m, void *arg, sd_bus_error *unused)
 
 	(void)unused;
 	u->answered = true;
-	u->answer = e ? answer_of(e) : SD_STARTED;
+	if (e)
+		u->answer = answer_of(e);
+	else
+		u->answer = u->find ? take_state(m, &u->said) : SD_STARTED;
 	/* what cannot be started is not the unit, but whom the manager asks about it */
-	if (u->answer == SD_NO_UNIT && e->message && strstr(e->message, "polkit"))
+	if (e && u->answer == SD_NO_UNIT && e->message && strstr(e->message, "polkit"))
 		u->answer = SD_FORBIDDEN;
 	if (e)
 		err_set(&u->said, ERR_ADMIN, "%s", e->message ? e->message : e->name);
@@ -161,17 +178,20 @@ static int ask(struct sd_unit *u, const char *unit)
 	CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = sd_bus_message_new_method_call(u->bus, &m, "org.freedesktop.systemd1",
 					       "/org/freedesktop/systemd1",
-					       "org.freedesktop.systemd1.Manager", "StartUnit");
+					       "org.freedesktop.systemd1.Manager",
+					       u->find ? "GetUnitFileState" : "StartUnit");
 
 	if (r >= 0)
-		r = sd_bus_message_append(m, "ss", unit, "replace");
+		r = sd_bus_message_append(m, "s", unit);
+	if (r >= 0 && !u->find)
+		r = sd_bus_message_append(m, "s", "replace");
 	if (r >= 0)
 		r = sd_bus_call_async(u->bus, &u->slot, m, on_answer, u, ANSWER_MS * 1000ULL);
 	return r;
 }
 
-int sd_unit_start(struct sd_unit **out, bool user_mode, const char *unit, int64_t now_ms,
-		  struct err *err)
+static int question(struct sd_unit **out, bool user_mode, bool find, const char *unit,
+		    int64_t now_ms, struct err *err)
 {
 	struct sd_unit *u = calloc(1, sizeof *u);
 	char path[PATH_MAX];
@@ -179,6 +199,7 @@ int sd_unit_start(struct sd_unit **out, bool user_mode, const char *unit, int64_
 
 	if (!u)
 		return err_oom(err);
+	u->find = find;
 	private_socket(user_mode, path, sizeof path);
 	r = sd_unit_possible(user_mode, err);
 	if (r < 0) {
@@ -196,6 +217,18 @@ int sd_unit_start(struct sd_unit **out, bool user_mode, const char *unit, int64_
 	u->until_ms = now_ms + ANSWER_MS;
 	*out = u;
 	return 0;
+}
+
+int sd_unit_start(struct sd_unit **out, bool user_mode, const char *unit, int64_t now_ms,
+		  struct err *err)
+{
+	return question(out, user_mode, false, unit, now_ms, err);
+}
+
+int sd_unit_find(struct sd_unit **out, bool user_mode, const char *unit, int64_t now_ms,
+		 struct err *err)
+{
+	return question(out, user_mode, true, unit, now_ms, err);
 }
 
 void sd_unit_wait(struct sd_unit *u, struct pollfd *out, int64_t *until_ms)

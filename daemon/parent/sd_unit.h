@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks the service manager to start a unit (org.freedesktop.systemd1(5), StartUnit), without ever waiting: the answer comes through the poll() loop of the parent. A home of libsystemd: sd.c tells
+ * Asks the service manager to start a unit (org.freedesktop.systemd1(5), StartUnit), or whether it is there, without ever waiting: the answer comes through the poll() loop of the parent. A home of libsystemd: sd.c tells
  * the manager, this asks it. One question is one connection, open until its answer: events are rare, and a bus that was restarted meanwhile is met anew.
  */
 #ifndef PARENT_SD_UNIT_H
@@ -18,6 +18,7 @@ enum sd_answer {
 	SD_NO_UNIT,   /* there is no such unit, or it cannot be loaded */
 	SD_AWAY,      /* no connection, or no answer in time: later may be better */
 	SD_FAILED,    /* anything else */
+	SD_FOUND,     /* sd_unit_find(): it is there */
 };
 
 struct sd_unit;
@@ -31,6 +32,10 @@ int sd_unit_possible(bool user_mode, struct err *err);
  */
 int sd_unit_start(struct sd_unit **out, bool user_mode, const char *unit, int64_t now_ms,
 		  struct err *err);
+
+/* The same question whether a file of this unit (a template, too) is there and not masked: GetUnitFileState, for which nobody needs a permission. */
+int sd_unit_find(struct sd_unit **out, bool user_mode, const char *unit, int64_t now_ms,
+		 struct err *err);
 
 /* What to wait for. until_ms: CLOCK_MONOTONIC, when sd_unit_look() is to be called at the latest. */
 void sd_unit_wait(struct sd_unit *u, struct pollfd *out, int64_t *until_ms);

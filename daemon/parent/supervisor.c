@@ -261,6 +261,29 @@ static void on_idle(struct supervisor *s)
 	stop(s, EX_OK);
 }
 
+/*
+ * The settings are in use in the mint. We read the name of the unit ourselves, from the files: a mint in a stranger's hands must not say what is started, least of all where we are let in without
+ * polkit. Where they are not whole any more, the name that we have stays, as with any reload.
+ */
+static void learn_on_event(struct supervisor *s)
+{
+	CLEANUP(settings_unrefp) struct settings *now = NULL;
+	struct config_notes notes = { 0 };
+	struct err err = { 0 };
+
+	now = settings_read(s->places, s->service_uid, &notes, &err);
+	if (now && notes.n)
+		err_set(&err, ERR_ADMIN, "%s:%u: %s", notes.items[0].file, notes.items[0].line,
+			notes.items[0].text);
+	if (now && !notes.n) {
+		events_use(&s->events, now->daemon.on_event);
+	} else {
+		err_prefix(&err, "OnEvent= stays as it was");
+		log_event(LOG_LEVEL_WARNING, "parent.warning", F_STR("message", err.text));
+	}
+	config_notes_fini(&notes);
+}
+
 static void on_message(struct supervisor *s, struct child *c, const struct control_message *m)
 {
 	switch (m->type) {
@@ -285,7 +308,7 @@ static void on_message(struct supervisor *s, struct child *c, const struct contr
 		break;
 	case CONTROL_ON_EVENT:
 		if (c == &s->mint)
-			events_use(&s->events, m->on_event.unit);
+			learn_on_event(s);
 		break;
 	case CONTROL_IDLE:
 		if (c == &s->front)

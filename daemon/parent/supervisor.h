@@ -11,6 +11,9 @@
 
 struct supervisor {
 	const struct settings *settings;
+	const struct places
+		*places; /* where they are read again (OnEvent=), and who may own them */
+	uid_t service_uid;
 	struct sockets *sockets;
 	struct sd *sd;
 	char *const *environment;

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import BROKER, MANAGER, Connection, Daemon, Standin, VarlinkError, expect, main, same, wait_for
+from harness import BROKER, MANAGER, Closed, Connection, Daemon, Standin, VarlinkError, expect, main, same, wait_for
 from rotating import in_flight, no_alarms, token, wait_first, warnings
 
 DEBUG = ("--log-level", "debug")
@@ -109,6 +109,35 @@ def test_spend() -> None:
         assert "is lost" not in warnings(daemon), warnings(daemon)
         assert token(daemon, "crm")["generation"] > first["generation"]
         no_alarms(salesforce)
+
+
+def serves(daemon: Daemon) -> bool:
+    """Whether a connection is accepted now."""
+    with daemon.broker(timeout=1) as c:
+        try:
+            c.call("org.varlink.service.GetInfo")
+        except (OSError, TimeoutError):
+            return False
+        return True
+
+
+def test_late() -> None:
+    """Who comes when the time is over, and the parent has not stopped anything yet, is not let in to be told that it ends: he waits in the queue of the socket"""
+    with Standin() as salesforce, Daemon(salesforce, options=[*DEBUG, "--until-idle", "1"]) as daemon:
+        daemon.add_client_credentials("crm")
+        daemon.start()
+        process = daemon.process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        try:
+            wait_for(lambda: not serves(daemon), "the end of the time")
+            late = daemon.broker()
+            late.send(f"{BROKER}.WatchToken", {"credential": "crm"}, more=True)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        same(ends(daemon), 0)
+        expect(Closed, late.receive)  # it ends, and nothing was said before
+        late.close()
 
 
 def test_term() -> None:

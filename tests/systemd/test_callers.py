@@ -119,6 +119,19 @@ def test_programs() -> None:
         same(get(m, "two.service", "/usr/local/bin/copy get crm"), token)
         same(get(m, "one.service", "/usr/local/bin/copy get crm"), "66")
         same(get(m, "two.service"), "66")
+        # a watch that began when nobody asked for its program
+        m.add_client_credentials("crm", access=f"AllowUser={USER}\nAllowUnit=watch.service")
+        m.ctl("reload", "sftokend")
+        m.write("/etc/systemd/system/watch.service", f"[Service]\nUser={USER}\nExecStart=sftoken watch crm\n")
+        m.ctl("daemon-reload")
+        m.ctl("start", "watch.service")
+        wait_for(lambda: "00D" in m.journal("-u", "watch.service"), "the watch")
+        m.add_client_credentials("crm", access=f"AllowUser={USER}\nAllowUnit=watch.service\nAllowExecutable=/usr/bin/sftoken")
+        m.ctl("reload", "sftokend")
+        before = m.journal("-u", "watch.service").count("00D")
+        m.sftoken("refresh", "crm")
+        wait_for(lambda: m.journal("-u", "watch.service").count("00D") > before, "a new token for it")
+        same(m.value("ActiveState", unit="watch.service"), "active")
 
 
 def test_user() -> None:

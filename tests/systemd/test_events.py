@@ -136,6 +136,25 @@ def test_no_unit() -> None:
         same(len(failures(m)), 1)
 
 
+def test_looked_for() -> None:
+    """a unit that is not there is a warning at the start and at a reload, before anything has happened; one that is masked, too"""
+    with Standin() as salesforce, Machine(salesforce, files=TELLING) as m:
+        m.add_client_credentials("crm")
+        m.add_settings("[Daemon]\nOnEvent=sftoken-none@\n")
+        m.ctl("start", "sftokend")
+        wait_for(lambda: "OnEvent=sftoken-none@: systemd says" in warnings(m), "the warning")
+        m.add_settings(ON_EVENT)
+        m.ctl("reload", "sftokend")
+        wait_for(lambda: "OnEvent" not in warnings(m), "no warning")
+        m.path(f"{PLACE}/sftoken-tell@.service").unlink()
+        m.ctl("mask", "sftoken-tell@.service")
+        m.ctl("reload", "sftokend")
+        wait_for(lambda: 'systemd says "the unit is masked": OnEvent= needs the template unit sftoken-tell@.service' in warnings(m), "the other warning")
+        lines = [line for line in m.journal().splitlines() if "parent.warning" in line]
+        same((len(lines), failures(m)), (2, []))
+        assert "sftoken-none@" in lines[0] and "sftoken-tell@" in lines[1], lines
+
+
 def test_no_permission() -> None:
     """without polkit one line says what is missing; with it the service user may start units of that name, and nothing else"""
     polkit = "/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service"

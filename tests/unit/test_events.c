@@ -14,10 +14,11 @@ struct sd_unit {
 };
 
 static struct sd_unit question;
-static bool open_now, reachable, answered;
+static bool open_now, reachable, answered,
+	knows_units; /* of the last: it can be asked whether a unit is there */
 static enum sd_answer answer;
 static char asked[UNIT_NAME];
-static unsigned questions;
+static unsigned questions, looks;
 
 int sd_unit_possible(bool user_mode, struct err *err)
 {
@@ -35,6 +36,22 @@ int sd_unit_start(struct sd_unit **out, bool user_mode, const char *unit, int64_
 	if (!reachable)
 		return err_set(err, ERR_RETRY, "systemd cannot be asked");
 	CHECK(!open_now);
+	open_now = true;
+	answered = false;
+	*out = &question;
+	return 0;
+}
+
+int sd_unit_find(struct sd_unit **out, bool user_mode, const char *unit, int64_t now_ms,
+		 struct err *err)
+{
+	(void)user_mode;
+	(void)now_ms;
+	if (!knows_units)
+		return err_set(err, ERR_RETRY, "systemd cannot be asked");
+	CHECK(!open_now);
+	looks++;
+	snprintf(asked, sizeof asked, "%s", unit);
 	open_now = true;
 	answered = false;
 	*out = &question;
@@ -63,7 +80,7 @@ void sd_unit_close(struct sd_unit *u)
 		open_now = false;
 }
 
-static unsigned failed, lost, told;
+static unsigned failed, lost, told, warned;
 
 static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n,
 		 void *arg)
@@ -75,6 +92,7 @@ static void sink(enum log_level level, const char *event, const struct log_field
 	failed += strcmp(event, "event.failed") == 0;
 	lost += strcmp(event, "event.lost") == 0;
 	told += strcmp(event, "event.told") == 0;
+	warned += strcmp(event, "parent.warning") == 0;
 }
 
 static struct events e;
@@ -83,8 +101,8 @@ static void begin(const char *unit)
 {
 	e = (struct events){ 0 };
 	reachable = true;
-	open_now = answered = false;
-	questions = failed = lost = told = 0;
+	open_now = answered = knows_units = false;
+	questions = looks = failed = lost = told = warned = 0;
 	asked[0] = '\0';
 	log_set_sink(sink, NULL);
 	events_use(&e, unit);
@@ -334,6 +352,88 @@ TEST(nobody_to_ask_is_a_warning_and_no_unit_is_none)
 	CHECK_STR(e.warning, "");
 	CHECK_INT(events_step(&e, 0), INT64_MAX);
 	CHECK_INT(e.n, 0);
+	events_fini(&e);
+}
+
+/* --- the unit itself --- */
+
+static void begin_looking(const char *unit)
+{
+	begin(unit);
+	knows_units = true;
+}
+
+TEST(a_unit_that_is_not_there_is_one_warning_before_anything_happens)
+{
+	begin_looking("m@");
+	answer_with(SD_NO_UNIT, 0);
+	CHECK_STR(asked, "m@.service");
+	CHECK(strstr(e.warning,
+		     "OnEvent=m@: systemd says \"its words\": OnEvent= needs the template "
+		     "unit m@.service"));
+	CHECK(e.news);
+	CHECK_INT(events_step(&e, 10), INT64_MAX);
+	events_add(&e, EVENT_SUSPENDED, "a"); /* it has been made since */
+	answer_with(SD_STARTED, 20);
+	CHECK_STR(e.warning, "");
+	CHECK_INT(events_step(&e, 30), INT64_MAX);
+	events_use(&e, "m@"); /* and is gone again */
+	answer_with(SD_NO_UNIT, 40);
+	CHECK_INT(looks, 2);
+	CHECK_INT(warned, 2);
+	CHECK_INT(failed, 0);
+	events_use(&e, "");
+	CHECK_INT(events_step(&e, 50), INT64_MAX);
+	CHECK_STR(e.warning, "");
+	CHECK_INT(looks, 2);
+	events_fini(&e);
+}
+
+TEST(what_systemd_cannot_say_of_the_unit_is_no_warning)
+{
+	static const enum sd_answer rows[] = { SD_FOUND, SD_FORBIDDEN, SD_AWAY, SD_FAILED };
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		begin_looking("m@");
+		answer_with(rows[i], 0);
+		CHECK_INT(events_step(&e, 100000), INT64_MAX);
+		CHECK_INT(looks, 1);
+		CHECK_INT(warned, 0);
+		CHECK_STR(e.warning, "");
+		events_fini(&e);
+	}
+}
+
+TEST(an_event_comes_before_the_look_and_waits_for_one_that_is_under_way)
+{
+	begin_looking("m@");
+	events_add(&e, EVENT_SUSPENDED, "a");
+	answer_with(SD_STARTED, 0);
+	CHECK_INT(looks, 1); /* of the rest of the same step */
+	events_add(&e, EVENT_SUSPENDED, "b");
+	events_add(&e, EVENT_SUSPENDED, "b"); /* waits already: it is not what is asked */
+	CHECK_INT(e.n, 1);
+	answer_with(SD_FOUND, 10);
+	CHECK_STR(asked, "m@suspended:b.service");
+	answer_with(SD_NO_UNIT, 20);
+	CHECK_INT(failed, 1);
+	CHECK_INT(events_step(&e, 30), INT64_MAX);
+	CHECK_INT(looks, 1);
+	CHECK_INT(warned, 0);
+	events_fini(&e);
+}
+
+TEST(an_answer_about_the_unit_of_before_is_no_news)
+{
+	begin_looking("m@");
+	events_step(&e, 0);
+	events_use(&e, "n@");
+	answer_with(SD_NO_UNIT, 0);
+	CHECK_INT(warned, 0);
+	CHECK_STR(asked, "n@.service");
+	answer_with(SD_FOUND, 0);
+	CHECK_INT(looks, 2);
+	CHECK_STR(e.warning, "");
 	events_fini(&e);
 }
 

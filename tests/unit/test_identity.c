@@ -263,6 +263,43 @@ TEST(a_program_that_a_reload_names_is_asked_for_again)
 	fixture_end(f);
 }
 
+TEST(a_program_that_a_reload_names_is_asked_for_again_for_a_call_that_lasts)
+{
+	static const struct {
+		const char *method, *parameters, *flags;
+	} rows[] = {
+		{ "WatchToken", "{'credential':'ruled'}", ",'more':true" },
+		{ "HoldToken", "{'credential':'ruled'}", ",'more':true" },
+		{ "GetToken", "{'credential':'ruled','minValidSeconds':7100,'waitSeconds':60}", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (int good = 0; good < 2; good++) {
+			struct front *f = begin(RULE);
+			struct connection *c;
+
+			check_row(rows[i].method);
+			pass(200000); /* GetToken waits for a younger token */
+			c = user(500);
+			caller_call(c, rows[i].method, rows[i].parameters, rows[i].flags);
+			answer(1,
+			       ",'unit':'etl.service'"); /* no rule named its program: nobody looked */
+			(void)caller_heard(c);
+			CHECK(caller_waits(c));
+			mint_credential("ruled", 500, ",'executables':['/usr/bin/etl']");
+			pass(2);
+			CHECK_STR(caller_heard(c), "");
+			CHECK_INT(mint_heard(LINK_IDENTIFY), 2);
+			answer(2, good ? ",'executable':'/usr/bin/etl'"
+				       : ",'executable':'/usr/bin/x'");
+			CHECK_STR(caller_heard(c), good ? "" : NO_SUCH("ruled"));
+			CHECK_INT(caller_waits(c), good);
+			fixture_end(f);
+		}
+	}
+	check_row(NULL);
+}
+
 /* The way of a request that was answered before is the same. */
 TEST(a_reload_that_makes_a_rule_changes_null_at_once)
 {

@@ -134,6 +134,63 @@ TEST(who_only_looks_who_serves_is_no_caller)
 	fixture_end(f);
 }
 
+/* The parent has not said Stop yet: who came in now would be told that it ends, who waits in the queue is served by the next daemon. */
+TEST(when_it_has_said_so_nobody_is_let_in_any_more)
+{
+	struct front *f = with_token();
+	struct connection *before = user();
+
+	front_open(f);
+	CHECK(listener_is_enabled());
+	pass(AFTER_MS);
+	CHECK_INT(idle, 1);
+	CHECK(!listener_is_enabled());
+	front_open(f);
+	mint_say("{'type':'Synced'}");
+	CHECK(!listener_is_enabled());
+	/* who was there already is served as long as possible */
+	caller_get(before, "{'credential':'prod'}");
+	CHECK(strstr(caller_heard(before), "accessToken"));
+	front_stop(f);
+	CHECK(!listener_is_enabled());
+	fixture_end(f);
+}
+
+TEST(who_has_just_come_may_say_what_for)
+{
+	struct front *f = with_token();
+	struct connection *c;
+
+	pass(AFTER_MS - 1);
+	c = user();
+	pass(500);
+	CHECK_INT(idle, 0);
+	caller_call(c, "WatchToken", "{'credential':'prod'}", ",'more':true");
+	pass(AFTER_MS);
+	CHECK_INT(idle, 0);
+	caller_hangs_up(c);
+	pass(AFTER_MS - 1);
+	CHECK_INT(idle, 0);
+	user(); /* but not for ever */
+	pass(999);
+	CHECK_INT(idle, 0);
+	pass(1);
+	CHECK_INT(idle, 1);
+	fixture_end(f);
+}
+
+TEST(who_has_said_another_word_or_is_gone_is_not_waited_for)
+{
+	struct front *f = with_token();
+
+	pass(AFTER_MS - 1);
+	caller_call(user(), "org.varlink.service.GetInfo", "{}", "");
+	caller_hangs_up(user());
+	pass(1);
+	CHECK_INT(idle, 1);
+	fixture_end(f);
+}
+
 TEST(a_caller_who_is_refused_counts_and_one_who_looked_first_too)
 {
 	struct front *f = with_token();

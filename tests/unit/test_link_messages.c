@@ -54,7 +54,7 @@ static const struct control_message controls[] = {
 	{ CONTROL_READY, .ready = { SET(true), "2 credentials" } },
 	{ CONTROL_RELOADED, .reloaded = { SET(false), "bad" } },
 	{ CONTROL_EVENT, .event = { EVENT_LOGIN_REQUIRED, "etl" } },
-	{ CONTROL_ON_EVENT, .on_event = { "sftoken-mail@.service" } },
+	{ .type = CONTROL_ON_EVENT },
 	{ CONTROL_IDLE, .idle = { SET(30000) } },
 };
 

@@ -309,6 +309,30 @@ TEST(without_a_journald_the_lines_are_on_standard_error)
 	give_back(err);
 }
 
+/* JOURNAL_STREAM=: journald is away, but not the stream that standard error is, where <N> is the level (sd-daemon(3)). */
+TEST(what_goes_to_the_stream_of_the_journal_instead_keeps_its_level)
+{
+	int err = take_stderr(true);
+	struct stat st;
+	char stream[64];
+
+	if (fstat(STDERR_FILENO, &st) < 0)
+		abort();
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_journal_use("/nonexistent/socket", 0);
+	log_open("prog", LOG_FORMAT_JOURNAL);
+	log_event(LOG_LEVEL_ERR, "mint.failed", F_STR("why", "a\nb"));
+	log_event(LOG_LEVEL_INFO, "token.minted", F_INT("n", 1));
+	CHECK_STR(read_text(err), "<3>mint.failed why=\"a\\x0ab\"\n<6>token.minted n=1\n");
+	unsetenv("JOURNAL_STREAM");
+	log_open("prog", LOG_FORMAT_JOURNAL);
+	log_event(LOG_LEVEL_ERR, "mint.failed", F_INT("n", 1));
+	CHECK_STR(read_text(err), "mint.failed n=1\n");
+	log_journal_use(NULL, 0);
+	give_back(err);
+}
+
 /* Whole lines in order, and then how many are missing. */
 static void check_unread(bool sockets, size_t value_size, int many)
 {

@@ -90,6 +90,26 @@ TEST(sums_outlive_the_process_that_counted)
 	totals_free(t);
 }
 
+TEST(sums_end_at_the_end_of_the_numbers)
+{
+	struct totals *t = totals_new();
+	const char *name;
+	int64_t sum;
+
+	totals_begin(t, 1);
+	totals_set(t, "up", INT64_MAX);
+	totals_set(t, "down", INT64_MIN);
+	for (int process = 2; process < 5; process++) {
+		totals_begin(t, process);
+		totals_set(t, "up", process == 3 ? 1 : INT64_MAX);
+		totals_set(t, "down", INT64_MIN);
+		CHECK_INT(totals_get(t, "up"), INT64_MAX);
+		CHECK_INT(totals_get(t, "down"), INT64_MIN);
+		CHECK(totals_at(t, 0, &name, &sum) && sum == INT64_MAX);
+	}
+	totals_free(t);
+}
+
 /* --- pieces --- */
 
 enum { MANY = 2000 };
@@ -228,6 +248,24 @@ TEST(pieces_of_all_sizes_join_to_one_exposition)
 	for (size_t n = 1; n < 120; n += 7)
 		CHECK_INT(samples_of(n), none + (int)n * each);
 	CHECK_INT(samples_of(MANY), none + MANY * each);
+}
+
+TEST(buckets_of_any_size_add_up_to_no_more_than_a_number_can_hold)
+{
+	struct totals *t;
+	struct buf all;
+
+	begin(0);
+	t = (struct totals *)the_daemon.counted;
+	totals_begin(t, 1);
+	totals_set(t, "get_us.10", INT64_MAX);
+	totals_set(t, "get_us.inf", INT64_MAX);
+	buf_init(&all, 1 << 20);
+	join(&all, NULL);
+	buf_add_char(&all, '\0');
+	CHECK(strstr(all.data, "get_seconds_count 9223372036854775807\n"));
+	buf_fini(&all);
+	end();
 }
 
 TEST(a_piece_may_end_anywhere)

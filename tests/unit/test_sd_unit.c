@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asking the service manager: a manager of our own behind $XDG_RUNTIME_DIR/systemd/private, which answers as its name says, or hangs up, or says nothing. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,9 +21,19 @@ enum manager { STARTS, SAYS_ERROR, HANGS_UP, SILENT, ABSENT, REFUSES };
 
 static char folder[64];
 static pid_t child;
-static const char *error_name, *error_text;
+static const char *error_name, *error_text, *file_state;
 
 /* --- the manager --- */
+
+static int on_file_state(sd_bus_message *m)
+{
+	const char *unit = "";
+
+	if (sd_bus_message_read(m, "s", &unit) < 0 || strcmp(unit, "a@.service") != 0)
+		_exit(1);
+	return file_state ? sd_bus_reply_method_return(m, "s", file_state)
+			  : sd_bus_reply_method_errno(m, ENOENT, NULL);
+}
 
 static int on_message(sd_bus_message *m, void *arg, sd_bus_error *unused)
 {
@@ -30,6 +41,9 @@ static int on_message(sd_bus_message *m, void *arg, sd_bus_error *unused)
 
 	(void)arg;
 	(void)unused;
+	if (sd_bus_message_is_method_call(m, "org.freedesktop.systemd1.Manager",
+					  "GetUnitFileState"))
+		return on_file_state(m);
 	if (!sd_bus_message_is_method_call(m, "org.freedesktop.systemd1.Manager", "StartUnit"))
 		return 0;
 	if (sd_bus_message_read(m, "ss", &unit, &mode) < 0 || strcmp(mode, "replace") != 0 ||
@@ -116,14 +130,11 @@ static void end(void)
 }
 
 /* As the parent does it: wait for what it wants, look. late_ms: how much later than it is the clock says. */
-static enum sd_answer ask(struct err *said, int64_t late_ms)
+static enum sd_answer hear(struct sd_unit *u, int r, struct err *said, int64_t late_ms)
 {
-	struct sd_unit *u = NULL;
 	enum sd_answer answer = SD_FAILED;
 	struct pollfd fd;
 	int64_t until_ms;
-
-	int r = sd_unit_start(&u, true, "a@b:c.service", clock_mono_ms(), said);
 
 	/* who hangs up quickly has done so before the question is out */
 	if (r == -ERR_RETRY)
@@ -136,6 +147,22 @@ static enum sd_answer ask(struct err *said, int64_t late_ms)
 	}
 	sd_unit_close(u);
 	return answer;
+}
+
+static enum sd_answer ask(struct err *said, int64_t late_ms)
+{
+	struct sd_unit *u = NULL;
+	int r = sd_unit_start(&u, true, "a@b:c.service", clock_mono_ms(), said);
+
+	return hear(u, r, said, late_ms);
+}
+
+static enum sd_answer find(struct err *said)
+{
+	struct sd_unit *u = NULL;
+	int r = sd_unit_find(&u, true, "a@.service", clock_mono_ms(), said);
+
+	return hear(u, r, said, 0);
 }
 
 /* --- what comes of it --- */
@@ -178,6 +205,27 @@ TEST(each_refusal_is_known)
 		begin(SAYS_ERROR);
 		CHECK_INT(ask(&said, 0), rows[i].answer);
 		CHECK_STR(said.text, rows[i].text);
+		end();
+	}
+	check_row(NULL);
+}
+
+TEST(a_unit_is_looked_for)
+{
+	static const struct {
+		const char *state;
+		enum sd_answer answer;
+	} rows[] = { { "static", SD_FOUND },	  { "disabled", SD_FOUND },	{ "enabled", SD_FOUND },
+		     { "masked", SD_NO_UNIT }, { "masked-runtime", SD_NO_UNIT }, { NULL, SD_NO_UNIT } };
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct err said = { 0 };
+
+		file_state = rows[i].state;
+		check_row(rows[i].state ? rows[i].state : "none");
+		begin(STARTS);
+		CHECK_INT(find(&said), rows[i].answer);
+		CHECK((rows[i].answer == SD_NO_UNIT) == (said.text[0] != '\0'));
 		end();
 	}
 	check_row(NULL);

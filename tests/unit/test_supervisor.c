@@ -48,6 +48,34 @@ static void say(const struct control_message *m)
 	buf_fini(&packet);
 }
 
+/* A mint in a stranger's hands names a unit; then it says what it has to. */
+static void name_a_unit(void)
+{
+	static const char packet[] = "{\"type\":\"OnEvent\",\"unit\":\"evil@.service\"}";
+
+	packet_send(CONTROL_FD, packet, sizeof packet - 1, -1, NULL);
+	say(&(struct control_message){ .type = CONTROL_ON_EVENT });
+}
+
+/* Which unit the parent knows: nobody can be asked to start it, which it says. */
+static void note_unit(const struct control_about *about, const char *role, const char *file)
+{
+	struct json_iter i = json_iterate(about->warnings.raw);
+	struct json_value key, value;
+	static const char begin[] = "OnEvent=";
+	const char *text;
+	char unit[40];
+
+	while (about->warnings.raw.start && json_next(&i, &key, &value)) {
+		text = json_text(value, NULL);
+		if (strncmp(text, begin, sizeof begin - 1) != 0)
+			continue;
+		text += sizeof begin - 1;
+		snprintf(unit, sizeof unit, "%.*s", (int)strcspn(text, ":"), text);
+		note(file, role, unit);
+	}
+}
+
 /* Returns its exit status when it is told to end, -1 to go on. */
 static int fake_obey(const struct control_message *m, const char *role, const char *behaviour,
 		     const char *file)
@@ -63,6 +91,14 @@ static int fake_obey(const struct control_message *m, const char *role, const ch
 		say(&ready);
 		if (strcmp(behaviour, "is-idle-unasked") == 0)
 			say(&(struct control_message){ .type = CONTROL_IDLE });
+		if (strcmp(behaviour, "names-a-unit") == 0)
+			name_a_unit();
+		return -1;
+	case CONTROL_RELOAD:
+		say(&(struct control_message){ .type = CONTROL_ON_EVENT });
+		return -1;
+	case CONTROL_ABOUT:
+		note_unit(&m->about, role, file);
 		return -1;
 	case CONTROL_PING:
 		if (strcmp(behaviour, "falls-silent") != 0 || pongs++ == 0)
@@ -115,7 +151,8 @@ static int fake_main(char **argv)
 
 /* --- the daemon --- */
 
-static int64_t until_idle_ms; /* of the next one */
+static int64_t until_idle_ms;     /* of the next one */
+static const char *next_settings; /* its sftokend.conf */
 
 struct daemon {
 	char folder[32], file[48];
@@ -128,7 +165,11 @@ static void run_daemon(const struct daemon *d, const char *mint, const char *fro
 	static char *environment[] = { NULL, NULL };
 	static struct settings settings;
 	static struct sockets sockets;
+	struct places places = { .user_mode = true, .config_dir = (char *)d->folder };
 	struct supervisor s = { .settings = &settings,
+				.places = &places,
+				.service_uid = getuid(),
+				.events = { .user_mode = true },
 				.sockets = &sockets,
 				.until_idle_ms = until_idle_ms,
 				.environment = environment };
@@ -157,6 +198,21 @@ static void run_daemon(const struct daemon *d, const char *mint, const char *fro
 	_exit(supervisor_run(&s));
 }
 
+static void write_settings(const struct daemon *d, const char *text)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/sftokend.conf", d->folder);
+	if (!text) {
+		unlink(path);
+		return;
+	}
+	f = fopen(path, "w");
+	if (!f || fputs(text, f) < 0 || fclose(f) != 0)
+		abort();
+}
+
 static void start(struct daemon *d, const char *mint, const char *front, int64_t watchdog_ms)
 {
 	*d = (struct daemon){ .folder = "/tmp/sftokend-test-XXXXXX" };
@@ -164,6 +220,8 @@ static void start(struct daemon *d, const char *mint, const char *front, int64_t
 		abort();
 	snprintf(d->file, sizeof d->file, "%s/log", d->folder);
 	note(d->file, "test", "begins");
+	if (next_settings)
+		write_settings(d, next_settings);
 	setenv("SFTOKEN_TEST_SECRET", "1", 1);
 	prctl(PR_SET_CHILD_SUBREAPER,
 	      1); /* orphans become ours, so that we can see that they end */
@@ -309,6 +367,29 @@ TEST(the_front_is_asked_about_callers_once_ready_and_its_word_ends_the_daemon_in
 	CHECK_INT(count(&d, "front Stop", NULL, NULL), 1);
 	finish(&d);
 	until_idle_ms = 0;
+}
+
+TEST(which_unit_is_started_for_events_is_read_by_the_parent_and_not_told_by_the_mint)
+{
+	struct daemon d;
+
+	unsetenv("XDG_RUNTIME_DIR");
+	next_settings = "[Daemon]\nOnEvent=good@\n";
+	start(&d, "names-a-unit", "good", 60000);
+	CHECK(wait_count(&d, "mint good@", 1));
+	write_settings(&d, "[Daemon]\nOnEvent=/bin/bad\n");
+	kill(d.pid, SIGHUP);
+	CHECK(wait_count(&d, "mint Reload", 1));
+	write_settings(&d, "[Daemon]\nOnEvent=other@\n");
+	kill(d.pid, SIGHUP);
+	CHECK(wait_count(&d, "mint other@", 1));
+	CHECK_INT(count(&d, "mint evil@.service", NULL, NULL), 0);
+	CHECK_INT(count(&d, "mint /bin/bad", NULL, NULL), 0);
+	kill(d.pid, SIGTERM);
+	CHECK_INT(wait_for(d.pid), 0);
+	write_settings(&d, NULL);
+	finish(&d);
+	next_settings = NULL;
 }
 
 TEST(a_front_that_was_not_asked_about_callers_ends_nothing)
