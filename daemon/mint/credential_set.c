@@ -4,6 +4,7 @@
  */
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -309,24 +310,20 @@ static int check_ignored(const char *folder, const struct config_list *all,
 	return 0;
 }
 
+/* A file against the folders of drop-ins, which are named like it with ".d". */
+static int by_drop_in(const void *file, const void *dir)
+{
+	const char *name = *(const char *const *)dir;
+	size_t size = strlen(file);
+	int order = strncmp(file, name, size);
+
+	return order != 0 ? order : strcmp(".d", name + size);
+}
+
 static bool has_drop_ins(const struct config_list *dirs, const char *file)
 {
-	size_t size = strlen(file);
-
-	for (size_t low = 0, high = dirs->n; low < high;) {
-		size_t middle = (low + high) / 2;
-		int order = strncmp(file, dirs->items[middle], size);
-
-		if (order == 0)
-			order = strcmp(".d", dirs->items[middle] + size);
-		if (order == 0)
-			return true;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return false;
+	return dirs->n > 0 &&
+	       bsearch(file, dirs->items, dirs->n, sizeof(char *), by_drop_in) != NULL;
 }
 
 static int read_all(struct credential_set *set, const char *folder, const struct places *places,

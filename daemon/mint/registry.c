@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/mint/registry.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/grow.h"
@@ -169,20 +170,15 @@ static struct plan *make_plan(struct registry *r, struct credential_set *set,
 	return plan;
 }
 
+static int by_name(const void *name, const void *item)
+{
+	return strcmp(name, (*(struct credential *const *)item)->name);
+}
+
 static bool in_set(const struct credential_set *set, const char *name)
 {
-	for (size_t low = 0, high = set->n; low < high;) {
-		size_t middle = (low + high) / 2;
-		int order = strcmp(name, set->items[middle]->name);
-
-		if (order == 0)
-			return true;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return false;
+	return set->n > 0 &&
+	       bsearch(name, set->items, set->n, sizeof(struct credential *), by_name) != NULL;
 }
 
 static int list_removed(const struct registry *r, const struct credential_set *set,

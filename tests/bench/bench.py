@@ -11,6 +11,7 @@ client and server share one core: an idle second core has to be woken up, which 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from measuring import BUILD, CORE, REQUEST, Measured, RawServer, Row, cpu_ns, measure, one_line, pin, ratio_rows, took, us
 
@@ -42,11 +43,11 @@ CROWDS = (64, 1000)
 CROWD_CALLS = 200000
 
 
-def bench_front(root: Path, rounds: int, chosen: set[str]) -> list[Row]:
-    """P1 and P2."""
+@contextlib.contextmanager
+def fast_servers() -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
+    """A front without a limit of calls and the floor beside it, on the same core: path and process of each."""
     from harness import Daemon, Standin
 
-    results: dict[str, tuple[list[Measured], list[Measured]]] = {"P1": ([], []), "P2": ([], [])}
     with Standin() as salesforce, Daemon(salesforce, options=["--log-level", "notice"]) as daemon:
         daemon.add_settings("[Limits]\n" + FAST)
         daemon.add_client_credentials("crm", extra="Required=yes")
@@ -55,10 +56,17 @@ def bench_front(root: Path, rounds: int, chosen: set[str]) -> list[Row]:
         assert front
         pin(front, {CORE})
         with RawServer(daemon.directory) as raw:
-            for _ in range(rounds):
-                for goal, connect, calls in (("P1", False, 60000), ("P2", True, 15000)):
-                    results[goal][0].append(measure(daemon.broker_path, front, calls, connect))
-                    results[goal][1].append(measure(raw.path, raw.process.pid, calls, connect))
+            yield (daemon.broker_path, front), (raw.path, raw.process.pid)
+
+
+def bench_front(root: Path, rounds: int, chosen: set[str]) -> list[Row]:
+    """P1 and P2."""
+    results: dict[str, tuple[list[Measured], list[Measured]]] = {"P1": ([], []), "P2": ([], [])}
+    with fast_servers() as (ours, floor):
+        for _ in range(rounds):
+            for goal, connect, calls in (("P1", False, 60000), ("P2", True, 15000)):
+                results[goal][0].append(measure(*ours, calls, connect))
+                results[goal][1].append(measure(*floor, calls, connect))
     rows = []
     if "P1" in chosen:
         rows += ratio_rows("P1", "warm get on one connection", *results["P1"], (1.25, 1.4), one_line(FAST))
@@ -78,27 +86,18 @@ def crowd(path: str, pid: int, number: int) -> tuple[float, float]:
 
 def bench_crowd(rounds: int) -> list[Row]:
     """P4."""
-    from harness import Daemon, Standin
-
     found: dict[int, list[tuple[tuple[float, float], tuple[float, float]]]] = {n: [] for n in CROWDS}
-    with Standin() as salesforce, Daemon(salesforce, options=["--log-level", "notice"]) as daemon:
-        daemon.add_settings("[Limits]\n" + FAST)
-        daemon.add_client_credentials("crm", extra="Required=yes")
-        daemon.start()
-        front = daemon.child("front")
-        assert front
-        pin(front, {CORE})
-        with RawServer(daemon.directory) as raw:
-            for _ in range(rounds):
-                for n in CROWDS:
-                    found[n].append((crowd(daemon.broker_path, front, n), crowd(raw.path, raw.process.pid, n)))
+    with fast_servers() as (ours, floor):
+        for _ in range(rounds):
+            for n in CROWDS:
+                found[n].append((crowd(*ours, n), crowd(*floor, n)))
     rows = []
     for n, pairs in found.items():
-        ours, floor = ([p[i][0] for p in pairs] for i in (0, 1))
+        rates, raw_rates = ([p[i][0] for p in pairs] for i in (0, 1))
         cpu = [statistics.median(p[i][1] for p in pairs) for i in (0, 1)]
         # at least 0.8 of the floor's calls: at most 1.25 of its time
-        rows.append(Row("P4", f"calls a second on {n} connections", f"{statistics.median(ours):.0f}", f"{statistics.median(floor):.0f}",
-                        statistics.median(f / o for o, f in zip(ours, floor)), 1.25,
+        rows.append(Row("P4", f"calls a second on {n} connections", f"{statistics.median(rates):.0f}", f"{statistics.median(raw_rates):.0f}",
+                        statistics.median(f / o for o, f in zip(rates, raw_rates)), 1.25,
                         f"ratio: of the time per call; server CPU per call {us(cpu[0])} against {us(cpu[1])}", one_line(FAST)))
     return rows
 

@@ -11,16 +11,10 @@
  * A NUL is put behind REQUEST; an answer ends with a NUL. With --plain the request ends with the writing half of its
  * connection, and the answer with the connection.
  */
-#include <err.h>
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/bench.h"
 
 struct plan {
 	const char *path, *request;
@@ -28,46 +22,6 @@ struct plan {
 	long calls, pause_us;
 	int64_t until_ns;
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
-static int dial(const char *path)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_un un;
-	} address = { .un = { .sun_family = AF_UNIX } };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (strlen(path) >= sizeof address.un.sun_path)
-		errx(1, "the path is too long");
-	memcpy(address.un.sun_path, path, strlen(path) + 1);
-	if (fd < 0 || connect(fd, &address.any, sizeof address.un) < 0)
-		err(1, "%s", path);
-	return fd;
-}
-
-static void call(int fd, const char *request, size_t size)
-{
-	char answer[65536];
-	ssize_t n;
-
-	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size)
-		err(1, "send");
-	do {
-		n = recv(fd, answer, sizeof answer, 0);
-		if (n <= 0)
-			errx(1, "the server closed the connection");
-	} while (answer[n - 1]);
-	if (memmem(answer, (size_t)n, "\"error\":", 8))
-		errx(1, "the server answered %.200s", answer);
-}
 
 static void call_plain(int fd, const char *request, size_t size)
 {
@@ -84,30 +38,18 @@ static void call_plain(int fd, const char *request, size_t size)
 		errx(1, "the server answered %.*s", (int)(got < 200 ? got : 200), answer);
 }
 
-static int compare(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static void print(int64_t *took, long n)
-{
-	qsort(took, (size_t)n, sizeof *took, compare);
-	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2],
-	       took[n * 9 / 10], took[n * 99 / 100], took[n - 1]);
-}
-
 static int64_t one(const struct plan *p, int *fd, size_t size)
 {
 	int64_t start = now_ns();
 
 	if (p->connect_each)
 		*fd = dial(p->path);
-	if (p->plain)
+	if (p->plain) {
 		call_plain(*fd, p->request, size - 1);
-	else
-		call(*fd, p->request, size);
+	} else {
+		ask(*fd, p->request, size);
+		take(*fd);
+	}
 	if (p->connect_each)
 		close(*fd);
 	return now_ns() - start;
@@ -130,7 +72,7 @@ static void run(const struct plan *p)
 		if (p->pause_us)
 			usleep((useconds_t)p->pause_us);
 	}
-	print(took, n);
+	print_times(took, n);
 	free(took);
 }
 

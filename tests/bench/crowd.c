@@ -7,60 +7,9 @@
  *
  * A NUL is put behind REQUEST; an answer ends with a NUL.
  */
-#include <err.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
-static int dial(const char *path)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_un un;
-	} address = { .un = { .sun_family = AF_UNIX } };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (strlen(path) >= sizeof address.un.sun_path)
-		errx(1, "the path is too long");
-	memcpy(address.un.sun_path, path, strlen(path) + 1);
-	if (fd < 0 || connect(fd, &address.any, sizeof address.un) < 0)
-		err(1, "%s", path);
-	return fd;
-}
-
-static void ask(int fd, const char *request, size_t size)
-{
-	if (send(fd, request, size, MSG_NOSIGNAL) != (ssize_t)size)
-		err(1, "send");
-}
-
-static void take(int fd)
-{
-	char answer[65536];
-	ssize_t n;
-
-	do {
-		n = recv(fd, answer, sizeof answer, 0);
-		if (n <= 0)
-			errx(1, "the server closed the connection");
-	} while (answer[n - 1]);
-	if (memmem(answer, (size_t)n, "\"error\":", 8))
-		errx(1, "the server answered %.200s", answer);
-}
+#include "tests/bench/bench.h"
 
 static void turn(const int *fds, long n, const char *request, size_t size)
 {

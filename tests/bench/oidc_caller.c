@@ -6,12 +6,8 @@
  *	oidc_caller ACCOUNT CALLS
  */
 #include <dlfcn.h>
-#include <err.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+
+#include "tests/bench/bench.h"
 
 /* oidc-agent/api.h of liboidc-agent 4 */
 struct token_response {
@@ -21,21 +17,6 @@ struct token_response {
 static struct token_response (*get)(const char *account, time_t min_valid_s, const char *scope,
 				    const char *hint);
 static void (*release)(struct token_response r);
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
 
 /* ISO C has no cast from an object's address to a function's. */
 static void look_up(void *handle, const char *name, void *function)
@@ -69,9 +50,7 @@ int main(int argc, char **argv)
 			errx(1, "oidc-agent gave no token");
 		release(r);
 	}
-	qsort(took, (size_t)n, sizeof *took, compare);
-	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2],
-	       took[n * 9 / 10], took[n * 99 / 100], took[n - 1]);
+	print_times(took, n);
 	free(took);
 	return 0;
 }

@@ -4,30 +4,12 @@
  *
  *	spawn RUNS COMMAND...
  */
-#include <err.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const int64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
+#include "tests/bench/bench.h"
 
 static int64_t run(char **command, const posix_spawn_file_actions_t *actions)
 {
@@ -57,9 +39,7 @@ int main(int argc, char **argv)
 		err(1, "spawn");
 	for (long i = 0; i < n; i++)
 		took[i] = run(argv + 2, &actions);
-	qsort(took, (size_t)n, sizeof *took, compare);
-	printf("%ld %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", n, took[n / 2],
-	       took[n * 9 / 10], took[n * 99 / 100], took[n - 1]);
+	print_times(took, n);
 	free(took);
 	return 0;
 }

@@ -7,10 +7,6 @@
 
 enum { ENDPOINTS = 4 };
 
-struct http {
-	int unused;
-};
-
 struct http_call {
 	struct http_call *next;
 	struct http_request req;
@@ -26,34 +22,6 @@ struct http_call {
 static struct http_call *calls;
 static const char *const endpoint[ENDPOINTS] = { "token", "userinfo", "introspect", "revoke" };
 static unsigned counts[ENDPOINTS], cancelled;
-
-struct http *http_new(struct loop *l, const struct settings *settings, struct err *err)
-{
-	struct http *h = calloc(1, sizeof *h);
-
-	(void)l;
-	(void)settings;
-	if (!h)
-		err_oom(err);
-	return h;
-}
-
-void http_configure(struct http *h, const struct settings *settings)
-{
-	(void)h;
-	(void)settings;
-}
-
-void http_free(struct http *h)
-{
-	free(h);
-}
-
-struct http_counters http_counters(const struct http *h)
-{
-	(void)h;
-	return (struct http_counters){ 0 };
-}
 
 static bool ends_in(const char *url, const char *what)
 {

@@ -4,14 +4,10 @@
 #include "base/clock.h"
 #include "daemon/common/loop.h"
 #include "tests/scenario/fake.h"
+#include "tests/scenario/fake_loop_new.h"
 
 /* More timers than this at one moment: time stands still. */
 enum { STANDSTILL = 100000 };
-
-struct loop {
-	void (*changed)(void *arg);
-	void *arg;
-};
 
 struct timer {
 	struct timer *next;
@@ -24,7 +20,6 @@ struct timer {
 
 static struct {
 	struct timer *timers;
-	struct loop *loop;
 	int64_t now, wall;
 	uint64_t order;
 } fake = { .now = FAKE_START_MS, .wall = FAKE_WALL_START_MS };
@@ -64,34 +59,10 @@ int64_t clock_real_ms(void)
 void fake_wall_step(int64_t ms)
 {
 	fake.wall += ms;
-	if (fake.loop && fake.loop->changed)
-		fake.loop->changed(fake.loop->arg);
+	fake_clock_was_set();
 }
 
 /* --- the loop --- */
-
-struct loop *loop_new(struct err *err)
-{
-	struct loop *l = calloc(1, sizeof *l);
-
-	if (!l)
-		err_oom(err);
-	fake.loop = l;
-	return l;
-}
-
-void loop_free(struct loop *l)
-{
-	if (fake.loop == l)
-		fake.loop = NULL;
-	free(l);
-}
-
-int64_t loop_now_ms(struct loop *l)
-{
-	(void)l;
-	return fake.now;
-}
 
 int64_t loop_now_us(struct loop *l)
 {
@@ -101,12 +72,6 @@ int64_t loop_now_us(struct loop *l)
 int64_t loop_fresh_us(struct loop *l)
 {
 	return loop_now_us(l);
-}
-
-void loop_on_clock_set(struct loop *l, void (*changed)(void *arg), void *arg)
-{
-	l->changed = changed;
-	l->arg = arg;
 }
 
 /* --- timers --- */

@@ -10,10 +10,6 @@
 
 enum { CONNECT_MS = 40 };
 
-struct http {
-	struct loop *loop;
-};
-
 struct http_call {
 	struct http_call *next;
 	size_t user;
@@ -28,35 +24,6 @@ struct http_call {
 };
 
 static struct http_call *calls;
-
-struct http *http_new(struct loop *l, const struct settings *settings, struct err *err)
-{
-	struct http *h = calloc(1, sizeof *h);
-
-	(void)settings;
-	if (!h)
-		err_oom(err);
-	else
-		h->loop = l;
-	return h;
-}
-
-void http_configure(struct http *h, const struct settings *settings)
-{
-	(void)h;
-	(void)settings;
-}
-
-void http_free(struct http *h)
-{
-	free(h);
-}
-
-struct http_counters http_counters(const struct http *h)
-{
-	(void)h;
-	return (struct http_counters){ 0 };
-}
 
 static void call_free(struct http_call *c)
 {
@@ -161,6 +128,7 @@ struct http_call *http_submit(struct http *h, struct http_request *req,
 	struct http_call *c = calloc(1, sizeof *c);
 	bool connects;
 
+	(void)h;
 	if (!c)
 		return NULL;
 	c->user = user_of(req);
@@ -173,7 +141,7 @@ struct http_call *http_submit(struct http *h, struct http_request *req,
 	c->next = calls;
 	calls = c;
 	connects = sf_connects(&c->reply);
-	c->timer = timer_new(h->loop, connects ? connected : finish, c);
+	c->timer = timer_new(NULL, connects ? connected : finish, c);
 	if (!c->timer)
 		abort();
 	timer_set(c->timer, clock_now_ms() + (connects ? CONNECT_MS : c->reply.delay_ms));

@@ -6,16 +6,12 @@
 
 #include "base/clock.h"
 #include "daemon/common/loop.h"
+#include "tests/scenario/fake_loop_new.h"
 #include "tests/sim/sim.h"
 
 /* 2027-01-15; the boot before the first took a minute. */
 #define REAL_START_MS INT64_C(1800000000000)
 enum { BOOT_TAKES_MS = 20000, NOWHERE = -1 };
-
-struct loop {
-	void (*changed)(void *arg);
-	void *arg;
-};
 
 struct timer {
 	int64_t at; /* true time */
@@ -32,7 +28,6 @@ static struct {
 	uint64_t order;
 	struct timer **heap;
 	size_t n, room, machine_timers;
-	struct loop *loop;
 } sim = { .random = 1 };
 
 /* --- chance: xorshift64* --- */
@@ -253,8 +248,8 @@ int64_t sim_wall_error_ms(void)
 void sim_set_wall(int64_t forward_ms, bool told)
 {
 	sim.wall_error += forward_ms;
-	if (told && sim.loop && sim.loop->changed)
-		sim.loop->changed(sim.loop->arg);
+	if (told)
+		fake_clock_was_set();
 }
 
 void sim_suspend(int64_t until_ms)
@@ -268,35 +263,6 @@ bool sim_suspended(void)
 }
 
 /* --- loop.h --- */
-
-struct loop *loop_new(struct err *err)
-{
-	struct loop *l = calloc(1, sizeof *l);
-
-	if (!l)
-		err_oom(err);
-	sim.loop = l;
-	return l;
-}
-
-void loop_free(struct loop *l)
-{
-	if (sim.loop == l)
-		sim.loop = NULL;
-	free(l);
-}
-
-int64_t loop_now_ms(struct loop *l)
-{
-	(void)l;
-	return clock_now_ms();
-}
-
-void loop_on_clock_set(struct loop *l, void (*changed)(void *arg), void *arg)
-{
-	l->changed = changed;
-	l->arg = arg;
-}
 
 struct timer *timer_new(struct loop *l, void (*fire)(void *arg), void *arg)
 {

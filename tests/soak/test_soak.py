@@ -7,13 +7,12 @@ import random
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 
 from harness import Daemon, Standin, main, same, wait_for  # noqa: E402
 from load import Load  # noqa: E402
-from renewal import in_parallel, renewals_on_time, reuse  # noqa: E402
+from renewal import Together, renewals_on_time, reuse  # noqa: E402
 
 SESSION_S, SESSIONS = 60, 20
 
@@ -43,42 +42,32 @@ def kills(session_s: int, sessions: int) -> str:
         return f"{killed} processes killed under {load.calls} gets, the slowest {load.slowest:.2f} s; {requests} requests"
 
 
-class Long:
-    results: dict[str, Any] = {}
-
-    @classmethod
-    def result(cls, name: str) -> None:
-        if not cls.results:
-            cls.results = in_parallel({
-                "on time": lambda: renewals_on_time(50, SESSION_S, SESSIONS),
-                "same": lambda: reuse("same", SESSION_S, SESSIONS),
-                "extended_by_use": lambda: reuse("extended_by_use", SESSION_S, SESSIONS),
-                "kills": lambda: kills(SESSION_S, SESSIONS),
-            })
-        found = cls.results[name]
-        if isinstance(found, BaseException):
-            raise found
-        print(f"# {found}")
+LONG = Together({
+    "on time": lambda: renewals_on_time(50, SESSION_S, SESSIONS),
+    "same": lambda: reuse("same", SESSION_S, SESSIONS),
+    "extended_by_use": lambda: reuse("extended_by_use", SESSION_S, SESSIONS),
+    "kills": lambda: kills(SESSION_S, SESSIONS),
+})
 
 
 def test_on_time() -> None:
     """50 credentials, 60-second sessions, 20 cycles: every renewal between 44 % and 52 % of the life, no get fails"""
-    Long.result("on time")
+    LONG.result("on time")
 
 
 def test_same_token() -> None:
     """The same token until it dies, 20 sessions: no get fails or waits longer than one answer, at most 8 requests a session"""
-    Long.result("same")
+    LONG.result("same")
 
 
 def test_extended_by_use() -> None:
     """The same with a session that use extends"""
-    Long.result("extended_by_use")
+    LONG.result("extended_by_use")
 
 
 def test_kills() -> None:
     """20 minutes of kill -9 at random: no caller of libsftoken sees an error, generations only grow"""
-    Long.result("kills")
+    LONG.result("kills")
 
 
 if __name__ == "__main__":

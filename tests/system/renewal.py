@@ -54,6 +54,23 @@ def in_parallel(jobs: dict[str, Callable[[], str]]) -> dict[str, Any]:
     return results
 
 
+class Together:
+    """Jobs that last several sessions: all run side by side as soon as the first of them is asked for, so that the tests share their time."""
+
+    def __init__(self, jobs: dict[str, Callable[[], str]]) -> None:
+        self.jobs = jobs
+        self.results: dict[str, Any] = {}
+
+    def result(self, name: str) -> None:
+        """Raises what the job raised, or prints what it saw."""
+        if not self.results:
+            self.results = in_parallel(self.jobs)
+        found = self.results[name]
+        if isinstance(found, BaseException):
+            raise found
+        print(f"# {found}")
+
+
 class User(threading.Thread):
     """Uses the tokens: a call of the REST API now and then, which extends a session where use does. Counts what was refused."""
 

@@ -7,49 +7,36 @@ import time
 from typing import Any
 
 from harness import Daemon, Standin, main, same, wait_for
-from renewal import in_parallel, renewals_on_time, reuse
+from renewal import Together, renewals_on_time, reuse
 
 SESSION_S, CYCLES = 20, 4
 
-
-class Long:
-    """The tests that last several sessions share their time."""
-
-    results: dict[str, Any] = {}
-
-    @classmethod
-    def result(cls, name: str) -> None:
-        if not cls.results:
-            cls.results = in_parallel({
-                "on time": lambda: renewals_on_time(50, SESSION_S, CYCLES),
-                "same": lambda: reuse("same", SESSION_S, 3),
-                "extended_by_use": lambda: reuse("extended_by_use", SESSION_S, 3),
-                "same_extended": lambda: reuse("same_extended", SESSION_S, 3),
-            })
-        found = cls.results[name]
-        if isinstance(found, BaseException):
-            raise found
-        print(f"# {found}")
+LONG = Together({
+    "on time": lambda: renewals_on_time(50, SESSION_S, CYCLES),
+    "same": lambda: reuse("same", SESSION_S, 3),
+    "extended_by_use": lambda: reuse("extended_by_use", SESSION_S, 3),
+    "same_extended": lambda: reuse("same_extended", SESSION_S, 3),
+})
 
 
 def test_on_time() -> None:
     """50 credentials, 20-second sessions, 4 cycles: every renewal between 42 % and 52 % of the life (44 % with 60 seconds: soak), no get fails"""
-    Long.result("on time")
+    LONG.result("on time")
 
 
 def test_same_token() -> None:
     """The same token until it dies, never extended: no get fails or waits longer than one answer, at most 8 requests a session"""
-    Long.result("same")
+    LONG.result("same")
 
 
 def test_extended_by_use() -> None:
     """The same with a session that use extends"""
-    Long.result("extended_by_use")
+    LONG.result("extended_by_use")
 
 
 def test_same_extended() -> None:
     """The same with a session that each grant extends"""
-    Long.result("same_extended")
+    LONG.result("same_extended")
 
 
 def wait_source(c: Any, name: str, source: str) -> dict[str, Any]:

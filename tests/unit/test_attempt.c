@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs of flows on the real loop, with answers that the test gives. */
-#include "daemon/mint/attempt.h"
 #include "daemon/mint/salesforce.h"
 #include "proto/messages.h"
-#include "tests/unit/check.h"
-#include "tests/unit/fake_http.h"
-
-#define GOOD "{\"access_token\":\"00D1!a\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
-
-static char login_url[] = "https://acme.my.salesforce.com", client_id[] = "CK";
-static struct credential credential;
-static struct settings settings;
-static struct loop *loop;
-static struct attempts *attempts;
+#include "tests/unit/attempt_fixture.h"
 
 /* What the callbacks saw. */
 static struct seen {
@@ -66,42 +56,10 @@ static void on_response(const struct http_response *res, void *arg)
 	seen.status = res->status;
 }
 
-static void stop_loop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
-/* Lets everything happen that is due now. */
-static void turn(void)
-{
-	CLEANUP(timer_freep) struct timer *t = timer_new(loop, stop_loop, NULL);
-
-	timer_set(t, 0);
-	loop_run(loop, NULL);
-	timer_set(t, 0);
-	loop_run(loop, NULL);
-}
-
 static void start(void)
 {
-	settings = (struct settings){ .network.timeout_ms = 15000,
-				      .limits = { .max_scheduled_in_flight = 8, .max_demanded_in_flight = 64, .breaker_failures = 5,
-						  .backoff_first_ms = 60000, .backoff_max_ms = 300000, .demand_gap_ms = 30000 } };
-	credential = (struct credential){ .grant_type = GRANT_CLIENT_CREDENTIALS, .login_url = login_url, .client_id = client_id,
-					  .client_secret = secret_new("s", 1) };
 	seen = (struct seen){ 0 };
-	fake_http_submitted = fake_http_cancelled = 0;
-	loop = loop_new(NULL);
-	attempts = attempts_new(loop, NULL, &settings, NULL);
-}
-
-static void stop(void)
-{
-	CHECK_INT(fake_http_in_flight(), 0);
-	attempts_free(attempts);
-	loop_free(loop);
-	secret_unref(credential.client_secret);
+	attempts_begin();
 }
 
 static struct attempt *begin(enum attempt_kind kind, void *arg)

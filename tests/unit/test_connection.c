@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/common/packet.h"
 #include "tests/unit/check.h"
 #include "tests/unit/connection_fixture.h"
 
@@ -45,6 +46,31 @@ static void answer_late(struct fixture *f)
 {
 	buf_add(connection_out(f->c), LATE_REPLY, sizeof LATE_REPLY);
 	connection_reply(f->c, false);
+}
+
+/* Sends that to a fresh connection, and waits until it is in a call. */
+static void open_in_call(struct fixture *f, const char *text, size_t size)
+{
+	fixture_open(f);
+	fixture_send(f, text, size);
+	CHECK(fixture_run(f, fixture_in_call));
+}
+#define OPEN_IN_CALL(f, text) open_in_call((f), (text), sizeof(text))
+
+/* In a call for that long. */
+static void stay_in_call(struct fixture *f, int64_t ms)
+{
+	int64_t until = clock_now_ms() + ms;
+
+	while (clock_now_ms() < until)
+		fixture_run(f, fixture_in_call);
+	CHECK_INT(f->closed, 0);
+}
+
+static void hang_up(struct fixture *f)
+{
+	close(f->peer);
+	f->peer = -1;
 }
 
 /* --- frames --- */
@@ -92,9 +118,7 @@ TEST(a_call_behind_one_that_waits_waits_too)
 {
 	struct fixture f = { 0 };
 
-	fixture_open(&f);
-	SEND(&f, WAIT_CALL "\0" ECHO_CALL);
-	CHECK(fixture_run(&f, fixture_in_call));
+	OPEN_IN_CALL(&f, WAIT_CALL "\0" ECHO_CALL);
 	CHECK_INT(f.calls, 1);
 	SEND(&f, RAW_CALL); /* more arrives while it waits */
 	answer_late(&f);
@@ -240,15 +264,9 @@ TEST(a_reply_that_nobody_reads_ends_the_connection)
 TEST(the_timeout_of_a_request_counts_only_while_we_read)
 {
 	struct fixture f = { .times = { 60, 60000, 60000 } };
-	int64_t until;
 
-	fixture_open(&f);
-	fixture_send(&f, WAIT_CALL "\0{\"method\"", sizeof WAIT_CALL + 9);
-	CHECK(fixture_run(&f, fixture_in_call));
-	until = clock_now_ms() + 90;
-	while (clock_now_ms() < until)
-		fixture_run(&f, fixture_in_call);
-	CHECK_INT(f.closed, 0);
+	open_in_call(&f, WAIT_CALL "\0{\"method\"", sizeof WAIT_CALL + 9);
+	stay_in_call(&f, 90);
 	answer_late(&f);
 	expect(&f, LATE_REPLY);
 	SEND(&f, ":\"x.Echo\"}");
@@ -259,15 +277,9 @@ TEST(the_timeout_of_a_request_counts_only_while_we_read)
 TEST(neither_a_wait_nor_a_watch_is_idle)
 {
 	struct fixture f = { .times = { 30, 30, 60000 } };
-	int64_t until;
 
-	fixture_open(&f);
-	SEND(&f, WAIT_CALL);
-	CHECK(fixture_run(&f, fixture_in_call));
-	until = clock_now_ms() + 80;
-	while (clock_now_ms() < until)
-		fixture_run(&f, fixture_in_call);
-	CHECK_INT(f.closed, 0);
+	OPEN_IN_CALL(&f, WAIT_CALL);
+	stay_in_call(&f, 80);
 	fixture_close(&f);
 }
 
@@ -277,11 +289,8 @@ TEST(a_caller_that_hangs_up_cancels_its_wait)
 {
 	struct fixture f = { 0 };
 
-	fixture_open(&f);
-	SEND(&f, WAIT_CALL);
-	CHECK(fixture_run(&f, fixture_in_call));
-	close(f.peer);
-	f.peer = -1;
+	OPEN_IN_CALL(&f, WAIT_CALL);
+	hang_up(&f);
 	CHECK(fixture_run(&f, fixture_is_closed));
 	CHECK_INT(f.closed, 1);
 	fixture_close(&f);
@@ -307,9 +316,7 @@ TEST(a_caller_that_ends_its_sending_side_gets_its_replies)
 	struct fixture f = { 0 };
 	int64_t cpu;
 
-	fixture_open(&f);
-	SEND(&f, WAIT_CALL "\0" ECHO_CALL);
-	CHECK(fixture_run(&f, fixture_in_call));
+	OPEN_IN_CALL(&f, WAIT_CALL "\0" ECHO_CALL);
 	shutdown(f.peer, SHUT_WR);
 	cpu = cpu_ms();
 	fixture_run(&f, a_while_has_passed);
@@ -328,13 +335,10 @@ TEST(a_caller_that_ends_its_sending_side_and_then_hangs_up_is_noticed)
 {
 	struct fixture f = { 0 };
 
-	fixture_open(&f);
-	SEND(&f, WAIT_CALL "\0" ECHO_CALL);
-	CHECK(fixture_run(&f, fixture_in_call));
+	OPEN_IN_CALL(&f, WAIT_CALL "\0" ECHO_CALL);
 	shutdown(f.peer, SHUT_WR);
 	fixture_run(&f, fixture_in_call);
-	close(f.peer);
-	f.peer = -1;
+	hang_up(&f);
 	CHECK(fixture_run(&f, fixture_is_closed));
 	CHECK_INT(f.calls, 1); /* what was behind is not begun for nobody */
 	fixture_close(&f);
@@ -347,8 +351,7 @@ TEST(a_caller_that_dies_with_unread_replies_is_noticed)
 	fixture_open(&f);
 	SEND(&f, ECHO_CALL "\0" WAIT_CALL "\0" ECHO_CALL);
 	CHECK(fixture_run(&f, after_two_calls));
-	close(f.peer); /* EPOLLERR: its buffer was not empty */
-	f.peer = -1;
+	hang_up(&f); /* EPOLLERR: its buffer was not empty */
 	CHECK(fixture_run(&f, fixture_is_closed));
 	fixture_close(&f);
 }
@@ -369,11 +372,8 @@ TEST(an_answer_for_a_caller_that_is_gone_closes_later_not_within_reply)
 {
 	struct fixture f = { 0 };
 
-	fixture_open(&f);
-	SEND(&f, WAIT_CALL);
-	CHECK(fixture_run(&f, fixture_in_call));
-	close(f.peer);
-	f.peer = -1;
+	OPEN_IN_CALL(&f, WAIT_CALL);
+	hang_up(&f);
 	answer_late(&f); /* the owner may be in the middle of its list of waiters */
 	CHECK_INT(f.closed, 0);
 	CHECK(f.c != NULL);
@@ -390,9 +390,7 @@ TEST(a_watcher_that_does_not_read_is_written_the_newest_when_it_does)
 	unsigned sent = 1;
 	size_t got;
 
-	fixture_open(&f);
-	SEND(&f, WATCH_CALL);
-	CHECK(fixture_run(&f, fixture_in_call));
+	OPEN_IN_CALL(&f, WATCH_CALL);
 	while (!connection_busy(f.c) && sent < 100) {
 		struct buf *out = connection_out(f.c);
 
@@ -415,31 +413,15 @@ TEST(a_watcher_that_does_not_read_is_written_the_newest_when_it_does)
 
 /* --- who sends --- */
 
-static void send_descriptor(int sock, int fd, const char *text, size_t size)
-{
-	char room[CMSG_SPACE(sizeof fd)] __attribute__((aligned(8))) = { 0 };
-	struct iovec piece = { (char *)text, size };
-	struct msghdr m = { .msg_iov = &piece,
-			    .msg_iovlen = 1,
-			    .msg_control = room,
-			    .msg_controllen = sizeof room };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	CHECK_INT(sendmsg(sock, &m, 0), size);
-}
-
 TEST(descriptors_that_a_caller_sends_are_never_received)
 {
 	struct fixture f = { 0 };
+	struct err err;
 	int pipes[2];
 
 	fixture_open(&f);
 	REQUIRE(pipe(pipes) == 0);
-	send_descriptor(f.peer, pipes[1], ECHO_CALL, sizeof ECHO_CALL);
+	CHECK_INT(packet_send(f.peer, ECHO_CALL, sizeof ECHO_CALL, pipes[1], &err), 1);
 	close(pipes[1]);
 	expect(&f, ECHO_REPLY);
 	CHECK_INT(read(pipes[0], bytes, 1), 0); /* the end: nobody holds the other side */

@@ -44,6 +44,24 @@ static struct connection *hold(const char *parameters)
 	return c;
 }
 
+/* Another mint, which is told of the hold of 600 s ... */
+static void mint_is_replaced(void)
+{
+	mint_dies();
+	fixture_forget();
+	mint_comes();
+	CHECK(strstr(mint_heard_last(LINK_HAVE), q("'held_until_ms':1600010")));
+}
+
+/* ... and then says what it has. */
+static void mint_syncs(void)
+{
+	mint_rules("");
+	describe("");
+	mint_publish("prod", 7, ",'deadline_ms':8200010");
+	mint_say("{'type':'Synced'}");
+}
+
 TEST(it_gets_the_token_is_told_ahead_and_ends)
 {
 	struct front *f = with_token();
@@ -191,14 +209,8 @@ TEST(a_new_mint_hears_of_the_holds_with_the_tokens)
 	struct connection *c = hold("{'maxSeconds':600}");
 
 	caller_heard(c);
-	mint_dies();
-	fixture_forget();
-	mint_comes();
-	CHECK(strstr(mint_heard_last(LINK_HAVE), q("'held_until_ms':1600010")));
-	mint_rules("");
-	describe("");
-	mint_publish("prod", 7, ",'deadline_ms':8200010");
-	mint_say("{'type':'Synced'}");
+	mint_is_replaced();
+	mint_syncs();
 	CHECK(strstr(mint_heard_last(LINK_HOLD), q("'until_ms':1600010")));
 	caller_hangs_up(c);
 	CHECK(strstr(mint_heard_last(LINK_HOLD), q("'until_ms':0")));
@@ -212,15 +224,9 @@ TEST(a_hold_that_ends_while_a_mint_begins_is_told_of)
 	struct connection *c = hold("{'maxSeconds':600}");
 
 	caller_heard(c);
-	mint_dies();
-	fixture_forget();
-	mint_comes();
-	CHECK(strstr(mint_heard_last(LINK_HAVE), q("'held_until_ms':1600010")));
+	mint_is_replaced();
 	caller_hangs_up(c);
-	mint_rules("");
-	describe("");
-	mint_publish("prod", 7, ",'deadline_ms':8200010");
-	mint_say("{'type':'Synced'}");
+	mint_syncs();
 	CHECK_INT(mint_heard(LINK_HOLD), 1);
 	CHECK(strstr(mint_heard_last(LINK_HOLD), q("'until_ms':0")));
 	fixture_end(f);

@@ -29,6 +29,9 @@ bool __wrap_peer_lives(int pidfd)
 
 #define GOT_TOKEN(c) (strstr(caller_heard(c), q("'accessToken':'00D!t")) != NULL)
 #define NO_SUCH(name) q("{'error':'io.sftoken.Broker.NoSuchCredential','parameters':{'credential':'" name "'}}\n")
+/* A call, and what it gets at once. */
+#define CHECK_GETS(c, name) (caller_get((c), "{'credential':'" name "'}"), CHECK(GOT_TOKEN(c)))
+#define CHECK_REFUSED(c, name) (caller_get((c), "{'credential':'" name "'}"), CHECK_STR(caller_heard(c), NO_SUCH(name)))
 #define RULE ",'units':['etl*.service']"
 
 static struct connection *user(unsigned uid)
@@ -61,11 +64,9 @@ TEST(nobody_is_asked_without_a_rule_that_may_let_it_in)
 	struct front *f = begin("");
 	struct connection *c = user(500), *stranger = user(501);
 
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK(GOT_TOKEN(c));
+	CHECK_GETS(c, "ruled");
 	mint_credential("ruled", 500, RULE);
-	caller_get(stranger, "{'credential':'ruled'}");
-	CHECK_STR(caller_heard(stranger), NO_SUCH("ruled"));
+	CHECK_REFUSED(stranger, "ruled");
 	CHECK_INT(mint_heard(LINK_IDENTIFY), 0);
 	CHECK_INT(pidfds, 0);
 	fixture_end(f);
@@ -86,12 +87,9 @@ TEST(a_call_waits_until_it_is_known_who_makes_it)
 	answer(1, ",'unit':'etl-a.service'");
 	CHECK(GOT_TOKEN(c));
 	/* once a connection */
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK(GOT_TOKEN(c));
-	caller_get(d, "{'credential':'ruled'}");
-	CHECK_STR(caller_heard(d), NO_SUCH("ruled"));
-	caller_get(d, "{'credential':'open'}");
-	CHECK(GOT_TOKEN(d));
+	CHECK_GETS(c, "ruled");
+	CHECK_REFUSED(d, "ruled");
+	CHECK_GETS(d, "open");
 	CHECK_INT(mint_heard(LINK_IDENTIFY), 2);
 	CHECK_INT(f->counters.value[COUNT_CALLS], 5);
 	fixture_end(f);
@@ -107,15 +105,13 @@ TEST(what_is_proven_ends_with_the_process)
 	CHECK(GOT_TOKEN(c));
 	/* it has ended, and somebody else writes on its socket, maybe with its number */
 	lives = false;
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK_STR(caller_heard(c), NO_SUCH("ruled"));
+	CHECK_REFUSED(c, "ruled");
 	/* /proc/PID was somebody else's */
 	caller_get(gone, "{'credential':'ruled'}");
 	answer(2, ",'unit':'etl.service'");
 	CHECK_STR(caller_heard(gone), NO_SUCH("ruled"));
 	lives = true;
-	caller_get(gone, "{'credential':'ruled'}");
-	CHECK_STR(caller_heard(gone), NO_SUCH("ruled"));
+	CHECK_REFUSED(gone, "ruled");
 	fixture_end(f);
 }
 
@@ -128,10 +124,8 @@ TEST(what_another_process_says_is_not_its_own)
 	answer(1, ",'unit':'etl.service'");
 	CHECK(GOT_TOKEN(c));
 	((struct peer *)connection_peer(c))->shared = true;
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK_STR(caller_heard(c), NO_SUCH("ruled"));
-	caller_get(c, "{'credential':'open'}");
-	CHECK(GOT_TOKEN(c));
+	CHECK_REFUSED(c, "ruled");
+	CHECK_GETS(c, "open");
 	fixture_end(f);
 }
 
@@ -142,16 +136,13 @@ TEST(without_a_proof_a_rule_is_never_met)
 
 	can_prove = false;
 	c = user(500);
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK_STR(caller_heard(c), NO_SUCH("ruled"));
-	caller_get(c, "{'credential':'open'}");
-	CHECK(GOT_TOKEN(c));
+	CHECK_REFUSED(c, "ruled");
+	CHECK_GETS(c, "open");
 	/* outside of our pid namespace */
 	can_prove = true;
 	c = user(500);
 	((struct peer *)connection_peer(c))->pid = 0;
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK_STR(caller_heard(c), NO_SUCH("ruled"));
+	CHECK_REFUSED(c, "ruled");
 	/* the mint cannot say */
 	c = user(500);
 	caller_get(c, "{'credential':'ruled'}");
@@ -257,8 +248,7 @@ TEST(a_program_that_a_reload_names_is_asked_for_again)
 	answer(2, ",'executable':'/usr/bin/etl'");
 	CHECK(GOT_TOKEN(c));
 	mint_credential("ruled", 500, ",'executables':['/usr/bin/etl']");
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK(GOT_TOKEN(c));
+	CHECK_GETS(c, "ruled");
 	CHECK_INT(mint_heard(LINK_IDENTIFY), 2);
 	fixture_end(f);
 }
@@ -336,13 +326,11 @@ TEST(a_mint_that_does_not_answer_holds_nobody_up)
 		caller_heard(c),
 		q("{'error':'io.sftoken.Broker.Unavailable','parameters':{'credential':'ruled',"
 		  "'message':'it could not be found out in time which unit and program asks','retryAfterSeconds':1}}\n"));
-	caller_get(c, "{'credential':'none'}");
-	CHECK_STR(caller_heard(c), NO_SUCH("none"));
+	CHECK_REFUSED(c, "none");
 	CHECK_INT(mint_heard(LINK_IDENTIFY), 1);
 	CHECK_INT(f->counters.value[LIMIT_IDENTIFY_WAIT], 1);
 	answer(1, ",'unit':'etl.service'");
-	caller_get(c, "{'credential':'ruled'}");
-	CHECK(GOT_TOKEN(c));
+	CHECK_GETS(c, "ruled");
 	fixture_end(f);
 }
 
@@ -418,8 +406,7 @@ TEST(no_shortcut_leads_around_a_rule)
 	answer(1, ",'unit':'etl.service'");
 	CHECK(GOT_TOKEN(c));
 	for (int i = 0; i < 3; i++) {
-		caller_get(c, "{'credential':'ruled'}");
-		CHECK(GOT_TOKEN(c));
+		CHECK_GETS(c, "ruled");
 	}
 	CHECK_INT(f->counters.value[COUNT_SHORTCUTS], 1);
 	fixture_end(f);

@@ -1,95 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a keeper does when answers come in another order than the questions, and what it believes of the front. */
-#include <stdio.h>
-#include <string.h>
+#include "tests/unit/keeper_fixture.h"
 
-#include "daemon/mint/keeper.h"
-#include "daemon/mint/store.h"
-#include "tests/unit/check.h"
-#include "tests/unit/disk.h"
-#include "tests/unit/fake_http.h"
-
-#define TOKEN(text) \
-	"{\"access_token\":\"" text \
-	"\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
-
-static char name[] = "etl", login_url[] = "https://acme.my.salesforce.com", client_id[] = "CK";
-static struct settings settings;
-static struct loop *loop;
-static struct attempts *attempts;
-static struct keeper_context context;
-
-static void heard(struct keeper *k, void *arg)
-{
-	(void)k;
-	(void)arg;
-}
-
-static void all_spent(void *arg)
-{
-	(void)arg;
-}
-
-/* An empty store on a disk in memory. */
-static struct store *open_store(void)
-{
-	const struct store_options options = { .state_dir = "/state",
-					       .runtime_dir = "/run",
-					       .now_ms = 1000,
-					       .now_real_ms = INT64_C(1800000000000) };
-	struct store *s = NULL;
-
-	disk_reset();
-	disk_add_dir("/state", false);
-	disk_add_dir("/run", true);
-	CHECK_INT(store_open(&s, &options, NULL), 0);
-	return s;
-}
-
-static void start(void)
-{
-	settings = (struct settings){ .network.timeout_ms = 15000 };
-	limits_default(&settings.limits);
-	fake_http_submitted = fake_http_cancelled = 0;
-	loop = loop_new(NULL);
-	attempts = attempts_new(loop, NULL, &settings, NULL);
-	context = (struct keeper_context){ .loop = loop,
-					   .attempts = attempts,
-					   .store = open_store(),
-					   .settings = &settings,
-					   .start_spread_ms = 3600000,
-					   .random = 7,
-					   .changed = heard,
-					   .settled = heard,
-					   .spent = all_spent };
-	TAILQ_INIT(&context.dirty);
-}
-
-static void stop(void)
-{
-	CHECK_INT(fake_http_in_flight(), 0);
-	attempts_free(attempts);
-	store_close(context.store);
-	loop_free(loop);
-}
+static char name[] = "etl", login_url[] = "https://acme.my.salesforce.com";
 
 static struct keeper *keeper(int64_t session_ms)
 {
-	struct credential *c = calloc(1, sizeof *c);
-	struct keeper *k;
-
-	*c = (struct credential){ .refs = 1,
-				  .name = strdup(name),
-				  .grant_type = GRANT_CLIENT_CREDENTIALS,
-				  .login_url = strdup(login_url),
-				  .client_id = strdup(client_id),
-				  .client_secret = secret_new("s", 1),
-				  .session_timeout_ms = session_ms,
-				  .introspect = INTROSPECT_AUTO,
-				  .renew_when_idle = true };
-	k = keeper_new(&context, c, NULL);
-	credential_unref(c);
-	return k;
+	return keeper_like((struct credential){ .grant_type = GRANT_CLIENT_CREDENTIALS,
+						.login_url = strdup(login_url),
+						.session_timeout_ms = session_ms,
+						.introspect = INTROSPECT_AUTO });
 }
 
 static void want(struct keeper *k, int64_t min_left_ms, int64_t not_generation)
@@ -252,17 +172,6 @@ TEST(nothing_is_spent_by_who_still_connects_at_the_end)
 }
 
 static char only_host[] = "acme.my.salesforce.com", *only_hosts[] = { only_host };
-
-static int revoked_status;
-static char revoked_text[ERR_TEXT_MAX];
-
-static void on_revoked(int status, const struct err *err, void *arg)
-{
-	(void)arg;
-	revoked_status = status;
-	snprintf(revoked_text, sizeof revoked_text, "%.*s", ERR_TEXT_MAX - 1, err->text);
-	loop_stop(loop);
-}
 
 /* The host of an auth URL was allowed when it was given, and is not any more. */
 TEST(a_refresh_token_is_revoked_only_where_it_may_go)

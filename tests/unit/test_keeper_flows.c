@@ -1,95 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keepers whose attempts need what others write anew, and those whose server is not Salesforce. */
-#include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
-#include "daemon/mint/keeper.h"
-#include "daemon/mint/store.h"
-#include "tests/unit/check.h"
-#include "tests/unit/disk.h"
-#include "tests/unit/fake_http.h"
-
-#define TOKEN(text) \
-	"{\"access_token\":\"" text \
-	"\",\"token_type\":\"Bearer\",\"instance_url\":\"https://a.my.salesforce.com\"}"
+#include "tests/unit/keeper_fixture.h"
+#include "tests/unit/turns.h"
 
 static char name[] = "etl";
-static struct settings settings;
-static struct loop *loop;
-static struct attempts *attempts;
-static struct keeper_context context;
-
-static void heard(struct keeper *k, void *arg)
-{
-	(void)k;
-	(void)arg;
-}
-
-static void all_spent(void *arg)
-{
-	(void)arg;
-}
-
-/* An empty store on a disk in memory. */
-static struct store *open_store(void)
-{
-	const struct store_options options = { .state_dir = "/state",
-					       .runtime_dir = "/run",
-					       .now_ms = 1000,
-					       .now_real_ms = INT64_C(1800000000000) };
-	struct store *s = NULL;
-
-	disk_reset();
-	disk_add_dir("/state", false);
-	disk_add_dir("/run", true);
-	CHECK_INT(store_open(&s, &options, NULL), 0);
-	return s;
-}
-
-static void start(void)
-{
-	settings = (struct settings){ .network.timeout_ms = 15000 };
-	limits_default(&settings.limits);
-	fake_http_submitted = fake_http_cancelled = 0;
-	loop = loop_new(NULL);
-	attempts = attempts_new(loop, NULL, &settings, NULL);
-	context = (struct keeper_context){ .loop = loop,
-					   .attempts = attempts,
-					   .store = open_store(),
-					   .settings = &settings,
-					   .start_spread_ms = 3600000,
-					   .random = 7,
-					   .changed = heard,
-					   .settled = heard,
-					   .spent = all_spent };
-	TAILQ_INIT(&context.dirty);
-}
-
-static void stop(void)
-{
-	CHECK_INT(fake_http_in_flight(), 0);
-	attempts_free(attempts);
-	store_close(context.store);
-	loop_free(loop);
-}
 
 static struct keeper *keeper(struct credential like)
 {
-	struct credential *c = calloc(1, sizeof *c);
-	struct keeper *k;
-
-	*c = like;
-	c->refs = 1;
-	c->name = strdup(name);
-	c->client_id = strdup("CK");
-	c->client_secret = secret_new("s", 1);
-	c->session_timeout_ms = 7200000;
-	c->introspect = INTROSPECT_NO;
-	c->renew_when_idle = true;
-	k = keeper_new(&context, c, NULL);
-	credential_unref(c);
-	return k;
+	like.session_timeout_ms = 7200000;
+	like.introspect = INTROSPECT_NO;
+	return keeper_like(like);
 }
 
 static void want(struct keeper *k)
@@ -100,20 +22,10 @@ static void want(struct keeper *k)
 	keeper_want(k, &w);
 }
 
-static void stop_loop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
 static void wait_for_call(void)
 {
-	CLEANUP(timer_freep) struct timer *t = timer_new(loop, stop_loop, NULL);
-
-	while (!fake_http_in_flight()) {
-		timer_set(t, 0);
-		loop_run(loop, NULL);
-	}
+	while (!fake_http_in_flight())
+		turns(loop, 1);
 }
 
 static void answered(const char *what, long status, const char *body)
@@ -258,17 +170,6 @@ static struct keeper *other(int grant_type)
 	return keeper((struct credential){ .grant_type = grant_type,
 					   .login_url = strdup("https://op.example"),
 					   .issuer = strdup("https://op.example") });
-}
-
-static int revoked_status;
-static char revoked_text[ERR_TEXT_MAX];
-
-static void on_revoked(int status, const struct err *err, void *arg)
-{
-	(void)arg;
-	revoked_status = status;
-	snprintf(revoked_text, sizeof revoked_text, "%.*s", ERR_TEXT_MAX - 1, err->text);
-	loop_stop(loop);
 }
 
 TEST(a_token_of_another_server_is_asked_about_and_revoked_there)

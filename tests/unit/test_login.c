@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/mint/store.h"
 #include "tests/unit/check.h"
-#include "tests/unit/disk.h"
+#include "tests/unit/empty_store.h"
 #include "tests/unit/fake_http.h"
+#include "tests/unit/turns.h"
 
 #define HOST "https://acme.my.salesforce.com"
 #define REDIRECT "http://localhost:1717/OauthRedirect"
@@ -82,35 +82,10 @@ static void on_ended(struct login *l, void *arg)
 	remember(l);
 }
 
-static void stop_loop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
 /* Lets what is due be done. */
 static void turn(void)
 {
-	struct timer *t = timer_new(loop, stop_loop, NULL);
-
-	for (int i = 0; i < 3; i++) {
-		timer_set(t, 0);
-		loop_run(loop, NULL);
-	}
-	timer_free(t);
-}
-
-static void open_store(void)
-{
-	const struct store_options options = { .state_dir = "/state",
-					       .runtime_dir = "/run",
-					       .now_ms = 1000,
-					       .now_real_ms = INT64_C(1800000000000) };
-
-	disk_reset();
-	disk_add_dir("/state", false);
-	disk_add_dir("/run", true);
-	CHECK_INT(store_open(&context.store, &options, NULL), 0);
+	turns(loop, 3);
 }
 
 static struct credential *new_credential(int grant_type)
@@ -144,12 +119,12 @@ static void begin(int grant_type)
 	context = (struct keeper_context){ .loop = loop,
 					   .settings = &settings,
 					   .attempts = attempts_new(loop, NULL, &settings, NULL),
+					   .store = empty_store(),
 					   .random = 7,
 					   .changed = heard,
 					   .settled = heard,
 					   .spent = all_spent };
 	TAILQ_INIT(&context.dirty);
-	open_store();
 	k = keeper_new(&context, c, NULL);
 	credential_unref(c);
 	keeper_start(k);

@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "daemon/common/link.h"
 #include "daemon/mint/identify.h"
-#include "daemon/mint/store.h"
 #include "tests/unit/check.h"
-#include "tests/unit/disk.h"
+#include "tests/unit/empty_store.h"
+#include "tests/unit/turns.h"
 
 static struct loop *loop;
 static struct attempts *attempts;
@@ -68,38 +68,6 @@ static void front_message(const struct link_message *m, void *arg)
 	(void)arg;
 }
 
-static void stop_loop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
-static void turns(void)
-{
-	CLEANUP(timer_freep) struct timer *t = timer_new(loop, stop_loop, NULL);
-
-	for (int i = 0; i < 4; i++) {
-		timer_set(t, 0);
-		loop_run(loop, NULL);
-	}
-}
-
-/* An empty store on a disk in memory. */
-static struct store *open_store(void)
-{
-	const struct store_options options = { .state_dir = "/state",
-					       .runtime_dir = "/run",
-					       .now_ms = 1000,
-					       .now_real_ms = INT64_C(1800000000000) };
-	struct store *s = NULL;
-
-	disk_reset();
-	disk_add_dir("/state", false);
-	disk_add_dir("/run", true);
-	CHECK_INT(store_open(&s, &options, NULL), 0);
-	return s;
-}
-
 static void start(void)
 {
 	static const struct link_handlers front_handlers = { .message = front_message,
@@ -118,7 +86,7 @@ static void start(void)
 
 	settings = (struct settings){ .refs = 100 };
 	limits_default(&settings.limits);
-	store = open_store();
+	store = empty_store();
 	loop = loop_new(NULL);
 	attempts = attempts_new(loop, NULL, &settings, NULL);
 	registry = registry_new(loop, attempts, store, &from_registry, 1, NULL);
@@ -127,7 +95,7 @@ static void start(void)
 	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
 	CHECK_INT(publish_link(publish, fds[0], NULL), 0);
 	front = link_open(loop, fds[1], SFTOKEN_VERSION, &front_handlers, NULL);
-	turns();
+	turns(loop, 4);
 	log_set_sink(sink, NULL);
 	log_set_level(LOG_LEVEL_DEBUG);
 	lines = 0;
@@ -171,7 +139,7 @@ static void say(const char *event, const char *fields)
 
 	m.log.fields = json_root(json, strlen(json));
 	CHECK_INT(link_send(front, &m), 1);
-	turns();
+	turns(loop, 4);
 	free(json);
 }
 
@@ -203,7 +171,7 @@ TEST(who_got_a_token_is_logged_with_what_is_known_of_him)
 		m.served = (struct link_served){ .credential = "crm", .generation = { 7, true }, .uid = { 500, true }, .gid = { 501, true },
 						 .pid = { rows[i].pid, true }, .count = { 1, true }, .reason = rows[i].reason };
 		CHECK_INT(link_send(front, &m), 1);
-		turns();
+		turns(loop, 4);
 		CHECK_STR(said, rows[i].said);
 	}
 	CHECK_INT(lines, 3);

@@ -2,45 +2,9 @@
 /*
  * The schedule as a function: its tables, its numbers, and what must hold whatever happens in which order.
  */
-#include "daemon/mint/schedule.h"
-
 #include <stdlib.h>
 
-#include "tests/unit/check.h"
-
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
-
-static struct limits limits;
-
-static struct schedule_rules rules_default(void)
-{
-	limits_default(&limits);
-	return (struct schedule_rules){
-		.limits = &limits,
-		.renewal = RENEW_ITSELF,
-		.renew_when_idle = true,
-		.session_timeout_ms = 2 * HOUR,
-	};
-}
-
-static struct schedule_now at(int64_t ms)
-{
-	return (struct schedule_now){ .boot_ms = ms, .real_ms = INT64_C(1800000000000) + ms };
-}
-
-static struct schedule_actions step(const struct schedule_rules *r, struct schedule *s,
-				    struct schedule_event e, int64_t ms)
-{
-	struct schedule_actions out;
-
-	schedule_step(r, s, &e, at(ms), &out);
-	return out;
-}
-
-static struct schedule_event start(void)
-{
-	return (struct schedule_event){ .type = SCHEDULE_START };
-}
+#include "tests/unit/schedule_fixture.h"
 
 static struct schedule_event granted(int64_t generation, int64_t sent_ms, bool same)
 {
@@ -82,7 +46,7 @@ TEST(doubling_neither_overflows_nor_passes_its_end)
 
 TEST(back_off_is_full_jitter_between_its_ends)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 
 	CHECK_INT(schedule_backoff_ms(r.limits, 5, 0, 0), 1000);
 	CHECK(schedule_backoff_ms(r.limits, 5, 0, UINT32_MAX) > 31000);
@@ -94,7 +58,7 @@ TEST(back_off_is_full_jitter_between_its_ends)
 TEST(retry_after_is_a_floor_and_is_clamped)
 {
 	static const int64_t wishes[] = { 1000, 120000, 3600000, 3600001, INT64_C(382018601000) };
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 
 	for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
 		int64_t floor = wishes[i] < 3600000 ? wishes[i] : 3600000;
@@ -106,7 +70,7 @@ TEST(retry_after_is_a_floor_and_is_clamped)
 
 TEST(renewal_requests_leave_between_45_and_50_percent_of_any_life)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	static const int64_t lives[] = { 20 * SECOND, 60 * SECOND, 15 * MINUTE, 2 * HOUR,
 					 24 * HOUR };
 
@@ -126,7 +90,7 @@ TEST(renewal_requests_leave_between_45_and_50_percent_of_any_life)
 
 TEST(the_renewal_point_keeps_its_distances)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s = { .issued_ms = 0, .life_ms = 4 * SECOND, .deadline_ms = 4 * SECOND };
 
 	schedule_renewal_point(&r, &s, 0);
@@ -149,7 +113,7 @@ TEST(the_renewal_point_keeps_its_distances)
 
 TEST(absurd_lives_are_bounded)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s = { 0 };
 	struct schedule_event e = granted(1, 1000, false);
 
@@ -167,7 +131,7 @@ TEST(absurd_lives_are_bounded)
 
 TEST(the_budget_is_so_many_an_hour_or_so_many_a_life_whichever_is_more)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s = { 0 };
 
 	for (int i = 0; i < 30; i++) {
@@ -183,7 +147,7 @@ TEST(the_budget_is_so_many_an_hour_or_so_many_a_life_whichever_is_more)
 
 TEST(large_budgets_are_spread_and_never_passed)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s = { 0 };
 	int64_t now = 1000000, end = now + HOUR;
 	unsigned sent = 0;
@@ -207,9 +171,9 @@ TEST(large_budgets_are_spread_and_never_passed)
 
 TEST(start_spread_keeps_its_bounds)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s;
-	struct schedule_event e = start();
+	struct schedule_event e = plain(SCHEDULE_START);
 	struct schedule_actions out;
 
 	r.start_spread_ms = MINUTE;
@@ -227,7 +191,7 @@ TEST(start_spread_keeps_its_bounds)
 
 TEST(an_overdue_token_that_is_taken_over_is_renewed_within_half_of_what_is_left)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s;
 	struct schedule_event e = {
 		.type = SCHEDULE_TAKEN_OVER,
@@ -248,13 +212,13 @@ TEST(an_overdue_token_that_is_taken_over_is_renewed_within_half_of_what_is_left)
 
 TEST(an_answer_that_comes_after_a_cancel_is_not_heard)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s;
 	struct schedule_actions out;
 
 	schedule_init(&s, 0);
-	step(&r, &s, start(), 1000);
-	out = step(&r, &s, (struct schedule_event){ .type = SCHEDULE_DISABLE }, 2000);
+	step(&r, &s, plain(SCHEDULE_START), 1000);
+	out = step(&r, &s, plain(SCHEDULE_DISABLE), 2000);
 	CHECK(out.cancel);
 	step(&r, &s, granted(9, 1000, false), 3000);
 	CHECK(!s.has_token);
@@ -263,7 +227,7 @@ TEST(an_answer_that_comes_after_a_cancel_is_not_heard)
 
 TEST(refresh_grants_spend_nothing_on_a_claim_that_nobody_can_decide)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule s;
 	struct schedule_actions out;
 	struct schedule_event claim = { .type = SCHEDULE_REPORTED,
@@ -273,7 +237,7 @@ TEST(refresh_grants_spend_nothing_on_a_claim_that_nobody_can_decide)
 
 	r.renewal = RENEW_REFRESH;
 	schedule_init(&s, 0);
-	step(&r, &s, start(), 1000);
+	step(&r, &s, plain(SCHEDULE_START), 1000);
 	step(&r, &s, granted(5, 1000, false), 1000);
 	out = step(&r, &s, claim, 2000);
 	CHECK(out.check);
@@ -285,7 +249,7 @@ TEST(refresh_grants_spend_nothing_on_a_claim_that_nobody_can_decide)
 /* The front asks by the same rule; the mint does not rely on it. */
 TEST(in_a_back_off_only_the_first_demand_after_five_quiet_seconds_moves_the_attempt)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct problem p = { .class = PROBLEM_RETRY };
 	struct schedule_event failed = { .type = SCHEDULE_FAILED, .failed = &p };
 	struct schedule_event wanted = { .type = SCHEDULE_WANTED };
@@ -293,7 +257,7 @@ TEST(in_a_back_off_only_the_first_demand_after_five_quiet_seconds_moves_the_atte
 
 	limits.backoff_first_ms = limits.backoff_max_ms = MINUTE;
 	schedule_init(&s, 0);
-	step(&r, &s, start(), 1000);
+	step(&r, &s, plain(SCHEDULE_START), 1000);
 	step(&r, &s, failed, 1000);
 	wanted.wanted.deadline_ms = 2000;
 	CHECK(step(&r, &s, wanted, 2000).start);
@@ -309,7 +273,7 @@ TEST(in_a_back_off_only_the_first_demand_after_five_quiet_seconds_moves_the_atte
 /* Seed 200016 of the simulated year: SessionTimeout= was made shorter by a reload, and a life learned before stayed longer than that. */
 TEST(nothing_longer_is_learned_than_is_configured)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule_event e = granted(1, 1000, false);
 	struct schedule s = { .learned_ms = HOUR };
 
@@ -325,7 +289,7 @@ TEST(nothing_longer_is_learned_than_is_configured)
 /* Seed 200058 of the simulated year: the refresh token was sent again although an administrator had to act first, because somebody set the clock. */
 TEST(a_clock_that_is_set_moves_no_plan_that_is_not_there)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct schedule_event set = { .type = SCHEDULE_CLOCK, .clock.deadline_ms = HOUR };
 	struct schedule s = { .state = STATE_SUSPENDED,
 			      .has_token = true,
@@ -349,7 +313,7 @@ TEST(a_clock_that_is_set_moves_no_plan_that_is_not_there)
 /* Seeds 100013 and 100048 of the simulated year: the breaker refused it as one that nobody waits for, and service came back minutes after the host. */
 TEST(a_planned_attempt_that_somebody_waits_for_is_demanded)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct problem p = { .class = PROBLEM_RETRY };
 	struct schedule_event failed = { .type = SCHEDULE_FAILED, .failed = &p };
 	struct schedule_event wanted = { .type = SCHEDULE_WANTED };
@@ -358,7 +322,7 @@ TEST(a_planned_attempt_that_somebody_waits_for_is_demanded)
 
 	limits.backoff_first_ms = limits.backoff_max_ms = MINUTE;
 	schedule_init(&s, 0);
-	step(&r, &s, start(), 1000);
+	step(&r, &s, plain(SCHEDULE_START), 1000);
 	CHECK(!s.demanded);
 	step(&r, &s, failed, 1000);
 	wanted.wanted.deadline_ms = 90 * SECOND;
@@ -371,20 +335,19 @@ TEST(a_planned_attempt_that_somebody_waits_for_is_demanded)
 
 TEST(demand_passes_neither_the_budget_nor_retry_after)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct problem p = { .class = PROBLEM_RATE, .retry_after_ms = MINUTE };
 	struct schedule_event failed = { .type = SCHEDULE_FAILED, .failed = &p };
 	struct schedule_event wanted = { .type = SCHEDULE_WANTED };
 	struct schedule s;
 
 	schedule_init(&s, 0);
-	step(&r, &s, start(), 1000);
+	step(&r, &s, plain(SCHEDULE_START), 1000);
 	step(&r, &s, failed, 1000);
 	CHECK(!step(&r, &s, wanted, 20 * SECOND).start);
-	CHECK(!step(&r, &s, (struct schedule_event){ .type = SCHEDULE_REFRESH }, 30 * SECOND)
-		       .start);
+	CHECK(!step(&r, &s, plain(SCHEDULE_REFRESH), 30 * SECOND).start);
 	limits.max_requests_per_hour = limits.max_requests_per_life = 1;
-	CHECK(!step(&r, &s, (struct schedule_event){ .type = SCHEDULE_REFRESH }, 2 * MINUTE).start);
+	CHECK(!step(&r, &s, plain(SCHEDULE_REFRESH), 2 * MINUTE).start);
 	CHECK(s.next_attempt_ms >= 1000 + HOUR);
 }
 
@@ -396,7 +359,7 @@ struct month {
 
 static struct month run_month(bool same_again, int64_t life_ms)
 {
-	struct schedule_rules r = rules_default();
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
 	struct month m = { 0 };
 	struct schedule s;
 	struct schedule_actions out;
@@ -404,7 +367,7 @@ static struct month run_month(bool same_again, int64_t life_ms)
 
 	r.session_timeout_ms = life_ms;
 	schedule_init(&s, 0);
-	out = step(&r, &s, start(), now);
+	out = step(&r, &s, plain(SCHEDULE_START), now);
 	while (now < end && m.posts < 100000) {
 		if (out.start) {
 			bool same = same_again && now < dies;
@@ -419,7 +382,7 @@ static struct month run_month(bool same_again, int64_t life_ms)
 			break;
 		now = out.wake_ms;
 		m.empty += !schedule_usable(&r, &s, now);
-		out = step(&r, &s, (struct schedule_event){ .type = SCHEDULE_TICK }, now);
+		out = step(&r, &s, plain(SCHEDULE_TICK), now);
 	}
 	return m;
 }

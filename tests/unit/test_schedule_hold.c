@@ -3,71 +3,31 @@
  * Renewals that wait for callers who hold the session: until they go, until their time is over, or until the token must be renewed.
  */
 #include "daemon/common/hold.h"
-#include "daemon/mint/schedule.h"
-
-#include "tests/unit/check.h"
-
-#define SECOND INT64_C(1000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-
-static struct limits limits;
-static struct schedule_rules rules;
-static struct schedule s;
-
-static struct schedule_actions step(struct schedule_event e, int64_t ms)
-{
-	struct schedule_now now = { .boot_ms = ms, .real_ms = INT64_C(1800000000000) + ms };
-	struct schedule_actions out;
-
-	schedule_step(&rules, &s, &e, now, &out);
-	return out;
-}
-
-static struct schedule_actions tick(int64_t ms)
-{
-	return step((struct schedule_event){ .type = SCHEDULE_TICK }, ms);
-}
+#include "tests/unit/schedule_refresh.h"
 
 static struct schedule_actions held(int64_t generation, int64_t until_ms, int64_t ms)
 {
-	return step((struct schedule_event){ .type = SCHEDULE_HELD,
-					     .held = { .generation = generation,
-						       .until_ms = until_ms } },
-		    ms);
-}
-
-static struct schedule_actions granted(int64_t generation, int64_t ms)
-{
-	return step(
-		(struct schedule_event){ .type = SCHEDULE_GRANTED,
-					 .granted = { .generation = generation, .sent_ms = ms } },
-		ms);
+	return happens((struct schedule_event){ .type = SCHEDULE_HELD,
+						.held = { .generation = generation,
+							  .until_ms = until_ms } },
+		       ms);
 }
 
 static struct schedule_actions wanted(int64_t min_left_ms, int64_t ms)
 {
-	return step((struct schedule_event){ .type = SCHEDULE_WANTED,
-					     .wanted = { .min_left_ms = min_left_ms,
-							 .not_generation = s.generation,
-							 .deadline_ms = ms + 30 * SECOND } },
-		    ms);
+	return happens((struct schedule_event){ .type = SCHEDULE_WANTED,
+						.wanted = { .min_left_ms = min_left_ms,
+							    .not_generation = s.generation,
+							    .deadline_ms = ms + 30 * SECOND } },
+		       ms);
 }
 
-/* A token of two hours, got at 1 s. */
 static void begin(void)
 {
-	limits_default(&limits);
-	rules = (struct schedule_rules){
-		.limits = &limits,
-		.renewal = RENEW_REFRESH,
-		.renewal_ends_session = true,
-		.renew_when_idle = true,
-		.session_timeout_ms = 2 * HOUR,
-	};
-	schedule_init(&s, 0);
-	step((struct schedule_event){ .type = SCHEDULE_START }, SECOND);
-	granted(1, SECOND);
+	struct schedule_rules r = rules_of(RENEW_REFRESH);
+
+	r.renewal_ends_session = true;
+	begin_with(r);
 }
 
 TEST(a_due_renewal_waits_for_the_hold_and_comes_when_it_ends)
@@ -150,11 +110,11 @@ TEST(an_administrator_does_not_wait)
 {
 	begin();
 	held(1, HOUR, MINUTE);
-	CHECK(step((struct schedule_event){ .type = SCHEDULE_REFRESH }, 2 * MINUTE).start);
+	CHECK(happens(plain(SCHEDULE_REFRESH), 2 * MINUTE).start);
 	begin();
 	held(1, HOUR, MINUTE);
-	CHECK(step((struct schedule_event){ .type = SCHEDULE_SUPPLIED, .supplied.fresh = true },
-		   2 * MINUTE)
+	CHECK(happens((struct schedule_event){ .type = SCHEDULE_SUPPLIED, .supplied.fresh = true },
+		      2 * MINUTE)
 		      .start);
 }
 
@@ -185,12 +145,12 @@ TEST(a_hold_that_is_known_before_the_token_counts_from_the_first_moment)
 	schedule_init(&s, 0);
 	held(5, HOUR, MINUTE);
 	/* overdue, and without a spread */
-	CHECK(!step((struct schedule_event){ .type = SCHEDULE_TAKEN_OVER,
-					     .taken_over = { .generation = 5,
-							     .issued_ms = MINUTE - 2 * HOUR,
-							     .life_ms = 2 * HOUR + 20 * MINUTE,
-							     .deadline_ms = 21 * MINUTE } },
-		    MINUTE)
+	CHECK(!happens((struct schedule_event){ .type = SCHEDULE_TAKEN_OVER,
+						.taken_over = { .generation = 5,
+								.issued_ms = MINUTE - 2 * HOUR,
+								.life_ms = 2 * HOUR + 20 * MINUTE,
+								.deadline_ms = 21 * MINUTE } },
+		       MINUTE)
 		       .start);
 	CHECK_INT(s.next_attempt_ms, 16 * MINUTE);
 	CHECK(held(5, 0, 2 * MINUTE).start);
@@ -202,7 +162,7 @@ TEST(who_is_revoked_has_nothing_put_off)
 	held(1, HOUR + 50 * MINUTE, MINUTE);
 	tick(s.next_attempt_ms);
 	CHECK(s.put_off);
-	step((struct schedule_event){ .type = SCHEDULE_REVOKED }, HOUR + 30 * MINUTE);
+	happens(plain(SCHEDULE_REVOKED), HOUR + 30 * MINUTE);
 	CHECK(!held(1, 0, HOUR + 31 * MINUTE).start);
 	CHECK_INT(s.state, STATE_EMPTY);
 }

@@ -1,41 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a login does to the schedule, and tokens that nothing but a login can renew. */
-#include "daemon/mint/schedule.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/check.h"
-
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
-
-static struct limits limits;
-
-static struct schedule_rules rules(enum renewal renewal)
-{
-	limits_default(&limits);
-	return (struct schedule_rules){
-		.limits = &limits,
-		.renewal = renewal,
-		.renew_when_idle = true,
-		.session_timeout_ms = 2 * HOUR,
-	};
-}
-
-static struct schedule_actions step(const struct schedule_rules *r, struct schedule *s,
-				    struct schedule_event e, int64_t ms)
-{
-	const struct schedule_now now = { .boot_ms = ms, .real_ms = INT64_C(1800000000000) + ms };
-	struct schedule_actions out;
-
-	schedule_step(r, s, &e, now, &out);
-	return out;
-}
-
-static struct schedule_event plain(enum schedule_event_type type)
-{
-	return (struct schedule_event){ .type = type };
-}
+#include "tests/unit/schedule_fixture.h"
 
 static struct schedule_event logged_in(int64_t generation, int64_t sent_ms, bool same)
 {
@@ -68,7 +36,7 @@ static struct schedule in_state(enum state state)
 TEST(a_login_is_valid_in_every_state)
 {
 	for (int state = STATE_EMPTY; state <= STATE_SUSPENDED; state++) {
-		struct schedule_rules r = rules(RENEW_REFRESH);
+		struct schedule_rules r = rules_of(RENEW_REFRESH);
 		struct schedule s = in_state((enum state)state);
 		bool flew = s.in_flight;
 		struct schedule_actions out = step(&r, &s, logged_in(7, MINUTE, false), MINUTE);
@@ -94,7 +62,7 @@ TEST(a_login_is_valid_in_every_state)
 
 TEST(while_disabled_a_login_is_taken_and_not_served)
 {
-	struct schedule_rules r = rules(RENEW_REFRESH);
+	struct schedule_rules r = rules_of(RENEW_REFRESH);
 	struct schedule s = in_state(STATE_DISABLED);
 	struct schedule_actions out = step(&r, &s, logged_in(7, MINUTE, false), MINUTE);
 
@@ -112,7 +80,7 @@ TEST(while_disabled_a_login_is_taken_and_not_served)
 /* No request leaves for a credential that is disabled, not even to learn from an older token. */
 TEST(while_disabled_no_older_token_is_asked_about)
 {
-	struct schedule_rules r = rules(RENEW_REFRESH);
+	struct schedule_rules r = rules_of(RENEW_REFRESH);
 	struct schedule s = in_state(STATE_VALID);
 	struct schedule_actions out;
 
@@ -128,7 +96,7 @@ TEST(while_disabled_no_older_token_is_asked_about)
 
 TEST(the_same_token_goes_on_unless_its_end_had_come)
 {
-	struct schedule_rules r = rules(RENEW_REFRESH);
+	struct schedule_rules r = rules_of(RENEW_REFRESH);
 	struct schedule s = in_state(STATE_BACKOFF);
 
 	step(&r, &s, logged_in(7, MINUTE, true), MINUTE);
@@ -156,7 +124,7 @@ TEST(without_a_login_there_is_nothing_to_begin)
 							   SCHEDULE_REVOKED };
 
 	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
-		struct schedule_rules r = rules(RENEW_PERSON);
+		struct schedule_rules r = rules_of(RENEW_PERSON);
 		struct schedule_actions out;
 		struct schedule s;
 
@@ -177,7 +145,7 @@ TEST(without_a_login_there_is_nothing_to_begin)
 
 TEST(the_end_is_announced_and_comes)
 {
-	struct schedule_rules r = rules(RENEW_PERSON);
+	struct schedule_rules r = rules_of(RENEW_PERSON);
 	struct schedule_actions out;
 	struct schedule s;
 
@@ -213,7 +181,7 @@ TEST(the_end_is_announced_and_comes)
 
 TEST(of_a_short_life_the_last_quarter_is_announced)
 {
-	struct schedule_rules r = rules(RENEW_PERSON);
+	struct schedule_rules r = rules_of(RENEW_PERSON);
 	struct schedule_event e = logged_in(7, 0, false);
 	struct schedule_actions out;
 	struct schedule s;
@@ -226,7 +194,7 @@ TEST(of_a_short_life_the_last_quarter_is_announced)
 
 TEST(a_caller_who_needs_more_than_is_left_hears_it_at_once)
 {
-	struct schedule_rules r = rules(RENEW_PERSON);
+	struct schedule_rules r = rules_of(RENEW_PERSON);
 	struct schedule_event want = { .type = SCHEDULE_WANTED,
 				       .wanted = { .min_left_ms = HOUR, .not_generation = 7 } };
 	struct schedule_actions out;
@@ -244,7 +212,7 @@ TEST(a_caller_who_needs_more_than_is_left_hears_it_at_once)
 
 TEST(a_confirmed_death_needs_a_person)
 {
-	struct schedule_rules r = rules(RENEW_PERSON);
+	struct schedule_rules r = rules_of(RENEW_PERSON);
 	struct schedule_event report = { .type = SCHEDULE_REPORTED,
 					 .reported = { .generation = 7 } };
 	struct schedule_event dead = { .type = SCHEDULE_CHECKED,
@@ -304,7 +272,7 @@ static bool is_fine(const struct schedule *s, const struct schedule_actions *out
 /* Whatever happens in which order: no attempt, no plan; without a token login_required. */
 TEST(nothing_ever_begins_an_attempt)
 {
-	struct schedule_rules r = rules(RENEW_PERSON);
+	struct schedule_rules r = rules_of(RENEW_PERSON);
 	uint32_t random = 7;
 	struct schedule s;
 	int64_t now = 0;

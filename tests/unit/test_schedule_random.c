@@ -5,33 +5,7 @@
 #include <stdlib.h>
 
 #include "daemon/common/hold.h"
-#include "daemon/mint/schedule.h"
-#include "tests/unit/check.h"
-
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
-
-static struct limits limits;
-
-static struct schedule_rules rules_default(void)
-{
-	limits_default(&limits);
-	return (struct schedule_rules){
-		.limits = &limits,
-		.renewal = RENEW_ITSELF,
-		.renew_when_idle = true,
-		.session_timeout_ms = 2 * HOUR,
-	};
-}
-
-static struct schedule_now at(int64_t ms)
-{
-	return (struct schedule_now){ .boot_ms = ms, .real_ms = INT64_C(1800000000000) + ms };
-}
-
-static struct schedule_event start(void)
-{
-	return (struct schedule_event){ .type = SCHEDULE_START };
-}
+#include "tests/unit/schedule_fixture.h"
 
 static uint64_t dice_state;
 
@@ -214,12 +188,12 @@ static struct schedule_event random_administrator(const struct world *w)
 			.supplied.fresh = w->rules.renewal == RENEW_REFRESH && dice(2)
 		};
 	case 1:
-		return (struct schedule_event){ .type = SCHEDULE_REVOKED };
+		return plain(SCHEDULE_REVOKED);
 	case 2:
 		return (struct schedule_event){ .type = SCHEDULE_CLOCK,
 						.clock.deadline_ms = w->now + dice(7200) * SECOND };
 	default:
-		return (struct schedule_event){ .type = SCHEDULE_ENABLE };
+		return plain(SCHEDULE_ENABLE);
 	}
 }
 
@@ -272,7 +246,7 @@ static struct schedule_event next_event(struct world *w)
 
 	if (w->wake && w->now + step_ms >= w->wake) {
 		w->now = w->wake;
-		return (struct schedule_event){ .type = SCHEDULE_TICK };
+		return plain(SCHEDULE_TICK);
 	}
 	w->now += step_ms;
 	if (w->attempt && dice(2))
@@ -288,8 +262,8 @@ static struct schedule_event next_event(struct world *w)
 
 static void run_random(uint64_t seed, unsigned steps)
 {
-	struct world w = { .rules = rules_default(), .now = 1000000 };
-	struct schedule_event e = start();
+	struct world w = { .rules = rules_of(RENEW_ITSELF), .now = 1000000 };
+	struct schedule_event e = plain(SCHEDULE_START);
 
 	dice_state = seed;
 	w.rules.introspect = dice(2);

@@ -2,40 +2,9 @@
 /*
  * The schedule of grants that spend a refresh token: a lost answer, idle ones, and what administrators do.
  */
-#include "daemon/mint/schedule.h"
+#include "tests/unit/schedule_refresh.h"
 
-#include "tests/unit/check.h"
-
-#define SECOND INT64_C(1000)
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
-
-static struct limits limits;
-static struct schedule_rules rules;
-static struct schedule s;
-
-static struct schedule_actions step(struct schedule_event e, int64_t ms)
-{
-	struct schedule_now now = { .boot_ms = ms, .real_ms = INT64_C(1800000000000) + ms };
-	struct schedule_actions out;
-
-	schedule_step(&rules, &s, &e, now, &out);
-	return out;
-}
-
-static struct schedule_actions tick(int64_t ms)
-{
-	return step((struct schedule_event){ .type = SCHEDULE_TICK }, ms);
-}
-
-static struct schedule_actions granted(int64_t generation, int64_t ms)
-{
-	return step(
-		(struct schedule_event){ .type = SCHEDULE_GRANTED,
-					 .granted = { .generation = generation, .sent_ms = ms } },
-		ms);
-}
+#define DAY (INT64_C(24) * HOUR)
 
 static struct schedule_actions fails(enum problem_class class, bool unknown, int64_t ms)
 {
@@ -43,30 +12,20 @@ static struct schedule_actions fails(enum problem_class class, bool unknown, int
 			     .outcome = unknown ? HTTP_UNKNOWN : HTTP_ANSWERED,
 			     .spend_unknown = unknown };
 
-	return step((struct schedule_event){ .type = SCHEDULE_FAILED, .failed = &p }, ms);
+	return happens((struct schedule_event){ .type = SCHEDULE_FAILED, .failed = &p }, ms);
 }
 
 static struct schedule_actions wanted(int64_t ms)
 {
-	return step((struct schedule_event){ .type = SCHEDULE_WANTED,
-					     .wanted = { .min_left_ms = MINUTE,
-							 .deadline_ms = ms + 30 * SECOND } },
-		    ms);
+	return happens((struct schedule_event){ .type = SCHEDULE_WANTED,
+						.wanted = { .min_left_ms = MINUTE,
+							    .deadline_ms = ms + 30 * SECOND } },
+		       ms);
 }
 
-/* A token of two hours, got at 1 s. */
 static void begin(void)
 {
-	limits_default(&limits);
-	rules = (struct schedule_rules){
-		.limits = &limits,
-		.renewal = RENEW_REFRESH,
-		.renew_when_idle = true,
-		.session_timeout_ms = 2 * HOUR,
-	};
-	schedule_init(&s, 0);
-	step((struct schedule_event){ .type = SCHEDULE_START }, SECOND);
-	granted(1, SECOND);
+	begin_with(rules_of(RENEW_REFRESH));
 }
 
 /* ... and the answer to its renewal is lost. Returns when. */
@@ -100,7 +59,7 @@ TEST(after_a_lost_answer_nothing_is_sent_while_the_old_token_lives)
 	CHECK_INT(s.next_attempt_ms, s.deadline_ms);
 	CHECK(schedule_usable(&rules, &s, now));
 	CHECK(!wanted(now + 10 * SECOND).start);
-	CHECK(!step((struct schedule_event){ .type = SCHEDULE_REFRESH }, now + MINUTE).start);
+	CHECK(!happens(plain(SCHEDULE_REFRESH), now + MINUTE).start);
 	CHECK(!tick(s.deadline_ms - 1).start);
 	CHECK(tick(s.deadline_ms).start);
 }
@@ -153,8 +112,8 @@ TEST(a_token_that_is_confirmed_dead_is_nothing_to_lose)
 				       .checked = { .generation = 1, .liveness = TOKEN_DEAD } };
 	int64_t now = lose();
 
-	CHECK(step(claim, now + SECOND).check);
-	CHECK(step(dead, now + 2 * SECOND).start);
+	CHECK(happens(claim, now + SECOND).check);
+	CHECK(happens(dead, now + 2 * SECOND).start);
 }
 
 TEST(a_new_refresh_token_ends_the_doubt_and_is_tried_at_once)
@@ -162,7 +121,7 @@ TEST(a_new_refresh_token_ends_the_doubt_and_is_tried_at_once)
 	struct schedule_event fresh = { .type = SCHEDULE_SUPPLIED, .supplied.fresh = true };
 	int64_t now = lose();
 
-	CHECK(step(fresh, now + SECOND).start);
+	CHECK(happens(fresh, now + SECOND).start);
 	CHECK(!s.unknown);
 	CHECK(schedule_usable(&rules, &s, now + SECOND)); /* the old token is served meanwhile */
 }
@@ -179,7 +138,7 @@ TEST(a_doubt_that_is_taken_over_from_the_store_counts)
 	begin();
 	schedule_init(&s, 4);
 	s.unknown = true;
-	step(kept, 90 * MINUTE);
+	happens(kept, 90 * MINUTE);
 	CHECK_INT(s.state, STATE_BACKOFF);
 	CHECK_INT(s.next_attempt_ms, SECOND + 2 * HOUR);
 }
@@ -234,7 +193,7 @@ TEST(assertion_grants_have_no_refresh_token_to_keep_alive)
 	rules.idle_stop_ms = HOUR;
 	s.spent = false;
 	schedule_init(&s, 0);
-	step((struct schedule_event){ .type = SCHEDULE_START }, SECOND);
+	happens(plain(SCHEDULE_START), SECOND);
 	granted(1, SECOND);
 	CHECK_INT(tick(s.next_attempt_ms).wake_ms, 0);
 }
@@ -251,15 +210,14 @@ TEST(permanent_errors_of_refresh_grants_are_never_tried_again_by_themselves)
 		CHECK(schedule_usable(&rules, &s, 90 * MINUTE));
 		for (int64_t now = 2 * HOUR; now < DAY; now += MINUTE)
 			CHECK(!wanted(now).start);
-		CHECK(step((struct schedule_event){ .type = SCHEDULE_REFRESH }, DAY + MINUTE)
-			      .start);
+		CHECK(happens(plain(SCHEDULE_REFRESH), DAY + MINUTE).start);
 	}
 }
 
 TEST(what_was_revoked_is_not_got_again_before_somebody_asks)
 {
 	begin();
-	step((struct schedule_event){ .type = SCHEDULE_REVOKED }, MINUTE);
+	happens(plain(SCHEDULE_REVOKED), MINUTE);
 	CHECK_INT(s.state, STATE_EMPTY);
 	CHECK(!schedule_usable(&rules, &s, MINUTE));
 	CHECK_INT(tick(DAY).wake_ms, SECOND + 14 * DAY); /* the refresh token stays alive */
@@ -274,7 +232,7 @@ TEST(a_supply_mends_what_was_suspended_without_haste)
 	tick(s.next_attempt_ms);
 	fails(PROBLEM_ADMIN, false, 80 * MINUTE);
 	CHECK_INT(s.state, STATE_SUSPENDED);
-	step(supply, 81 * MINUTE);
+	happens(supply, 81 * MINUTE);
 	CHECK(s.in_flight || s.next_attempt_ms > 0);
 	CHECK(s.trouble == TROUBLE_NONE);
 }
@@ -284,15 +242,16 @@ TEST(a_clock_that_was_wrong_only_ever_shortens_a_life)
 	begin();
 	int64_t deadline = s.deadline_ms;
 
-	step((struct schedule_event){ .type = SCHEDULE_CLOCK,
-				      .clock.deadline_ms = deadline + HOUR },
-	     MINUTE);
+	happens((struct schedule_event){ .type = SCHEDULE_CLOCK,
+					 .clock.deadline_ms = deadline + HOUR },
+		MINUTE);
 	CHECK_INT(s.deadline_ms, deadline);
-	step((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = 30 * MINUTE },
-	     MINUTE);
+	happens((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = 30 * MINUTE },
+		MINUTE);
 	CHECK_INT(s.deadline_ms, 30 * MINUTE);
 	CHECK(s.next_attempt_ms < 30 * MINUTE);
-	step((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = -DAY }, MINUTE);
+	happens((struct schedule_event){ .type = SCHEDULE_CLOCK, .clock.deadline_ms = -DAY },
+		MINUTE);
 	CHECK(!schedule_usable(&rules, &s, MINUTE));
 	CHECK(s.in_flight || s.next_attempt_ms > 0);
 }
