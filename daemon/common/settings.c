@@ -138,8 +138,7 @@ void settings_note_at(const struct settings *s, const char *section, const char 
 		config_note(notes, note_file, note_line, __VA_ARGS__); \
 	} while (0)
 
-/* "NAME@.service" or "NAME@", of the characters of unit names (systemd.unit(5)). */
-static bool is_template(const char *unit)
+bool settings_is_template(const char *unit)
 {
 	size_t n = strspn(unit,
 			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.\\-");
@@ -157,7 +156,7 @@ static void check_daemon(const struct settings *s, struct config_notes *notes)
 	if (group && strpbrk(group, " \t:/"))
 		NOTE(s, notes, "Daemon", "AdminGroup",
 		     "AdminGroup= is not a group name — write a name or a number");
-	if (s->daemon.on_event && !is_template(s->daemon.on_event))
+	if (s->daemon.on_event && !settings_is_template(s->daemon.on_event))
 		NOTE(s, notes, "Daemon", "OnEvent",
 		     "OnEvent=%.60s is not a template unit — write NAME@.service, as in "
 		     "OnEvent=sftoken-mail@.service",

@@ -101,6 +101,8 @@ void places_fini(struct places *p);
  */
 struct settings *settings_read(const struct places *places, uid_t service_uid,
 			       struct config_notes *notes, struct err *err);
+/* Whether OnEvent= may name it: "NAME@.service" or "NAME@", of the characters of unit names (systemd.unit(5)). */
+bool settings_is_template(const char *unit);
 struct settings *settings_ref(struct settings *s);
 struct settings *settings_unref(struct settings *s); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct settings *, settings_unref)

@@ -107,14 +107,15 @@ static int read_certificates(struct credential_set *set, uid_t service_uid, bool
 	return 0;
 }
 
-/* The rule for polkit that comes with us knows no other units. */
+/* The rule for polkit that comes with us knows no other units. What is no unit at all is a mistake already. */
 static void check_event_unit(const struct settings *s, const struct places *places,
 			     uid_t service_uid, struct config_notes *warnings)
 {
 	const char *unit = s->daemon.on_event, *file;
 	unsigned line;
 
-	if (!unit || places->user_mode || service_uid == 0 || !strncmp(unit, "sftoken-", 8))
+	if (!unit || places->user_mode || service_uid == 0 || !strncmp(unit, "sftoken-", 8) ||
+	    !settings_is_template(unit))
 		return;
 	config_origin_of(s->origin, "Daemon", "OnEvent", &file, &line);
 	config_note(

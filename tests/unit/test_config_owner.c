@@ -161,7 +161,7 @@ TEST(read_only_counts_only_in_a_mount_of_the_configuration)
 		int status = in_child(rows[i].on, rows[i].directory, rows[i].file, rows[i].said);
 
 		if (status == CANNOT)
-			SKIP("mounts of one's own are not allowed here");
+			SKIP("mounts of one's own need root, or are not allowed here");
 		check_row(rows[i].said);
 		CHECK_INT(status, 0);
 	}
