@@ -157,10 +157,12 @@ void url_add_origin(struct buf *out, const struct url *u)
 /* Pattern -> lower-case host part and port (0: none written). */
 static bool split_pattern(const char *pattern, char *host, size_t size, unsigned *port)
 {
+	size_t length = strlen(pattern);
+
 	*port = 0;
-	if (strlen(pattern) >= size)
+	if (length >= size)
 		return false;
-	snprintf(host, size, "%s", pattern);
+	memcpy(host, pattern, length + 1);
 	lower(host);
 	return split_port(host, port);
 }
