@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -90,7 +89,7 @@ static int parse_authority(const char *text, size_t size, struct url *out, struc
 	if (!name_ok(authority) && !literal_ok(authority))
 		return err_set(err, ERR_ADMIN,
 			       "the host in the URL is not a host name — write https://HOST");
-	snprintf(out->host, sizeof(out->host), "%.*s", URL_HOST_MAX + 2, authority);
+	memcpy(out->host, authority, strlen(authority) + 1);
 	return 0;
 }
 

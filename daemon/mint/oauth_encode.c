@@ -11,6 +11,14 @@ static bool is_plain(unsigned char c)
 	return isascii(c) && (isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~');
 }
 
+static void add_escape(struct buf *out, unsigned char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const char escape[] = { '%', digits[c >> 4], digits[c & 15] };
+
+	buf_add(out, escape, sizeof escape);
+}
+
 /* In runs: an assertion has hundreds of bytes, all of them plain. */
 void oauth_form_encode(struct buf *out, const char *bytes, size_t size)
 {
@@ -26,7 +34,7 @@ void oauth_form_encode(struct buf *out, const char *bytes, size_t size)
 		if (c == ' ')
 			buf_add_char(out, '+');
 		else
-			buf_addf(out, "%%%02X", c);
+			add_escape(out, c);
 	}
 	buf_add(out, bytes + plain, size - plain);
 }

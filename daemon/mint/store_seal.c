@@ -45,7 +45,8 @@ static bool fetch(struct store_seal *s)
 		return false;
 	s->gcm = EVP_CIPHER_CTX_new();
 	s->hmac = EVP_MAC_CTX_new(s->mac);
-	return s->gcm && s->hmac && EVP_MAC_CTX_set_params(s->hmac, params) == 1;
+	return s->gcm && s->hmac && EVP_MAC_CTX_set_params(s->hmac, params) == 1 &&
+	       EVP_CipherInit_ex2(s->gcm, s->cipher, NULL, NULL, true, NULL) == 1;
 }
 
 struct store_seal *store_seal_new(struct secret *key, struct err *err)
@@ -189,8 +190,7 @@ static bool begin(struct store_seal *s, const struct store_seal_place *place, bo
 		at[i] = (unsigned char)(place->number >> 8 * i);
 	ok = derive(s, span(place->salt, STORE_SEAL_SALT), span(info, sizeof(info)), material,
 		    sizeof(material)) &&
-	     EVP_CipherInit_ex2(s->gcm, s->cipher, material, material + KEY_SIZE, encrypt, NULL) ==
-		     1;
+	     EVP_CipherInit_ex2(s->gcm, NULL, material, material + KEY_SIZE, encrypt, NULL) == 1;
 	explicit_bzero(material, sizeof(material));
 	for (int i = 0; ok && i < 2; i++)
 		ok = EVP_CipherUpdate(s->gcm, NULL, &n, place->aad[i].bytes,
