@@ -123,6 +123,8 @@ static bool set_tls(struct http_call *c, const struct network *n)
 	SET(CURLOPT_CAINFO, n->ca_file);
 	SET(CURLOPT_CAPATH, NULL);
 	SET(CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_S);
+	if (!n->proxy[0])
+		return ok;
 	SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
