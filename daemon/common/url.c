@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -90,7 +89,7 @@ static int parse_authority(const char *text, size_t size, struct url *out, struc
 	if (!name_ok(authority) && !literal_ok(authority))
 		return err_set(err, ERR_ADMIN,
 			       "the host in the URL is not a host name — write https://HOST");
-	snprintf(out->host, sizeof(out->host), "%.*s", URL_HOST_MAX + 2, authority);
+	memcpy(out->host, authority, strlen(authority) + 1);
 	return 0;
 }
 
@@ -157,10 +156,12 @@ void url_add_origin(struct buf *out, const struct url *u)
 /* Pattern -> lower-case host part and port (0: none written). */
 static bool split_pattern(const char *pattern, char *host, size_t size, unsigned *port)
 {
+	size_t length = strlen(pattern);
+
 	*port = 0;
-	if (strlen(pattern) >= size)
+	if (length >= size)
 		return false;
-	snprintf(host, size, "%s", pattern);
+	memcpy(host, pattern, length + 1);
 	lower(host);
 	return split_port(host, port);
 }

@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -21,31 +22,149 @@ enum { IDLE_CONNECTIONS_MAX = 64 };
 
 TAILQ_HEAD(call_list, http_call);
 
+/* A socket of libcurl's. */
+struct transfer_socket {
+	struct event *event; /* NULL: no such socket */
+	bool kept; /* one of a connection that has brought an answer: the event lives as long as the socket */
+	bool idle; /* kept, and libcurl does not want to hear of it */
+};
+
 struct http {
 	struct loop *loop;
 	CURLM *multi;
 	struct timer *timer;    /* libcurl's */
 	struct timer *refusals; /* delivers what was refused without being sent */
 	struct call_list calls, refused;
+	struct transfer_socket *sockets; /* by descriptor */
+	size_t n_sockets;
 	struct network network;
 	struct http_counters counters;
 };
 
 DEFINE_CLEANUP(struct http *, http_free)
 
+/* --- sockets --- */
+
+static struct transfer_socket *socket_of(const struct http *h, curl_socket_t fd)
+{
+	return (size_t)fd < h->n_sockets && h->sockets[fd].event ? &h->sockets[fd] : NULL;
+}
+
+static bool make_room(struct http *h, int fd)
+{
+	size_t n = h->n_sockets ? h->n_sockets : 64;
+	struct transfer_socket *more;
+
+	while (n <= (size_t)fd)
+		n *= 2;
+	if (n == h->n_sockets)
+		return true;
+	more = reallocarray(h->sockets, n, sizeof *more);
+	if (!more)
+		return false;
+	memset(more + h->n_sockets, 0, (n - h->n_sockets) * sizeof *more);
+	h->sockets = more;
+	h->n_sockets = n;
+	return true;
+}
+
+static void on_socket_ready(evutil_socket_t fd, short what, void *arg);
+
+static struct transfer_socket *add_socket(struct http *h, curl_socket_t fd)
+{
+	if (!make_room(h, fd))
+		return NULL;
+	h->sockets[fd] = (struct transfer_socket){
+		.event = event_new(loop_base(h->loop), fd, EV_READ | EV_PERSIST, on_socket_ready,
+				   h),
+	};
+	return socket_of(h, fd);
+}
+
+static void drop_socket(struct transfer_socket *s)
+{
+	event_free(TAKE(s->event));
+}
+
+/* Waits for bits, 0: for nothing. Without the event a transfer ends by its timeout; a returned error would end all of them. */
+static void wait_for(struct http *h, struct transfer_socket *s, curl_socket_t fd, short bits)
+{
+	if (event_pending(s->event, EV_READ | EV_WRITE, NULL) == bits)
+		return;
+	event_del(s->event);
+	if (bits && event_assign(s->event, loop_base(h->loop), fd, (short)(bits | EV_PERSIST),
+				 on_socket_ready, h) == 0)
+		event_add(s->event, NULL);
+}
+
+/*
+ * libcurl stops watching a socket at the end of each request and begins again with the next; to follow would cost two system calls for each request. So the event stays, from the first
+ * answer on: before that, libcurl may close the socket without a word, and the next one of that number would inherit the event. Another request may be using the socket already.
+ */
+static void keep_socket(struct http *h, CURL *easy)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	struct transfer_socket *s;
+
+	curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
+	if (fd == CURL_SOCKET_BAD)
+		return;
+	s = socket_of(h, fd);
+	if (s) {
+		s->kept = true;
+		return;
+	}
+	s = add_socket(h, fd);
+	if (s)
+		s->kept = s->idle = true;
+}
+
+/* libcurl leaves a socket. What it still waited for to write would be ready at once. */
+static void leave_socket(struct http *h, curl_socket_t fd)
+{
+	struct transfer_socket *s = socket_of(h, fd);
+
+	if (!s)
+		return;
+	if (!s->kept) {
+		drop_socket(s);
+		return;
+	}
+	s->idle = true;
+	if (event_pending(s->event, EV_WRITE, NULL))
+		event_del(s->event);
+}
+
+int http_close_socket(void *http, curl_socket_t fd)
+{
+	struct transfer_socket *s = socket_of(http, fd);
+
+	if (s)
+		drop_socket(s);
+	return close(fd);
+}
+
+/* --- results --- */
+
 static void count(struct http *h, const struct http_call *c, CURLcode code)
 {
 	long connections = 0;
 
 	curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &connections);
+	if (connections && code == CURLE_OK && !c->req.fresh)
+		keep_socket(h, c->easy);
 	h->counters.connections += (uint64_t)connections;
 	h->counters.failures += code != CURLE_OK;
 }
 
-/* The call is in no list any more; done() may do anything but free the http. */
+/*
+ * The call is in no list any more; done() may do anything but free the http. What was sent is erased before it: the next request, which it may submit, finds room in the arena where
+ * this one was.
+ */
 static void deliver(struct http_call *c, struct http_response *res)
 {
 	c->finished = true;
+	http_request_fini(&c->req);
 	c->done(res, c->arg);
 	http_call_free(c);
 }
@@ -55,9 +174,9 @@ static void finish(struct http *h, struct http_call *c, CURLcode code)
 	char problem[CURL_ERROR_SIZE + 160];
 	struct http_response res;
 
+	count(h, c, code); /* while libcurl knows the connection */
 	curl_multi_remove_handle(h->multi, c->easy);
 	TAILQ_REMOVE(&h->calls, c, link);
-	count(h, c, code);
 	http_call_read(c, code, h->network.retry_after_max_ms, &res, problem, sizeof problem);
 	deliver(c, &res);
 }
@@ -84,9 +203,15 @@ static void drain(struct http *h)
 static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct http *h = arg;
+	struct transfer_socket *s = socket_of(h, fd);
 	int running, bits = (what & EV_READ ? CURL_CSELECT_IN : 0) |
 			    (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
 
+	/* the server has ended it, or speaks out of turn: libcurl finds that when it next looks for a connection */
+	if (s && s->idle) {
+		event_del(s->event);
+		return;
+	}
 	curl_multi_socket_action(h->multi, fd, bits, &running);
 	drain(h);
 }
@@ -113,28 +238,25 @@ static int set_timer(CURLM *multi, long timeout_ms, void *arg)
 	return 0;
 }
 
-/* libcurl wants to know about a socket: made, changed or (CURL_POLL_REMOVE) left. The event is kept with the socket by curl_multi_assign(). */
+/* libcurl wants to know about a socket: made, changed or (CURL_POLL_REMOVE) left. */
 static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
 	struct http *h = arg;
-	struct event *event = known;
-	int bits = EV_PERSIST;
+	struct transfer_socket *s;
+	int bits = (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0);
 
-	(void)easy;
-	if (event)
-		event_free(event);
-	event = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		bits |= what & CURL_POLL_IN ? EV_READ : 0;
-		bits |= what & CURL_POLL_OUT ? EV_WRITE : 0;
-		event = event_new(loop_base(h->loop), fd, (short)bits, on_socket_ready, h);
-		if (event && event_add(event, NULL) < 0) {
-			event_free(event);
-			event = NULL;
-		}
-		/* Without an event the transfer ends by its timeout; a returned error would end all of them. */
+	(void)easy, (void)known;
+	if (what == CURL_POLL_REMOVE) {
+		leave_socket(h, fd);
+		return 0;
 	}
-	curl_multi_assign(h->multi, fd, event);
+	s = socket_of(h, fd);
+	if (!s)
+		s = add_socket(h, fd);
+	if (s) {
+		s->idle = false;
+		wait_for(h, s, fd, (short)bits);
+	}
 	return 0;
 }
 
@@ -248,10 +370,12 @@ void http_free(struct http *h)
 	if (!h)
 		return;
 	if (h->multi)
-		curl_multi_cleanup(h->multi); /* calls set_socket() and set_timer() */
+		curl_multi_cleanup(
+			h->multi); /* calls set_socket(), http_close_socket() and set_timer() */
 	timer_free(h->timer);
 	timer_free(h->refusals);
 	network_fini(&h->network);
+	free(h->sockets);
 	free(h);
 	curl_global_cleanup();
 }

@@ -12,6 +12,9 @@ enum {
 	HEADERS_MAX = 64 * 1024,
 	IDLE_MAX_S = 60, /* hosts move (salesforce-oauth.md 9.8): connections grow neither idle */
 	CONNECTION_LIFE_S = 300, /* nor old */
+	/* libcurl's buffers, made for each call and erased after it: its own sizes, 16 and 64 KiB, are for files */
+	RECEIVE_SIZE = 4096,
+	SEND_SIZE = 16 * 1024, /* the least that it takes */
 	CA_CACHE_S = 600,        /* a replaced CaFile= is seen after that without a restart */
 };
 
@@ -93,6 +96,8 @@ static bool set_rules(struct http_call *c, const char *scheme)
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
 	SET(CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_LIFE_S);
+	SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_SIZE);
+	SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_SIZE);
 	SET(CURLOPT_USERAGENT, "sftokend/" SFTOKEN_VERSION);
 	SET(CURLOPT_ERRORBUFFER, c->error);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
@@ -102,6 +107,8 @@ static bool set_rules(struct http_call *c, const char *scheme)
 	SET(CURLOPT_PREREQFUNCTION, on_ready);
 	SET(CURLOPT_PREREQDATA, c);
 	SET(CURLOPT_PRIVATE, c);
+	SET(CURLOPT_CLOSESOCKETFUNCTION, http_close_socket);
+	SET(CURLOPT_CLOSESOCKETDATA, c->http);
 	return ok;
 }
 
@@ -116,6 +123,8 @@ static bool set_tls(struct http_call *c, const struct network *n)
 	SET(CURLOPT_CAINFO, n->ca_file);
 	SET(CURLOPT_CAPATH, NULL);
 	SET(CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_S);
+	if (!n->proxy[0])
+		return ok;
 	SET(CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_PROXY_SSL_VERIFYHOST, 2L);

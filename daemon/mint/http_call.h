@@ -35,6 +35,9 @@ struct http_call {
 	void *arg;
 };
 
+/* libcurl's CURLOPT_CLOSESOCKETFUNCTION, with the http. */
+int http_close_socket(void *http, curl_socket_t fd);
+
 /* Makes the transfer of c->req. false: out of memory. scheme: the only one that is allowed. */
 bool http_call_prepare(struct http_call *c, const char *scheme, const struct network *n);
 

@@ -6,18 +6,37 @@
 
 #include "daemon/mint/oauth.h"
 
+static bool is_plain(unsigned char c)
+{
+	return isascii(c) && (isalnum(c) || c == '-' || c == '.' || c == '_' || c == '~');
+}
+
+static void add_escape(struct buf *out, unsigned char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	const char escape[] = { '%', digits[c >> 4], digits[c & 15] };
+
+	buf_add(out, escape, sizeof escape);
+}
+
+/* In runs: an assertion has hundreds of bytes, all of them plain. */
 void oauth_form_encode(struct buf *out, const char *bytes, size_t size)
 {
+	size_t plain = 0;
+
 	for (size_t i = 0; i < size; i++) {
 		unsigned char c = (unsigned char)bytes[i];
 
+		if (is_plain(c))
+			continue;
+		buf_add(out, bytes + plain, i - plain);
+		plain = i + 1;
 		if (c == ' ')
 			buf_add_char(out, '+');
-		else if (isascii(c) && (isalnum(c) || strchr("-._~", c)) && c)
-			buf_add_char(out, (char)c);
 		else
-			buf_addf(out, "%%%02X", c);
+			add_escape(out, c);
 	}
+	buf_add(out, bytes + plain, size - plain);
 }
 
 void oauth_form_add(struct buf *form, const char *name, const char *value, size_t size)

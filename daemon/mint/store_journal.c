@@ -174,7 +174,7 @@ static int seal_record(struct store_journal *j, struct store_seal *seal, uint64_
 	put_u32(at + 4, (uint32_t)payload->len);
 	put_u64(at + 8, number);
 	put_u64(at + 16, synced);
-	r = store_seal_random(at + 24, STORE_SEAL_SALT, err);
+	r = store_seal_salt(seal, at + 24, err);
 	if (r < 0)
 		return r;
 	memcpy(at + 40, j->last_tag, STORE_SEAL_TAG);

@@ -9,7 +9,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-enum { KEY_SIZE = 32, NONCE_SIZE = 12, MATERIAL_MAX = 2 * STORE_SEAL_SUM };
+enum { KEY_SIZE = 32, NONCE_SIZE = 12, MATERIAL_MAX = 2 * STORE_SEAL_SUM, SALTS = 64 };
 
 static const char record_info[] = "sftokend record";
 static const char header_info[] = "sftokend header";
@@ -20,6 +20,9 @@ struct store_seal {
 	EVP_CIPHER_CTX *gcm;
 	EVP_MAC *mac;
 	EVP_MAC_CTX *hmac;
+	unsigned char salts[SALTS]
+			   [STORE_SEAL_SALT]; /* drawn together: most of a draw is its beginning */
+	unsigned salts_left;
 };
 
 static int failed(struct err *err)
@@ -42,7 +45,8 @@ static bool fetch(struct store_seal *s)
 		return false;
 	s->gcm = EVP_CIPHER_CTX_new();
 	s->hmac = EVP_MAC_CTX_new(s->mac);
-	return s->gcm && s->hmac && EVP_MAC_CTX_set_params(s->hmac, params) == 1;
+	return s->gcm && s->hmac && EVP_MAC_CTX_set_params(s->hmac, params) == 1 &&
+	       EVP_CipherInit_ex2(s->gcm, s->cipher, NULL, NULL, true, NULL) == 1;
 }
 
 struct store_seal *store_seal_new(struct secret *key, struct err *err)
@@ -84,6 +88,17 @@ struct store_seal *store_seal_free(struct store_seal *s)
 int store_seal_random(void *bytes, size_t size, struct err *err)
 {
 	return RAND_bytes(bytes, (int)size) == 1 ? 0 : failed(err);
+}
+
+int store_seal_salt(struct store_seal *s, unsigned char salt[STORE_SEAL_SALT], struct err *err)
+{
+	if (!s->salts_left) {
+		if (store_seal_random(s->salts, sizeof(s->salts), err) < 0)
+			return -ERR_INTERNAL;
+		s->salts_left = SALTS;
+	}
+	memcpy(salt, s->salts[--s->salts_left], STORE_SEAL_SALT);
+	return 0;
 }
 
 int store_seal_sum(const void *bytes, size_t size, unsigned char sum[STORE_SEAL_SUM],
@@ -175,8 +190,7 @@ static bool begin(struct store_seal *s, const struct store_seal_place *place, bo
 		at[i] = (unsigned char)(place->number >> 8 * i);
 	ok = derive(s, span(place->salt, STORE_SEAL_SALT), span(info, sizeof(info)), material,
 		    sizeof(material)) &&
-	     EVP_CipherInit_ex2(s->gcm, s->cipher, material, material + KEY_SIZE, encrypt, NULL) ==
-		     1;
+	     EVP_CipherInit_ex2(s->gcm, NULL, material, material + KEY_SIZE, encrypt, NULL) == 1;
 	explicit_bzero(material, sizeof(material));
 	for (int i = 0; ok && i < 2; i++)
 		ok = EVP_CipherUpdate(s->gcm, NULL, &n, place->aad[i].bytes,

@@ -32,6 +32,9 @@ DEFINE_CLEANUP(struct store_seal *, store_seal_free)
 /* size unpredictable bytes: 0 or -ERR_INTERNAL. */
 int store_seal_random(void *bytes, size_t size, struct err *err);
 
+/* A random salt that no other record gets. 0 or -ERR_INTERNAL. */
+int store_seal_salt(struct store_seal *s, unsigned char salt[STORE_SEAL_SALT], struct err *err);
+
 /* SHA-256: shows damage to whoever has no key. 0 or -ERR_INTERNAL. */
 int store_seal_sum(const void *bytes, size_t size, unsigned char sum[STORE_SEAL_SUM],
 		   struct err *err);

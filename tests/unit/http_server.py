@@ -58,6 +58,8 @@ async def special(path, writer):
             await asyncio.sleep(3600)
     elif path == "/old":
         writer.write(b"{}")
+    elif path == "/parting":
+        writer.write(answer())
     elif path == "/unframed":
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{}")
     elif path != "/drop":

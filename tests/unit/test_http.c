@@ -435,6 +435,20 @@ TEST(connections_are_used_again)
 	stop();
 }
 
+/* The next connection has the same descriptor, and nothing that was known of the one before may be taken for its. */
+TEST(connections_that_the_server_ends_when_they_are_idle)
+{
+	start();
+	for (unsigned i = 0; i < 50; i++) {
+		get("/parting");
+		get_tls("good");
+		get("/parting");
+		get(i % 2 ? "/ok" : "/drop");
+	}
+	CHECK_INT(seen.answered, 175);
+	stop();
+}
+
 static void post_once(bool fresh)
 {
 	struct http_request req = request("http", "127.0.0.1", http_server_port("plain"), "/once");
