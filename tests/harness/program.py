@@ -70,12 +70,12 @@ def environment(top: Path, program: Program, scratch: str) -> dict[str, str]:
     return env
 
 
-def kill_group(group: int, number: signal.Signals) -> None:
-    """ProcessLookupError: nobody is left in it."""
+def kill(pid: int, number: signal.Signals) -> None:
+    """pid as for kill(2): below 0 a group. ProcessLookupError: nobody is left."""
     try:
-        os.killpg(group, number)
+        os.kill(pid, number)
     except PermissionError:  # of a program that ran through sudo
-        if subprocess.run(["sudo", "-n", "kill", f"-{number}", "--", f"-{group}"], capture_output=True, check=False).returncode:
+        if subprocess.run(["sudo", "-n", "kill", f"-{number}", "--", str(pid)], capture_output=True, check=False).returncode:
             raise ProcessLookupError from None
 
 
@@ -83,7 +83,7 @@ def end_group(child: subprocess.Popen) -> None:
     """First so that it can clean up, then for good."""
     for number, wait_s in ((signal.SIGTERM, TERM_GRACE_S), (signal.SIGKILL, TERM_GRACE_S)):
         try:
-            kill_group(child.pid, number)
+            kill(-child.pid, number)
             child.wait(wait_s)
             break
         except ProcessLookupError:
@@ -91,7 +91,7 @@ def end_group(child: subprocess.Popen) -> None:
         except subprocess.TimeoutExpired:
             continue
     try:
-        kill_group(child.pid, signal.SIGKILL)
+        kill(-child.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
     child.wait()
@@ -127,7 +127,7 @@ def reap_left_over(grace_s: float = 2.0) -> list[str]:
         time.sleep(0.05)
     for pid in left:
         try:
-            os.kill(pid, signal.SIGKILL)
+            kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
     return sorted(f"{pid} {command}" for pid, command in left.items())

@@ -273,23 +273,21 @@ class Machine:
         assert self.nspawn is not None
         if self.nspawn.poll() is not None:
             raise AssertionError(f"systemd-nspawn ended with {self.nspawn.returncode}")
-        children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read_text().split()
-        for pid in children:
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-            if name == "systemd" and Path(f"/proc/{pid}/root/run/systemd/private").exists():
-                return pid
+        try:
+            children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read_text().split()
+            for pid in children:
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+                if name == "systemd" and Path(f"/proc/{pid}/root/run/systemd/private").exists():
+                    return pid
+        except OSError:
+            pass  # one that helped nspawn to set it up, and has ended meanwhile
         return None
 
     def end(self) -> None:
-        """Off: nothing in it is worth an orderly shutdown. Its PID 1 takes everybody along."""
+        """Off: nothing in it is worth an orderly shutdown."""
         if self.nspawn is None:
             return
-        for pid in (self.leader, self.nspawn.pid):
-            if pid:
-                try:
-                    os.kill(pid, 9)
-                except ProcessLookupError:
-                    pass
+        (self.group / "cgroup.kill").write_text("1")
         self.nspawn.wait()
         self.nspawn, self.leader = None, 0
         atexit.unregister(self.end)
