@@ -163,23 +163,61 @@ static bool read_cgroups(pid_t pid, char text[CGROUPS_MAX])
 	return fd >= 0 && got == 0 && n > 0 && strlen(text) == n;
 }
 
+/* What a link in /proc/PID says; 0: nothing, or not all of it. */
+static size_t read_link(pid_t pid, const char *name, char text[IDENTIFY_PATH_MAX])
+{
+	char link[64];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof link, "/proc/%d/%s", (int)pid, name);
+	n = readlink(link, text, IDENTIFY_PATH_MAX);
+	if (n <= 0 || n >= IDENTIFY_PATH_MAX)
+		n = 0;
+	text[n] = '\0';
+	return (size_t)n;
+}
+
 /*
  * A path is only a name: in a mount namespace of its own anybody can have any file there. The file that runs must be the one that has this name here.
  */
-static void read_executable(pid_t pid, identify_named *named, void *arg,
-			    char path[IDENTIFY_PATH_MAX])
+static bool has_name_here(pid_t pid, const char *path)
 {
 	char link[64];
 	struct stat running, there;
-	ssize_t n;
 
 	(void)snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
-	n = readlink(link, path, IDENTIFY_PATH_MAX - 1);
-	path[n > 0 ? n : 0] = '\0';
-	if (path[0] != '/' || n >= IDENTIFY_PATH_MAX - 1 || !named(path, arg) ||
-	    stat(path, &there) < 0 || stat(link, &running) < 0 || running.st_dev != there.st_dev ||
-	    running.st_ino != there.st_ino)
-		path[0] = '\0';
+	return stat(path, &there) == 0 && stat(link, &running) == 0 &&
+	       running.st_dev == there.st_dev && running.st_ino == there.st_ino;
+}
+
+/*
+ * A program of another mount namespace is named by the way from the top of that one. Where the root of its processes is further down (a container that was started in a chroot), the way
+ * to that root stands in front of the name. Cut off: what is left still has to be the file that runs.
+ */
+static const char *below_root(pid_t pid, const char *path)
+{
+	char root[IDENTIFY_PATH_MAX];
+	size_t n = read_link(pid, "root", root);
+
+	return n > 1 && strncmp(path, root, n) == 0 && path[n] == '/' ? path + n : path;
+}
+
+static bool is_program(pid_t pid, const char *path, identify_named *named, void *arg)
+{
+	return path[0] == '/' && named(path, arg) && has_name_here(pid, path);
+}
+
+static void read_executable(pid_t pid, identify_named *named, void *arg,
+			    char path[IDENTIFY_PATH_MAX])
+{
+	const char *name;
+
+	if (read_link(pid, "exe", path) == 0 || is_program(pid, path, named, arg))
+		return;
+	name = below_root(pid, path);
+	if (name == path || !is_program(pid, name, named, arg))
+		name = "";
+	memmove(path, name, strlen(name) + 1);
 }
 
 bool identify_unit_of(pid_t pid, int64_t own_uid, char unit[IDENTIFY_UNIT_MAX])

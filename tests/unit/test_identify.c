@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <signal.h>
+#include <sched.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -191,6 +193,44 @@ static void copy_sleep(const char *to)
 	if (posix_spawnp(&child, "cp", NULL, NULL, (char **)(void *)words, NULL) != 0 ||
 	    waitpid(child, &status, 0) != child || status != 0)
 		abort();
+}
+
+/* In a mount namespace of its own, whose root is a folder there: a container that was started in a chroot. */
+static void sleep_below(const char *folder)
+{
+	if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount("/", folder, NULL, MS_BIND | MS_REC, NULL) == 0 && chroot(folder) == 0 &&
+	    chdir("/") == 0)
+		execl("/bin/sleep", "sleep", "60", (char *)NULL);
+	_exit(1);
+}
+
+TEST(a_program_has_the_name_that_its_own_root_gives_it)
+{
+	char folder[] = "/tmp/sftoken-test-XXXXXX", *real = realpath("/bin/sleep", NULL);
+	struct identified who;
+	int ends[2];
+	pid_t child;
+
+	if (geteuid() != 0)
+		SKIP("needs root");
+	REQUIRE(real && mkdtemp(folder) && pipe2(ends, O_CLOEXEC) == 0);
+	child = fork();
+	if (child == 0)
+		sleep_below(folder);
+	close(ends[1]);
+	CHECK_INT(read(ends[0], &(char){ 0 }, 1), 0); /* it runs */
+	close(ends[0]);
+	identify(child, -1, named, NULL, &who);
+	CHECK_STR(who.executable, real);
+	only = "/usr/bin/etl";
+	identify(child, -1, named, NULL, &who);
+	CHECK_STR(who.executable, "");
+	only = NULL;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	rmdir(folder);
+	free(real);
 }
 
 /* A copy runs, and another file has its name by now. */
