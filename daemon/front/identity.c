@@ -40,7 +40,6 @@ static struct identity *identity_of(struct caller *c)
 	deadline_init(&i->deadline);
 	i->caller = c;
 	i->id = ++f->identities;
-	i->programs = f->table.programs;
 	i->pidfd = connection_peer(c->connection)->pid > 0
 			   ? peer_pidfd(connection_sock(c->connection))
 			   : -1;
@@ -197,7 +196,7 @@ void identity_answered(struct front *f, const struct link_identity *m)
 		return; /* it has gone meanwhile */
 	list_remove(&i->link);
 	i->known = true;
-	/* the mint tells of a change before it answers by it */
+	/* the mint answers by the rules that it has told of: what it tells later changes them again */
 	i->programs = f->table.programs;
 	/* what stands in /proc/PID was its own, because it has not ended yet */
 	if (peer_lives(i->pidfd)) {

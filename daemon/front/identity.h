@@ -15,7 +15,7 @@ struct identity {
 	struct deadline deadline;
 	struct caller *caller;
 	int64_t id;
-	uint32_t programs;       /* of the table when it was begun */
+	uint32_t programs;       /* of the table when the mint answered */
 	int pidfd;               /* of the process that connected; -1: cannot be proved here */
 	bool asked;              /* the mint has been told */
 	bool known;              /* the mint has answered, or nobody can */
