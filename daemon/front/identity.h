@@ -37,8 +37,8 @@ enum policy identity_judge(struct caller *c, const struct entry *e);
  */
 bool identity_suspend(struct caller *c, const struct varlink_call *call);
 
-/* What is known of c, NULL: nothing. Valid until the process has ended, which it looks at. */
-const struct proof *identity_proof(const struct caller *c, struct proof *proof);
+/* What is known of c, NULL: nothing, or not by the rules of now. Valid until the process has ended, which it looks at. */
+const struct proof *identity_proof(struct caller *c, struct proof *proof);
 
 void identity_free(struct identity *i); /* takes NULL */
 
