@@ -149,7 +149,7 @@ struct link_served {
 	const char *reason;
 };
 
-/* Front -> mint: in which unit is this process, and which program does it run? Answered by Identity with the same id, or not at all if the link is full. */
+/* Front -> mint: in which unit is this process, and which program does it run? Answered by Identity with the same id, when the link has room. */
 struct link_identify {
 	struct opt_int id, pid;
 };

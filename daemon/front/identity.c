@@ -23,12 +23,33 @@ static void ask(struct front *f, struct identity *i)
 					       connection_peer(i->caller->connection)->pid);
 }
 
+/* The mint looks at programs that some rule names, no others, and a rule has come or changed since. */
+static bool is_outdated(const struct caller *c)
+{
+	const struct identity *i = c->identity;
+
+	return i && i->known && i->pidfd >= 0 && !i->executable &&
+	       i->programs != c->front->table.programs;
+}
+
+/* Then it is asked for again. */
+static void renew(struct caller *c)
+{
+	if (!is_outdated(c))
+		return;
+	identity_free(c->identity);
+	c->identity = NULL;
+	c->last_version = c->null_version = 0;
+}
+
 /* The identity of c, begun on first use. NULL: no memory. */
 static struct identity *identity_of(struct caller *c)
 {
 	struct front *f = c->front;
-	struct identity *i = c->identity;
+	struct identity *i;
 
+	renew(c);
+	i = c->identity;
 	if (i)
 		return i;
 	i = calloc(1, sizeof(*i));
@@ -40,7 +61,6 @@ static struct identity *identity_of(struct caller *c)
 	deadline_init(&i->deadline);
 	i->caller = c;
 	i->id = ++f->identities;
-	i->programs = f->table.programs;
 	i->pidfd = connection_peer(c->connection)->pid > 0
 			   ? peer_pidfd(connection_sock(c->connection))
 			   : -1;
@@ -78,35 +98,18 @@ void identity_ask_all(struct front *f, bool again)
 /* --- judging --- */
 
 /* After an end the number may be somebody else's, and what is still to be said on the socket is said by others. */
-const struct proof *identity_proof(const struct caller *c, struct proof *proof)
+const struct proof *identity_proof(struct caller *c, struct proof *proof)
 {
-	const struct identity *i = c->identity;
+	const struct identity *i;
 
+	renew(c);
+	i = c->identity;
 	if (!i || !i->known)
 		return NULL;
 	*proof = (struct proof){ 0 };
 	if (!connection_peer(c->connection)->shared && i->pidfd >= 0 && peer_lives(i->pidfd))
 		*proof = (struct proof){ .unit = i->unit, .executable = i->executable };
 	return proof;
-}
-
-/* The mint looks at programs that some rule names, no others, and a rule has come or changed since. */
-static bool is_outdated(const struct caller *c)
-{
-	const struct identity *i = c->identity;
-
-	return i && i->known && i->pidfd >= 0 && !i->executable &&
-	       i->programs != c->front->table.programs;
-}
-
-/* Then it is asked for again. */
-static void renew(struct caller *c)
-{
-	if (!is_outdated(c))
-		return;
-	identity_free(c->identity);
-	c->identity = NULL;
-	c->last_version = c->null_version = 0;
 }
 
 enum policy identity_judge(struct caller *c, const struct entry *e)
@@ -116,10 +119,7 @@ enum policy identity_judge(struct caller *c, const struct entry *e)
 	struct proof proof;
 	enum policy judged = policy_judge(&e->access, p, NULL, globs, entry_name(e));
 
-	if (judged != POLICY_UNKNOWN)
-		return judged;
-	renew(c);
-	if (identity_of(c))
+	if (judged == POLICY_UNKNOWN && identity_of(c))
 		judged = policy_judge(&e->access, p, identity_proof(c, &proof), globs,
 				      entry_name(e));
 	return judged;
@@ -197,7 +197,7 @@ void identity_answered(struct front *f, const struct link_identity *m)
 		return; /* it has gone meanwhile */
 	list_remove(&i->link);
 	i->known = true;
-	/* the mint tells of a change before it answers by it */
+	/* the mint answers by the rules that it has told of: what it tells later changes them again */
 	i->programs = f->table.programs;
 	/* what stands in /proc/PID was its own, because it has not ended yet */
 	if (peer_lives(i->pidfd)) {

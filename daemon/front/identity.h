@@ -15,7 +15,7 @@ struct identity {
 	struct deadline deadline;
 	struct caller *caller;
 	int64_t id;
-	uint32_t programs;       /* of the table when it was begun */
+	uint32_t programs;       /* of the table when the mint answered */
 	int pidfd;               /* of the process that connected; -1: cannot be proved here */
 	bool asked;              /* the mint has been told */
 	bool known;              /* the mint has answered, or nobody can */
@@ -37,8 +37,8 @@ enum policy identity_judge(struct caller *c, const struct entry *e);
  */
 bool identity_suspend(struct caller *c, const struct varlink_call *call);
 
-/* What is known of c, NULL: nothing. Valid until the process has ended, which it looks at. */
-const struct proof *identity_proof(const struct caller *c, struct proof *proof);
+/* What is known of c, NULL: nothing, or not by the rules of now. Valid until the process has ended, which it looks at. */
+const struct proof *identity_proof(struct caller *c, struct proof *proof);
 
 void identity_free(struct identity *i); /* takes NULL */
 

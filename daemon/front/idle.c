@@ -9,8 +9,9 @@ static void on_time(void *arg)
 	struct idle *i = arg;
 	int64_t end_ms = i->since_ms + i->after_ms;
 
+	/* who came in after the end does not put it off once more: with one that is always silent probes would for ever */
 	if (i->silent > 0 && i->came_ms + WORD_MS > end_ms)
-		end_ms = i->came_ms + WORD_MS;
+		end_ms = (i->came_ms < end_ms ? i->came_ms : end_ms) + WORD_MS;
 	if (i->callers > 0 || i->told)
 		return; /* the last one who leaves sets it again */
 	if (loop_now_ms(i->loop) < end_ms) {

@@ -2,6 +2,7 @@
 #include "daemon/mint/publish.h"
 
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/log.h"
 #include "daemon/common/rule.h"
@@ -14,6 +15,13 @@ enum { COUNT_WAIT_MS = 1000, LOG_FIELDS_MAX = 16, LOG_NAME_MAX = 64, SERVED_FIEL
 struct removed {
 	char *name;
 	struct removed *next;
+};
+
+/* An Identify that is not answered yet. */
+struct asked {
+	STAILQ_ENTRY(asked) link;
+	int64_t id;
+	pid_t pid;
 };
 
 struct publish {
@@ -29,6 +37,8 @@ struct publish {
 	bool collecting; /* Have ... HaveAll: nothing is sent */
 	bool rules_due, synced_due, count_due;
 	struct removed *removed; /* names to be taken back */
+	STAILQ_HEAD(, asked) asked;
+	int64_t n_asked;
 };
 
 static void flush_soon(struct publish *p)
@@ -46,6 +56,15 @@ static void drop_removed(struct publish *p)
 		free(r->name);
 		free(r);
 	}
+}
+
+static void drop_first_asked(struct publish *p)
+{
+	struct asked *a = STAILQ_FIRST(&p->asked);
+
+	STAILQ_REMOVE_HEAD(&p->asked, link);
+	p->n_asked--;
+	free(a);
 }
 
 /* --- sending --- */
@@ -89,6 +108,46 @@ static int send_dirty(struct publish *p)
 	return 1;
 }
 
+static bool is_named(const char *path, void *publish)
+{
+	struct registry *r = ((struct publish *)publish)->registry;
+
+	for (size_t i = 0; i < registry_count(r); i++) {
+		const struct credential *c = keeper_credential(registry_at(r, i));
+
+		for (size_t k = 0; k < c->allow_executables.n; k++)
+			if (rule_names(c->allow_executables.items[k], path))
+				return true;
+	}
+	return false;
+}
+
+/* Read when there is room, so that it is by the rules that the front has been told of. */
+static int send_identity(struct publish *p, const struct asked *a)
+{
+	struct link_message m = { .type = LINK_IDENTITY, .identity = { .id = { a->id, true } } };
+	struct identified who;
+
+	identify(a->pid, p->user_mode ? (int64_t)p->service_uid : -1, is_named, p, &who);
+	if (who.unit[0])
+		m.identity.unit = who.unit;
+	if (who.executable[0])
+		m.identity.executable = who.executable;
+	return link_send(p->end, &m);
+}
+
+static int send_identities(struct publish *p)
+{
+	while (!STAILQ_EMPTY(&p->asked)) {
+		int sent = send_identity(p, STAILQ_FIRST(&p->asked));
+
+		if (sent <= 0)
+			return sent;
+		drop_first_asked(p);
+	}
+	return 1;
+}
+
 static int send_flag(struct publish *p, bool *due, enum link_type type)
 {
 	int sent = *due ? send_plain(p, type) : 1;
@@ -111,7 +170,7 @@ static void flush(void *arg)
 		p->rules_due = false;
 	}
 	if (send_removed(p) > 0 && send_dirty(p) > 0 &&
-	    send_flag(p, &p->synced_due, LINK_SYNCED) > 0)
+	    send_flag(p, &p->synced_due, LINK_SYNCED) > 0 && send_identities(p) > 0)
 		send_flag(p, &p->count_due, LINK_COUNT);
 }
 
@@ -233,33 +292,20 @@ static void log_for_front(const struct link_log *l)
 	log_fields((enum log_level)level, l->event, fields, n);
 }
 
-static bool is_named(const char *path, void *publish)
+/* A front of ours asks once for each connection; what another one asks beyond that has no answer. */
+static void identify_soon(struct publish *p, const struct link_identify *m)
 {
-	struct registry *r = ((struct publish *)publish)->registry;
+	struct asked *a = NULL;
 
-	for (size_t i = 0; i < registry_count(r); i++) {
-		const struct credential *c = keeper_credential(registry_at(r, i));
-
-		for (size_t k = 0; k < c->allow_executables.n; k++)
-			if (rule_names(c->allow_executables.items[k], path))
-				return true;
-	}
-	return false;
-}
-
-/* Read at once, and told if there is room: else the front asks again. */
-static void tell_identity(struct publish *p, const struct link_identify *asked)
-{
-	struct link_message m = { .type = LINK_IDENTITY, .identity = { .id = asked->id } };
-	struct identified who;
-
-	identify((pid_t)asked->pid.value, p->user_mode ? (int64_t)p->service_uid : -1, is_named, p,
-		 &who);
-	if (who.unit[0])
-		m.identity.unit = who.unit;
-	if (who.executable[0])
-		m.identity.executable = who.executable;
-	link_send(p->end, &m);
+	if (p->n_asked < registry_settings(p->registry)->limits.max_connections)
+		a = calloc(1, sizeof *a);
+	if (!a)
+		return;
+	a->id = m->id.value;
+	a->pid = (pid_t)m->pid.value;
+	STAILQ_INSERT_TAIL(&p->asked, a, link);
+	p->n_asked++;
+	flush_soon(p);
 }
 
 static void report(struct publish *p, const struct link_report *r)
@@ -306,7 +352,7 @@ static void message(const struct link_message *m, void *arg)
 		log_for_front(&m->log);
 		break;
 	case LINK_IDENTIFY:
-		tell_identity(p, &m->identify);
+		identify_soon(p, &m->identify);
 		break;
 	case LINK_COUNTERS:
 		counters(p, &m->counters);
@@ -338,6 +384,9 @@ static void close_link(struct publish *p)
 		end_holds_soon(p);
 	link_close(TAKE(p->end));
 	timer_clear(p->flush);
+	/* of the next link they are asked again */
+	while (!STAILQ_EMPTY(&p->asked))
+		drop_first_asked(p);
 	if (timer_is_set(p->count)) {
 		timer_clear(p->count);
 		no_counters(p);
@@ -371,6 +420,7 @@ struct publish *publish_new(struct loop *l, struct registry *registry, uid_t ser
 	p->registry = registry;
 	p->service_uid = service_uid;
 	p->handlers = *handlers;
+	STAILQ_INIT(&p->asked);
 	p->link_handlers = (struct link_handlers){
 		.message = message, .writable = flush, .closed = closed, .arg = p
 	};
@@ -398,6 +448,8 @@ void publish_free(struct publish *p)
 	timer_free(p->flush);
 	timer_free(p->count);
 	drop_removed(p);
+	while (!STAILQ_EMPTY(&p->asked))
+		drop_first_asked(p);
 	free(p);
 }
 

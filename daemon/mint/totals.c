@@ -25,13 +25,11 @@ void totals_free(struct totals *t)
 	free(t);
 }
 
-int64_t totals_add(int64_t a, int64_t b)
+int64_t totals_add(int64_t sum, int64_t more)
 {
-	int64_t sum;
-
-	if (!__builtin_add_overflow(a, b, &sum))
-		return sum;
-	return b > 0 ? INT64_MAX : INT64_MIN;
+	if (more > 0 && __builtin_add_overflow(sum, more, &sum))
+		return INT64_MAX;
+	return sum;
 }
 
 static int64_t sum_of(const struct total *item)
@@ -68,7 +66,7 @@ void totals_set(struct totals *t, const char *name, int64_t value)
 		item = &t->items[t->n++];
 		memcpy(item->name, name, strlen(name) + 1);
 	}
-	item->last = value;
+	item->last = totals_add(0, value);
 }
 
 int64_t totals_get(const struct totals *t, const char *name)

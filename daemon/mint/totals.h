@@ -14,8 +14,8 @@ enum { TOTALS_MAX = 128, TOTALS_NAME_MAX = 48 };
 
 struct totals;
 
-/* a + b, or the end of the numbers: a front in a stranger's hands may count as it likes. */
-int64_t totals_add(int64_t a, int64_t b);
+/* The two together, or the end of the numbers; less than nothing is nothing: a front in a stranger's hands may count as it likes. */
+int64_t totals_add(int64_t sum, int64_t more);
 
 struct totals *totals_new(void);    /* NULL: out of memory */
 void totals_free(struct totals *t); /* takes NULL */

@@ -309,6 +309,25 @@ TEST(a_reload_that_makes_a_rule_changes_null_at_once)
 	fixture_end(f);
 }
 
+TEST(a_program_that_a_reload_names_counts_for_null_too)
+{
+	struct front *f = begin(RULE);
+	struct connection *c = user(500);
+
+	caller_get(c, "{}");
+	answer(1, ",'unit':'job.service'");
+	CHECK(strstr(caller_heard(c), q("'credential':'open'")));
+	caller_get(c, "{}");
+	CHECK(strstr(caller_heard(c), q("'credential':'open'")));
+	/* it runs that, so that null is one of two from now on */
+	mint_credential("ruled", 500, ",'executables':['/usr/bin/etl']");
+	caller_get(c, "{}");
+	CHECK_STR(caller_heard(c), "");
+	answer(2, ",'executable':'/usr/bin/etl'");
+	CHECK_STR(caller_heard(c), NO_SUCH(""));
+	fixture_end(f);
+}
+
 TEST(a_mint_that_does_not_answer_holds_nobody_up)
 {
 	struct front *f = begin(RULE);

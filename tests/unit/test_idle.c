@@ -179,6 +179,23 @@ TEST(who_has_just_come_may_say_what_for)
 	fixture_end(f);
 }
 
+/* A connection that says nothing is no caller, nor is a probe: the two together are none either. */
+TEST(probes_do_not_make_a_silent_one_a_caller)
+{
+	struct front *f = with_token();
+
+	user();
+	for (int i = 0; i < 2 * AFTER_MS / 500 && !idle; i++) {
+		struct connection *probe = user();
+
+		caller_call(probe, "org.varlink.service.GetInfo", "{}", "");
+		caller_hangs_up(probe);
+		pass(500);
+	}
+	CHECK_INT(idle, 1);
+	fixture_end(f);
+}
+
 TEST(who_has_said_another_word_or_is_gone_is_not_waited_for)
 {
 	struct front *f = with_token();

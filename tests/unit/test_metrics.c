@@ -90,7 +90,7 @@ TEST(sums_outlive_the_process_that_counted)
 	totals_free(t);
 }
 
-TEST(sums_end_at_the_end_of_the_numbers)
+TEST(sums_end_at_the_end_of_the_numbers_and_never_fall)
 {
 	struct totals *t = totals_new();
 	const char *name;
@@ -104,7 +104,8 @@ TEST(sums_end_at_the_end_of_the_numbers)
 		totals_set(t, "up", process == 3 ? 1 : INT64_MAX);
 		totals_set(t, "down", INT64_MIN);
 		CHECK_INT(totals_get(t, "up"), INT64_MAX);
-		CHECK_INT(totals_get(t, "down"), INT64_MIN);
+		CHECK_INT(totals_get(t, "down"), 0);
+		CHECK_INT(totals_add(process, -1), process);
 		CHECK(totals_at(t, 0, &name, &sum) && sum == INT64_MAX);
 	}
 	totals_free(t);
@@ -260,10 +261,13 @@ TEST(buckets_of_any_size_add_up_to_no_more_than_a_number_can_hold)
 	totals_begin(t, 1);
 	totals_set(t, "get_us.10", INT64_MAX);
 	totals_set(t, "get_us.inf", INT64_MAX);
+	totals_set(t, "get_us.sum",
+		   -1); /* a number that is none ("0.-00001") would cost the whole text */
 	buf_init(&all, 1 << 20);
 	join(&all, NULL);
 	buf_add_char(&all, '\0');
 	CHECK(strstr(all.data, "get_seconds_count 9223372036854775807\n"));
+	CHECK(strstr(all.data, "get_seconds_sum 0\n"));
 	buf_fini(&all);
 	end();
 }

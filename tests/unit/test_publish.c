@@ -23,6 +23,8 @@ static struct settings settings;
 static unsigned lines, fields_seen;
 static char said[400];
 static char last_event[64];
+static int64_t identities,
+	last_identity; /* that the front has heard: how many, and the id of the last one */
 
 static void sink(enum log_level level, const char *event, const struct log_field *fields, size_t n,
 		 void *arg)
@@ -64,11 +66,16 @@ static void no_counters(const struct link_counters *c, void *arg)
 
 static void front_message(const struct link_message *m, void *arg)
 {
-	(void)m;
 	(void)arg;
+	if (m->type != LINK_IDENTITY)
+		return;
+	identities++;
+	CHECK(m->identity.id.value > last_identity); /* in the order of the questions */
+	last_identity = m->identity.id.value;
 }
 
-static void start(void)
+/* room: bytes that the mint can say before the front reads; 0: as ever */
+static void start_with(int room)
 {
 	static const struct link_handlers front_handlers = { .message = front_message,
 							     .writable = nothing,
@@ -93,12 +100,20 @@ static void start(void)
 	CHECK_INT(registry_swap(registry, &settings, &set, NULL, NULL), 0);
 	publish = publish_new(loop, registry, 1, &from_publish, NULL);
 	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	if (room)
+		CHECK_INT(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
 	CHECK_INT(publish_link(publish, fds[0], NULL), 0);
 	front = link_open(loop, fds[1], SFTOKEN_VERSION, &front_handlers, NULL);
 	turns(loop, 4);
 	log_set_sink(sink, NULL);
 	log_set_level(LOG_LEVEL_DEBUG);
 	lines = 0;
+	identities = last_identity = 0;
+}
+
+static void start(void)
+{
+	start_with(0);
 }
 
 static void stop(void)
@@ -175,6 +190,41 @@ TEST(who_got_a_token_is_logged_with_what_is_known_of_him)
 		CHECK_STR(said, rows[i].said);
 	}
 	CHECK_INT(lines, 3);
+	stop();
+}
+
+enum { MANY = 200 };
+
+/* So many connections may there be, and MANY questions come at once. */
+static void start_and_ask(int64_t max_connections)
+{
+	struct link_message all = { .type = LINK_HAVE_ALL };
+
+	start_with(16 * 1024);
+	settings.limits.max_connections = max_connections;
+	CHECK_INT(link_send(front, &all), 1);
+	turns(loop, 4);
+	for (int i = 1; i <= MANY; i++) {
+		struct link_message m = { .type = LINK_IDENTIFY,
+					  .identify = { .id = { i, true }, .pid = { 600, true } } };
+
+		CHECK_INT(link_send(front, &m), 1);
+	}
+	turns(loop, MANY);
+}
+
+/* A front that is slow, or a link that is full of a reload: who asks would be refused for as long as its connection lives. */
+TEST(who_somebody_is_comes_late_but_comes_when_the_link_is_full)
+{
+	start_and_ask(MANY);
+	CHECK_INT(identities, MANY);
+	stop();
+}
+
+TEST(a_front_that_asks_for_more_than_it_can_have_is_not_listened_to)
+{
+	start_and_ask(10);
+	CHECK(identities >= 10 && identities < MANY);
 	stop();
 }
 
