@@ -207,13 +207,14 @@ static void sleep_below(const char *folder)
 
 TEST(a_program_has_the_name_that_its_own_root_gives_it)
 {
-	char folder[] = "/tmp/sftoken-test-XXXXXX", *real = realpath("/bin/sleep", NULL);
+	char folder[] = "/tmp/sftoken-test-XXXXXX", *real;
 	struct identified who;
 	int ends[2];
 	pid_t child;
 
 	if (geteuid() != 0)
 		SKIP("needs root");
+	real = realpath("/bin/sleep", NULL);
 	REQUIRE(real && mkdtemp(folder) && pipe2(ends, O_CLOEXEC) == 0);
 	child = fork();
 	if (child == 0)
