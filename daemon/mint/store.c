@@ -190,12 +190,13 @@ int store_put(struct store *s, struct entry *x, enum store_kind kind, enum store
 	p->room = (uint32_t)store_journal_room(payload.len);
 	if (s->sick || s->replaced || (s->full && !result))
 		return store_refuse(s, err);
-	if (!has_room(s, store_journal_room(payload.len), result)) {
-		if (s->suspect || s->full)
-			return store_refuse(s, err);
-		r = store_compact(s, s->id, false, err);
-		return r; /* what x says is in the new file, or nowhere */
-	}
+	if (has_room(s, (off_t)p->room, result))
+		return write_down(s, p, &payload, how, err);
+	if (s->suspect || s->full)
+		return store_refuse(s, err);
+	/* what x says is in the new file, or nowhere */
+	if (!store_extend(s) || !has_room(s, (off_t)p->room, result))
+		return store_compact(s, s->id, false, err);
 	return write_down(s, p, &payload, how, err);
 }
 

@@ -130,7 +130,7 @@ int store_adopt(struct store *s, struct err *err);
 
 /* Counters for status, tests and metrics. */
 struct store_counters {
-	uint64_t records, syncs, compactions, failures;
+	uint64_t records, syncs, compactions, extensions, failures;
 	uint64_t bytes; /* of the journal that are used */
 };
 struct store_counters store_counters(const struct store *s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A new file with the newest record of each entry, in the place of the old: when that is full, to heal after a failed write, to adopt. Until the rename the old one is untouched; after it the
- * new one is whole, for it was synced before.
+ * A new file with the newest record of each entry, in the place of the old: when that is full of records that were superseded, to heal after a failed write, to adopt. Until the rename the old
+ * one is untouched; after it the new one is whole, for it was synced before. A file that is full of what is live becomes longer instead.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,6 +58,26 @@ static off_t size_for(const struct store *s, uint64_t *n)
 	size = 4 * live > live + 2 * results ? 4 * live : live + 2 * results;
 	size += STORE_SIZE_MIN - 1;
 	return size - size % STORE_SIZE_MIN;
+}
+
+bool store_extend(struct store *s)
+{
+	uint64_t n;
+	off_t size = size_for(s, &n);
+
+	/* a new file would not be longer: what fills this one is garbage */
+	if (size <= s->file.size)
+		return false;
+	if (store_check_name(s, NULL) < 0)
+		return false;
+	if (store_io_allocate(s->file.fd, size) < 0) {
+		/* ext4 keeps what it has found until then: the disk would be full, and a new file impossible */
+		(void)store_io_truncate(s->file.fd, s->file.size);
+		return false;
+	}
+	s->file.size = size;
+	s->counters.extensions++;
+	return true;
 }
 
 static int write_entries(struct store *s, struct store_journal *j, struct err *err)

@@ -115,6 +115,16 @@ int store_io_allocate(int fd, off_t size)
 	return r < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? fill(fd, size) : r;
 }
 
+int store_io_truncate(int fd, off_t size)
+{
+	int r;
+
+	do
+		r = ftruncate(fd, size);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
 int store_io_sync_data(int fd)
 {
 	int r;

@@ -26,6 +26,8 @@ ssize_t store_io_read(int fd, void *bytes, size_t size, off_t at);
 ssize_t store_io_write(int fd, const void *bytes, size_t size, off_t at);
 /* Room for size bytes from the beginning, zero-filled, so that later writes inside need no new blocks. */
 int store_io_allocate(int fd, off_t size);
+/* Gives back what lies behind size. */
+int store_io_truncate(int fd, off_t size);
 int store_io_sync_data(int fd);
 int store_io_sync(int fd); /* fsync(2), of a file or of a directory */
 int store_io_rename(int dir, const char *from, const char *to);

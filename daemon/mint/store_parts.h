@@ -119,6 +119,11 @@ int store_read_entries(struct store *s, struct store_journal *j, const char *pat
 /* --- store_compact.c --- */
 /* Everything that memory has, in a new file. id: of the store from then on. 0, or negative: the state is told already. */
 int store_compact(struct store *s, const unsigned char *id, bool adopting, struct err *err);
+/*
+ * Makes the file as long as a new one would be, if that is longer: then three quarters of it are not yet garbage, and writing what is live again would gain nothing. The records stay where they
+ * are; the next sync makes the length durable with them. False: the file is as it was, and what has no room needs store_compact().
+ */
+bool store_extend(struct store *s);
 /* Whether the name still is that of our file; suspect otherwise. */
 int store_check_name(struct store *s, struct err *err);
 

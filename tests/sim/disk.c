@@ -390,6 +390,21 @@ int store_io_allocate(int fd, off_t size)
 	return 0;
 }
 
+int store_io_truncate(int fd, off_t size)
+{
+	enum death death = disk_operation();
+	struct file *f = file_of(fd);
+
+	if (death == DIES_BEFORE || !f)
+		return gone();
+	if ((size_t)size < f->size) {
+		memset(f->data + size, 0, f->size - (size_t)size);
+		f->size = (size_t)size;
+	}
+	disk_finish(death);
+	return 0;
+}
+
 int store_io_sync_data(int fd)
 {
 	enum death death = disk_operation();

@@ -278,18 +278,47 @@ ssize_t store_io_write(int fd, const void *bytes, size_t size, off_t at)
 	return failed ? -1 : (ssize_t)size;
 }
 
+static void allocate(int file, size_t size)
+{
+	disk_reach(&disk.now.files[file], size);
+	disk_log_change((struct change){ .kind = ALLOCATE, .file = file, .size = size });
+}
+
+/* What an allocation that fails has got until then: half, or all that is left. */
+static void allocate_some(int file, size_t size)
+{
+	size_t now = disk.now.files[file].size;
+	size_t some = size > now ? (size - now) / 2 / BLOCK * BLOCK : 0;
+
+	while (some > 0 && !has_room(file, now + some))
+		some = some / 2 / BLOCK * BLOCK;
+	if (some > 0)
+		allocate(file, now + some);
+}
+
 int store_io_allocate(int fd, off_t size)
 {
 	int file = file_at(fd);
+	bool failed = fails(DISK_ALLOCATE);
+	int why = failed ? errno : ENOSPC;
 
-	if (fails(DISK_ALLOCATE))
-		return -1;
-	if (!has_room(file, (size_t)size)) {
-		errno = ENOSPC;
+	if (failed || !has_room(file, (size_t)size)) {
+		allocate_some(file, (size_t)size);
+		errno = why;
 		return -1;
 	}
-	disk_reach(&disk.now.files[file], (size_t)size);
-	disk_log_change((struct change){ .kind = ALLOCATE, .file = file, .size = (size_t)size });
+	allocate(file, (size_t)size);
+	return 0;
+}
+
+int store_io_truncate(int fd, off_t size)
+{
+	int file = file_at(fd);
+
+	if (fails(DISK_TRUNCATE))
+		return -1;
+	disk_cut(&disk.now.files[file], (size_t)size);
+	disk_log_change((struct change){ .kind = TRUNCATE, .file = file, .size = (size_t)size });
 	return 0;
 }
 

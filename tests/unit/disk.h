@@ -20,8 +20,8 @@
 #include "daemon/mint/store_io.h"
 
 enum disk_call {
-	DISK_OPEN_DIR, DISK_OPEN, DISK_STAT, DISK_STAT_NAME, DISK_READ, DISK_WRITE, DISK_ALLOCATE, DISK_SYNC_DATA, DISK_SYNC, DISK_RENAME,
-	DISK_UNLINK, DISK_LOCK, DISK_MAP, DISK_CALLS
+	DISK_OPEN_DIR, DISK_OPEN, DISK_STAT, DISK_STAT_NAME, DISK_READ, DISK_WRITE, DISK_ALLOCATE, DISK_TRUNCATE, DISK_SYNC_DATA, DISK_SYNC,
+	DISK_RENAME, DISK_UNLINK, DISK_LOCK, DISK_MAP, DISK_CALLS
 };
 
 /* What store_identity() says; tests change it (another machine; a crash with power loss makes another boot by itself). */
@@ -34,7 +34,7 @@ void disk_add_dir(const char *path, bool forgetful);
 
 /* --- failures --- */
 
-/* From now on, the nth call (1: the next) fails with errnum, and with forever every one after it; 0: none. done: a write, rename or sync takes place all the same and then says that it failed. */
+/* From now on, the nth call (1: the next) fails with errnum, and with forever every one after it; 0: none. An allocation that fails has half of its room, if that is there. done: a write, rename or sync takes place all the same and then says that it failed. */
 void disk_fail(unsigned nth, int errnum, bool forever, bool done);
 /* Every call of this kind fails; errnum 0: no more. */
 void disk_fail_kind(enum disk_call kind, int errnum);

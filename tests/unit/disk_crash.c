@@ -106,6 +106,14 @@ void disk_reach(struct file *f, size_t size)
 		f->size = size;
 }
 
+void disk_cut(struct file *f, size_t size)
+{
+	if (size >= f->size)
+		return;
+	memset(f->bytes + size, 0, f->size - size);
+	f->size = size;
+}
+
 int disk_file_new(struct tree *t, mode_t mode)
 {
 	struct file *f;
@@ -294,6 +302,8 @@ static void apply_data(struct tree *t, const struct change *c, bool sure, uint64
 
 	if (c->kind == ALLOCATE && (sure || roll(seed) % 2))
 		disk_reach(f, c->size);
+	if (c->kind == TRUNCATE && (sure || roll(seed) % 2))
+		disk_cut(f, c->size);
 	if (c->kind != WRITE)
 		return;
 	if (!sure) {
@@ -340,7 +350,7 @@ static void replay(struct tree *t, size_t position, const bool *sure, uint64_t s
 	for (size_t i = 0; i < position; i++) {
 		const struct change *c = &disk.history.items[i];
 
-		if (c->kind == WRITE || c->kind == ALLOCATE)
+		if (c->kind < SYNC_FILE)
 			apply_data(t, c, sure[i], &seed);
 		if (c->kind < CREATE)
 			continue;

@@ -41,7 +41,7 @@ struct tree {
 	int n_files;
 };
 
-enum change_kind { WRITE, ALLOCATE, SYNC_FILE, LOST, SYNC_DIR, CREATE, RENAME, UNLINK };
+enum change_kind { WRITE, ALLOCATE, TRUNCATE, SYNC_FILE, LOST, SYNC_DIR, CREATE, RENAME, UNLINK };
 
 struct change {
 	enum change_kind kind;
@@ -86,6 +86,7 @@ struct dir *disk_dir_of(struct tree *t, const char *path);
 struct name *disk_name_of(struct dir *d, const char *text);
 void disk_set_name(struct dir *d, const char *text, int file);
 void disk_reach(struct file *f, size_t size);
+void disk_cut(struct file *f, size_t size);
 int disk_file_new(struct tree *t, mode_t mode);
 void disk_log_write(int file, off_t at, const void *bytes, size_t size);
 void disk_log_maps(void);

@@ -332,7 +332,95 @@ TEST(a_full_file_is_compacted_and_generations_stay)
 	store_close(s);
 }
 
-TEST(an_intent_leaves_room_for_its_result)
+static struct stored *numbered(struct store *s, int i)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "c%d", i);
+	return store_get(s, name);
+}
+
+static size_t file_size(void)
+{
+	size_t size = 0;
+
+	disk_bytes(STATE, "store", &size);
+	return size;
+}
+
+/* Two records for each, as for a first token: before the request and after it. */
+static void grow(struct store *s, int n)
+{
+	for (int i = 0; i < 2 * n; i++) {
+		numbered(s, i / 2)->generation++;
+		REQUIRE(store_write(s, numbered(s, i / 2), STORE_SOON, NULL) == 0);
+	}
+}
+
+TEST(a_file_full_of_what_is_live_is_extended_and_not_written_anew)
+{
+	struct store *s;
+
+	fixture_begin();
+	s = fixture_open();
+	grow(s, 4000);
+	CHECK_INT(store_counters(s).compactions, 1); /* the first file */
+	CHECK_INT(store_counters(s).extensions, 2);
+	CHECK_INT(store_counters(s).records, 8000);
+	store_close(s);
+	s = fixture_open();
+	REQUIRE(s);
+	for (int i = 0; i < 4000; i++)
+		CHECK_INT(numbered(s, i)->generation, 2);
+	/* now it fills with garbage: that is compacted, when it is three quarters */
+	for (int i = 0; i < 10000 && store_counters(s).compactions == 0; i++)
+		REQUIRE(store_write(s, numbered(s, i % 100), STORE_SOON, NULL) == 0);
+	CHECK_INT(store_counters(s).compactions, 1);
+	/* until then the file was filled once, and the compaction wrote what is live */
+	CHECK_INT(store_counters(s).records, 8 * 1024 * 1024 / 512 - 2 - 8000 + 4000);
+	CHECK_INT(store_counters(s).bytes, 1024 + 4000 * 512);
+	CHECK_INT(file_size(), 8 * 1024 * 1024);
+	store_close(s);
+}
+
+/* What an extension got before it failed would be missing for the new file that heals. */
+TEST(an_extension_that_fails_takes_no_room)
+{
+	struct store *s;
+
+	fixture_begin();
+	s = fixture_open();
+	disk_set_room(3 * 1024 * 1024);
+	for (int i = 0; i < 4000 && store_state(s) == STORE_OK; i++)
+		store_write(s, numbered(s, i), STORE_SOON, NULL);
+	CHECK_INT(store_state(s), STORE_READONLY);
+	CHECK_INT(file_size(), 1024 * 1024);
+	CHECK(!disk_exists(STATE, "store.new"));
+	disk_set_room(8 * 1024 * 1024);
+	fixture_now_ms += STORE_HEAL_MS;
+	CHECK(store_tick(s, fixture_now_ms));
+	CHECK_INT(store_state(s), STORE_OK);
+	store_close(s);
+}
+
+/* A file that was removed gets nothing more, as when it is compacted. */
+TEST(a_file_without_its_name_is_not_extended)
+{
+	struct store *s;
+
+	fixture_begin();
+	s = fixture_open();
+	grow(s, 1000);
+	disk_remove(STATE, "store");
+	for (int i = 1000; i < 1100 && store_state(s) == STORE_OK; i++)
+		store_write(s, numbered(s, i), STORE_SOON, NULL);
+	CHECK_INT(store_state(s), STORE_SUSPECT);
+	CHECK_INT(store_counters(s).extensions, 0);
+	CHECK(!disk_exists(STATE, "store"));
+	store_close(s);
+}
+
+static void leave_room(int grown)
 {
 	struct stored *in_flight[8];
 	struct store *s;
@@ -340,6 +428,7 @@ TEST(an_intent_leaves_room_for_its_result)
 
 	fixture_begin();
 	s = fixture_open();
+	grow(s, grown);
 	for (int i = 0; i < 8; i++) {
 		snprintf(name, sizeof(name), "c%d", i);
 		in_flight[i] = fixture_give(s, name, 1);
@@ -347,7 +436,7 @@ TEST(an_intent_leaves_room_for_its_result)
 	}
 	/* others fill what is left, on a disk that has no room for a new file */
 	disk_set_room(0);
-	for (int i = 0; i < 3000 && store_state(s) == STORE_OK; i++)
+	for (int i = 0; i < 10000 && store_state(s) == STORE_OK; i++)
 		store_write(s, store_get(s, "other"), STORE_SOON, NULL);
 	CHECK_INT(store_state(s), STORE_READONLY);
 	for (int i = 0; i < 8; i++) {
@@ -365,6 +454,16 @@ TEST(an_intent_leaves_room_for_its_result)
 		CHECK_INT(secret_size(store_find(s, name)->refresh.token), STORE_TOKEN_MAX);
 	}
 	store_close(s);
+}
+
+TEST(an_intent_leaves_room_for_its_result)
+{
+	leave_room(0);
+}
+
+TEST(an_intent_leaves_room_for_its_result_in_a_file_that_has_grown)
+{
+	leave_room(1100);
 }
 
 TEST(an_entry_without_token_is_small)

@@ -113,6 +113,7 @@ static void mend(void)
 }
 
 enum ending { HEALED, KILLED, POWER, CLOSED, ENDINGS };
+enum age { NEW, OLD, GROWN };
 
 static void end(enum ending ending, bool forever)
 {
@@ -136,21 +137,53 @@ static void end(enum ending ending, bool forever)
 	}
 }
 
+/* So much room is reserved for RESULTs that the first writes extend the file. */
+static void leave_no_room(void)
+{
+	CLEANUP(secret_unrefp) struct secret *big = secret_new_empty(40 * 1024);
+	struct stored *e;
+	char name[16];
+
+	for (int i = 0; i < STORE_SIZE_MIN / STORE_RESULT_MAX; i++) {
+		snprintf(name, sizeof(name), "under%d", i);
+		e = fixture_give(s, name, 0);
+		CHECK(e && store_intend(s, e, fixture_now_ms, fixture_real_ms, NULL) == 0);
+	}
+	memset(secret_edit(big), 'x', secret_size(big));
+	CHECK_INT(store_give_secret(s, store_get(s, "under0"), STORED_ASSERTION, big, NULL), 0);
+	CHECK_INT(store_counters(s).extensions, 0);
+}
+
+/* What exists before: false if it cannot be made. */
+static bool prepare(enum age age)
+{
+	s = NULL;
+	if (age == NEW)
+		return true;
+	s = fixture_open();
+	if (!CHECK(s && fixture_give(s, "etl", 0)))
+		return false;
+	known.sure = known.memory = 0;
+	if (age == GROWN) {
+		leave_no_room();
+		return true;
+	}
+	store_close(s);
+	s = NULL;
+	return true;
+}
+
 /* Returns whether the failure was reached. */
-static bool run(const struct fault *fault, unsigned nth, enum ending ending, bool old)
+static bool run(const struct fault *fault, unsigned nth, enum ending ending, enum age age)
 {
 	fixture_begin();
 	fixture_auto = true;
 	known = (struct known){ .sure = -1, .memory = -1, .told = true };
-	if (old) {
-		s = fixture_open();
-		if (!CHECK(s && fixture_give(s, "etl", 0)))
-			return false;
-		store_close(s);
-		known.sure = known.memory = 0;
-	}
+	if (!prepare(age))
+		return false;
 	disk_fail(nth, fault->errnum, fault->forever, fault->done);
-	s = fixture_open();
+	if (!s)
+		s = fixture_open();
 	if (!s) {
 		bool reached = disk_failures() > 0;
 
@@ -163,11 +196,13 @@ static bool run(const struct fault *fault, unsigned nth, enum ending ending, boo
 	CHECK(known.told);
 	bool reached = disk_failures() > 0;
 
+	CHECK(reached || store_counters(s).extensions == (age == GROWN));
+
 	end(ending, fault->forever);
 	return reached;
 }
 
-static void run_all(bool old)
+static void run_all(enum age age)
 {
 	char row[96];
 	unsigned runs = 0;
@@ -180,7 +215,7 @@ static void run_all(bool old)
 				snprintf(row, sizeof(row), "%s, call %u, ending %d", faults[i].name,
 					 nth, ending);
 				check_row(row);
-				reached = run(&faults[i], nth, (enum ending)ending, old);
+				reached = run(&faults[i], nth, (enum ending)ending, age);
 			}
 		}
 	check_row(NULL);
@@ -190,12 +225,17 @@ static void run_all(bool old)
 
 TEST(every_call_fails_at_the_first_start)
 {
-	run_all(false);
+	run_all(NEW);
 }
 
 TEST(every_call_fails_with_a_store_that_exists)
 {
-	run_all(true);
+	run_all(OLD);
+}
+
+TEST(every_call_fails_with_a_file_that_is_extended)
+{
+	run_all(GROWN);
 }
 
 /* --- adopting --- */
