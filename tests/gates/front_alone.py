@@ -3,6 +3,7 @@
 
 import json
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -10,6 +11,9 @@ import tempfile
 import time
 
 PACKET_MAX = 64 * 1024
+# our ends of its connections; su(1) and logins leave 1024 at first
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
 PATIENCE = 120  # seconds; under valgrind everything is slow, and nothing here waits in vain
 
 
