@@ -24,6 +24,8 @@ struct asked {
 	pid_t pid;
 };
 
+STAILQ_HEAD(asked_list, asked);
+
 struct publish {
 	struct loop *loop;
 	struct registry *registry;
@@ -37,7 +39,7 @@ struct publish {
 	bool collecting; /* Have ... HaveAll: nothing is sent */
 	bool rules_due, synced_due, count_due;
 	struct removed *removed; /* names to be taken back */
-	STAILQ_HEAD(, asked) asked;
+	struct asked_list asked;
 	int64_t n_asked;
 };
 

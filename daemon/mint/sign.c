@@ -89,7 +89,7 @@ static int keep_refused(struct secret *key, struct secret *passphrase, const str
 	return err_set(err, why->code, "%s", why->text);
 }
 
-/* *out is in the cache, with an open key. */
+/* *out is in the cache, with an open key; left as it is if it is refused. */
 static int cached_key(struct secret *key, struct secret *passphrase, struct entry **out,
 		      struct err *err)
 {
@@ -218,7 +218,7 @@ static int try_to_sign(struct secret *key, struct secret *passphrase, const void
 	bool refused = false;
 	int r = cached_key(key, passphrase, &e, err);
 
-	if (r < 0)
+	if (!e)
 		return r;
 	r = sign_home_is_hardware(home) ? sign_there(home, e->opened, bytes, size, signature, err)
 					: sign_here(e, bytes, size, signature, err);
@@ -280,7 +280,7 @@ int sign_fingerprint(struct secret *key, struct secret *passphrase, struct buf *
 	struct entry *e = NULL;
 	int r = cached_key(key, passphrase, &e, err);
 
-	return r < 0 ? r : public_fingerprint(e->opened, out, err);
+	return e ? public_fingerprint(e->opened, out, err) : r;
 }
 
 /* --- certificates --- */
