@@ -144,9 +144,10 @@ def test_term() -> None:
     """TERM is heard as ever; a caller who comes too late is told so, not left waiting"""
     with Standin() as salesforce, Daemon(salesforce, options=[*DEBUG, "--until-idle", "3600"]) as daemon:
         daemon.add_client_credentials("crm")
+        # before the start, after which a token comes by itself
+        salesforce.fault("hang", client_id="app-crm")
         daemon.start()
         with daemon.broker() as c:
-            salesforce.fault("hang", client_id="app-crm")
             c.send(f"{BROKER}.GetToken", {"credential": "crm", "waitSeconds": 60})
             salesforce.wait_requests(1, client_id="app-crm")
             assert daemon.process is not None
