@@ -28,7 +28,8 @@ static int by_number(const void *a, const void *b)
 /* Takes size bytes over from the kernel's answer. They come sorted as a rule; that is no promise of its. */
 static int keep_groups(struct peer *p, const gid_t *groups, size_t size, struct err *err)
 {
-	if (size == 0)
+	/* most users are in their own group alone, which is p->gid: that takes no memory */
+	if (size == 0 || (size == sizeof(gid_t) && groups[0] == p->gid))
 		return 0;
 	p->groups = malloc(size);
 	if (!p->groups)

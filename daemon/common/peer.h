@@ -20,7 +20,7 @@ struct peer {
 	pid_t pid;
 	uint16_t n_groups; /* the small ones side by side: every idle connection has a peer in it */
 	bool shared;       /* some message came from another process than the one that connected */
-	gid_t *groups;     /* supplementary ones in ascending order, owned */
+	gid_t *groups; /* supplementary ones in ascending order, owned; none where gid is the only one */
 };
 
 /* Fills *p (to be ended by peer_fini()). A peer in more than PEER_GROUPS_MAX groups is an error. */
