@@ -369,9 +369,9 @@ void http_free(struct http *h)
 {
 	if (!h)
 		return;
+	/* calls set_socket(), http_close_socket() and set_timer() */
 	if (h->multi)
-		curl_multi_cleanup(
-			h->multi); /* calls set_socket(), http_close_socket() and set_timer() */
+		curl_multi_cleanup(h->multi);
 	timer_free(h->timer);
 	timer_free(h->refusals);
 	network_fini(&h->network);

@@ -294,7 +294,7 @@ static void log_for_front(const struct link_log *l)
 	log_fields((enum log_level)level, l->event, fields, n);
 }
 
-/* A front of ours asks once for each connection; what another one asks beyond that has no answer. */
+/* A front of ours has one question open for each connection at the most; what another one asks beyond that has no answer. */
 static void identify_soon(struct publish *p, const struct link_identify *m)
 {
 	struct asked *a = NULL;
