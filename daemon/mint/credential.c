@@ -119,22 +119,38 @@ static bool key_equal(const struct config_key *key, const struct credential *a,
 	}
 }
 
-bool credential_equal(const struct credential *a, const struct credential *b)
+static bool section_equal(const struct config_section *section, const struct credential *a,
+			  const struct credential *b)
 {
-	for (size_t i = 0; i < credential_n_sections; i++)
-		for (size_t j = 0; j < credential_sections[i].n_keys; j++)
-			if (!key_equal(&credential_sections[i].keys[j], a, b))
-				return false;
-	return !strcmp(a->name, b->name) && text_equal(a->missing, b->missing) &&
-	       secret_equal(a->client_secret, b->client_secret) &&
-	       secret_equal(a->private_key, b->private_key) &&
-	       secret_equal(a->passphrase, b->passphrase) &&
-	       secret_equal(a->assertion, b->assertion) &&
-	       secret_equal(a->subject_token, b->subject_token) &&
+	for (size_t i = 0; i < section->n_keys; i++)
+		if (!key_equal(&section->keys[i], a, b))
+			return false;
+	return true;
+}
+
+static bool access_equal(const struct credential *a, const struct credential *b)
+{
+	return section_equal(&credential_sections[CREDENTIAL_ACCESS], a, b) &&
 	       numbers_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
 	       numbers_equal(a->gids, a->n_gids, b->gids, b->n_gids) &&
 	       numbers_equal(a->login_uids, a->n_login_uids, b->login_uids, b->n_login_uids) &&
 	       numbers_equal(a->login_gids, a->n_login_gids, b->login_gids, b->n_login_gids);
+}
+
+bool credential_equal_but_access(const struct credential *a, const struct credential *b)
+{
+	return section_equal(&credential_sections[CREDENTIAL_ITSELF], a, b) &&
+	       !strcmp(a->name, b->name) && text_equal(a->missing, b->missing) &&
+	       secret_equal(a->client_secret, b->client_secret) &&
+	       secret_equal(a->private_key, b->private_key) &&
+	       secret_equal(a->passphrase, b->passphrase) &&
+	       secret_equal(a->assertion, b->assertion) &&
+	       secret_equal(a->subject_token, b->subject_token);
+}
+
+bool credential_equal(const struct credential *a, const struct credential *b)
+{
+	return credential_equal_but_access(a, b) && access_equal(a, b);
 }
 
 struct credential_set *credential_set_ref(struct credential_set *s)

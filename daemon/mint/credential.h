@@ -88,6 +88,8 @@ char *credential_origin(const struct credential *c);
 
 /* Settings and values of secrets are equal: nothing has to be done at a reload. */
 bool credential_equal(const struct credential *a, const struct credential *b);
+/* So is all but [Access]: what is asked of the server is the same, and its answer is good for both. */
+bool credential_equal_but_access(const struct credential *a, const struct credential *b);
 
 struct credential *credential_ref(struct credential *c);
 struct credential *credential_unref(struct credential *c); /* takes NULL, returns NULL */
@@ -145,6 +147,7 @@ bool credential_comes_later(const char *reference, bool outside);
 	"reload` says whether it is there"
 
 /* The keys of a credential file: [Credential] and [Access] (credential_keys.c). sftokend.credential(5) is compared with them. */
+enum { CREDENTIAL_ITSELF, CREDENTIAL_ACCESS };
 extern const struct config_section credential_sections[];
 extern const size_t credential_n_sections;
 

@@ -105,8 +105,9 @@ static const struct config_key access_keys[] = {
 };
 
 const struct config_section credential_sections[] = {
-	{ "Credential", credential_keys, COUNT(credential_keys), sizeof(struct credential), NULL,
-	  0 },
-	{ "Access", access_keys, COUNT(access_keys), sizeof(struct credential), NULL, 0 },
+	[CREDENTIAL_ITSELF] = { "Credential", credential_keys, COUNT(credential_keys),
+				sizeof(struct credential), NULL, 0 },
+	[CREDENTIAL_ACCESS] = { "Access", access_keys, COUNT(access_keys),
+				sizeof(struct credential), NULL, 0 },
 };
 const size_t credential_n_sections = COUNT(credential_sections);

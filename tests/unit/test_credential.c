@@ -503,6 +503,8 @@ TEST(what_changes_makes_a_credential_another)
 		check_row(changes[i]);
 		CHECK(second && second->n == 1 &&
 		      !credential_equal(first->items[0], second->items[0]));
+		CHECK(second && credential_equal_but_access(first->items[0], second->items[0]) ==
+					(changes[i][0] == '['));
 		credential_set_unref(second);
 	}
 	fixture_write_bytes(&f, "secret.txt", "rotated\n", 8, 0600);
