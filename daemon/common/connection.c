@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "daemon/common/timeouts.h"
 
@@ -70,14 +69,19 @@ static void on_expired(struct timeout_entry *e, void *arg);
 static int64_t timeout_length(unsigned queue, void *arg)
 {
 	const struct connection_limits *limits = ((const struct group *)arg)->limits;
-	const int64_t lengths[TIMEOUT_QUEUES] = {
-		[QUEUE_IDLE] = limits->idle_timeout_ms,
-		[QUEUE_READING] = limits->request_timeout_ms,
-		[QUEUE_STALLED] = limits->stalled_ms,
-		[QUEUE_LOOK] = LOOK_MS,
-	};
 
-	return lengths[queue];
+	switch (queue) {
+	case QUEUE_IDLE:
+		return limits->idle_timeout_ms;
+	case QUEUE_READING:
+		return limits->request_timeout_ms;
+	case QUEUE_STALLED:
+		return limits->stalled_ms;
+	case QUEUE_LOOK:
+		return LOOK_MS;
+	default: /* QUEUE_SOON */
+		return 0;
+	}
 }
 
 static void group_unuse(struct group *g)
@@ -287,29 +291,19 @@ static void look_at_peer(struct connection *c)
 /* --- replies --- */
 
 /* Keeps what the kernel did not take. */
-static void keep_output(struct connection *c, const struct iovec *pieces, size_t n, size_t sent)
+static void keep_output(struct connection *c, const char *rest, size_t size)
 {
-	for (size_t i = 0; i < n; i++) {
-		size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
-		const char *rest = (const char *)pieces[i].iov_base + skip;
-
-		sent -= skip;
-		/* Room for a reply of a watch and the error that ends it. */
-		if (skip < pieces[i].iov_len &&
-		    keep(&c->out, 2 * VARLINK_MESSAGE_MAX, rest, pieces[i].iov_len - skip) < 0) {
-			break_off(c);
-			return;
-		}
-	}
+	/* Room for a reply of a watch and the error that ends it. */
+	if (keep(&c->out, 2 * VARLINK_MESSAGE_MAX, rest, size) < 0)
+		break_off(c);
 }
 
-static ssize_t send_pieces(struct connection *c, struct iovec *pieces, size_t n)
+static ssize_t send_some(struct connection *c, const char *bytes, size_t size)
 {
-	struct msghdr message = { .msg_iov = pieces, .msg_iovlen = n };
 	ssize_t sent;
 
 	do {
-		sent = sendmsg(event_get_fd(&c->event), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = send(event_get_fd(&c->event), bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
 		return 0;
@@ -327,7 +321,7 @@ static void call_done(struct connection *c, bool more)
 		drop_buf(&c->message);
 }
 
-static void transmit(struct connection *c, struct iovec *pieces, size_t n, size_t size, bool more)
+void connection_send_ready(struct connection *c, const char *bytes, size_t size, bool more)
 {
 	ssize_t sent = 0;
 
@@ -335,13 +329,13 @@ static void transmit(struct connection *c, struct iovec *pieces, size_t n, size_
 		return;
 	if (!c->oneway) {
 		if (!c->out && size > 0)
-			sent = send_pieces(c, pieces, n);
+			sent = send_some(c, bytes, size);
 		if (sent < 0) {
 			break_off(c);
 			return;
 		}
 		if ((size_t)sent < size)
-			keep_output(c, pieces, n, (size_t)sent);
+			keep_output(c, bytes + sent, size - (size_t)sent);
 	}
 	call_done(c, more);
 	settle(c);
@@ -362,7 +356,6 @@ void connection_reply(struct connection *c, bool more)
 {
 	struct group *g = c->group;
 	struct buf *out = connection_out(c);
-	struct iovec piece = { .iov_base = out->data, .iov_len = out->len };
 
 	if (buf_failed(out)) {
 		/* Longer than a reply may be, or no memory: a part of it would be worse than none. */
@@ -371,27 +364,15 @@ void connection_reply(struct connection *c, bool more)
 			break_off(c);
 		}
 	} else {
-		transmit(c, &piece, 1, out->len, more);
+		connection_send_ready(c, out->data, out->len, more);
 	}
 	g->scratch_of = NULL;
 	buf_clear(&g->scratch);
 }
 
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
-			   const char *tail, size_t tail_size, bool more)
-{
-	struct iovec pieces[2] = {
-		{ .iov_base = (void *)prefix, .iov_len = prefix_size },
-		{ .iov_base = (void *)tail, .iov_len = tail_size },
-	};
-
-	transmit(c, pieces, 2, prefix_size + tail_size, more);
-}
-
 static void flush(struct connection *c)
 {
-	struct iovec piece = { .iov_base = c->out->data, .iov_len = c->out->len };
-	ssize_t sent = send_pieces(c, &piece, 1);
+	ssize_t sent = send_some(c, c->out->data, c->out->len);
 
 	if (sent < 0) {
 		connection_close(c);

@@ -59,9 +59,8 @@ int connection_sock(const struct connection *c); /* stays the connection's */
 struct buf *connection_out(struct connection *c);
 /* Sends what is in the output buffer. more: another reply of this call follows (the call goes on). Without more the call is done. */
 void connection_reply(struct connection *c, bool more);
-/* Sends prefix and tail as one message without copying them (a token's ready-made reply and its changing end). The call is done, or goes on with more. */
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
-			   const char *tail, size_t tail_size, bool more);
+/* Sends one whole message that stands elsewhere (a token's ready-made reply), without copying it. The call is done, or goes on with more. */
+void connection_send_ready(struct connection *c, const char *bytes, size_t size, bool more);
 /* True while bytes of an earlier reply are unsent: a watch must wait for drained(). */
 bool connection_busy(const struct connection *c);
 /* True while a call is being answered. */

@@ -19,6 +19,7 @@ static const int front_calls[] = {
 	SCMP_SYS(accept4),
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmsg),
+	SCMP_SYS(sendto),
 	SCMP_SYS(read),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),

@@ -12,6 +12,11 @@ static void wake_by(struct timeouts *t, int64_t at_ms)
 
 void timeouts_put(struct timeouts *t, struct timeout_entry *e, unsigned queue)
 {
+	int64_t now = loop_now_ms(t->loop);
+
+	/* Its place among those of the same time is as good as the last one, and to move it means to touch its neighbours. */
+	if (e->queue == queue && e->since_ms == now)
+		return;
 	if (e->queue != TIMEOUT_NONE) {
 		TAILQ_REMOVE(&t->list[e->queue], e, link);
 		t->n[e->queue]--;
@@ -19,10 +24,10 @@ void timeouts_put(struct timeouts *t, struct timeout_entry *e, unsigned queue)
 	e->queue = queue;
 	if (queue == TIMEOUT_NONE)
 		return;
-	e->since_ms = loop_now_ms(t->loop);
+	e->since_ms = now;
 	TAILQ_INSERT_TAIL(&t->list[queue], e, link);
 	t->n[queue]++;
-	wake_by(t, e->since_ms + t->length(queue, t->arg));
+	wake_by(t, now + t->length(queue, t->arg));
 }
 
 /* At most what was there when the run began: what comes again into a queue waits for the next turn. */

@@ -28,7 +28,7 @@ struct timeouts {
 	size_t n[TIMEOUT_QUEUES];
 	/* How long things may stay in queue, in ms; 0: until the next turn of the loop. May change. */
 	int64_t (*length)(unsigned queue, void *arg);
-	/* Takes e out of its queue (timeouts_put()) or puts it at the end of the same one. The struct timeouts must outlive the call. */
+	/* Takes e out of its queue (timeouts_put()) or, unless its length is 0, puts it at the end of the same one. The struct timeouts must outlive the call. */
 	void (*expired)(struct timeout_entry *e, void *arg);
 	/* Called around a run over the queues. */
 	void (*run)(bool begins, void *arg);
@@ -39,7 +39,7 @@ struct timeouts {
 int timeouts_init(struct timeouts *t, struct loop *l, struct err *err);
 void timeouts_fini(struct timeouts *t);
 
-/* Puts e at the end of queue as of now (or TIMEOUT_NONE: into none), out of the one it is in. */
+/* Puts e into queue as of now (or TIMEOUT_NONE: into none), out of the one it is in. */
 void timeouts_put(struct timeouts *t, struct timeout_entry *e, unsigned queue);
 
 #endif

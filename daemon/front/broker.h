@@ -50,9 +50,9 @@ void broker_ask_mint(struct front *f, struct entry *e, const struct judgement *j
 void broker_got(struct caller *c, enum get_outcome outcome);
 /* Sends e's token; more: the call goes on. false: no memory, nothing was sent. */
 bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason);
-/* The same with another end than token_tail(): what follows "expiresInSeconds":, NUL included. */
+/* The same with another end (token_reply_with()). */
 bool broker_give_with(struct caller *c, struct entry *e, int validity, const char *tail,
-		      size_t size, bool more, const char *reason);
+		      size_t tail_size, bool more, const char *reason);
 
 /* --- broker_waiting.c and broker_wait.c: calls that are not answered yet --- */
 

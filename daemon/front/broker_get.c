@@ -94,40 +94,47 @@ void broker_got(struct caller *c, enum get_outcome outcome)
 	c->get_us = 0;
 }
 
-bool broker_give_with(struct caller *c, struct entry *e, int validity, const char *tail,
-		      size_t size, bool more, const char *reason)
+static void give(struct caller *c, const struct entry *e, const char *reply, size_t size, bool more,
+		 const char *reason)
 {
 	struct front *f = c->front;
-	const struct peer *peer = connection_peer(c->connection);
-	const struct secret *ready = token_ready(e->token, entry_name(e), validity);
 
-	if (!ready)
-		return false;
-	audit_served(&f->audit, peer, entry_name(e), e->names[0].node.hash,
-		     e->token->judge.generation, reason);
+	audit_served(&f->audit, connection_peer(c->connection), entry_name(e),
+		     e->names[0].node.hash, e->token->judge.generation, reason);
 	f->counters.value[COUNT_TOKENS]++;
-	connection_send_ready(c->connection, secret_bytes(ready), secret_size(ready), tail, size,
-			      more);
+	connection_send_ready(c->connection, reply, size, more);
 	broker_got(c, GOT_A_TOKEN);
-	return true;
 }
 
 bool broker_give(struct caller *c, struct entry *e, int validity, bool more, const char *reason)
 {
-	char tail[TOKEN_TAIL_MAX];
+	const char *reply;
 	size_t size;
 
 	assert(e->token); /* nothing else is ever judged to be given */
-	size = token_tail(e->token, loop_now_ms(c->front->loop), more, tail);
-	return broker_give_with(c, e, validity, tail, size, more, reason);
+	reply = token_reply(e->token, entry_name(e), validity, loop_now_ms(c->front->loop), more,
+			    &size);
+	if (reply)
+		give(c, e, reply, size, more, reason);
+	return reply;
+}
+
+bool broker_give_with(struct caller *c, struct entry *e, int validity, const char *tail,
+		      size_t tail_size, bool more, const char *reason)
+{
+	size_t size;
+	const char *reply = token_reply_with(e->token, entry_name(e), validity, tail, tail_size,
+					     &size);
+
+	if (reply)
+		give(c, e, reply, size, more, reason);
+	return reply;
 }
 
 /* --- the request that is byte-equal to the last one --- */
 
-static struct judge_ask ask_of(const struct remembered *r, const struct front *f)
+static struct judge_ask ask_of(const struct remembered *r, const struct front *f, int64_t now)
 {
-	int64_t now = loop_now_ms(f->loop);
-
 	return (struct judge_ask){
 		.min_valid_ms = r->min_valid_ms,
 		.rejected = -1,
@@ -159,18 +166,18 @@ static bool give_again(struct caller *c)
 {
 	struct front *f = c->front;
 	struct entry *e = entry_of(c);
-	struct judge_ask ask = ask_of(c->last, f);
+	int64_t now = loop_now_ms(f->loop);
+	struct judge_ask ask = ask_of(c->last, f, now);
 	struct judgement j;
 
 	if (!e || !e->token)
 		return false;
 	e->judge.linked = front_link_synced(f->link);
-	j = judge(&e->token->judge, &e->judge, &ask, &f->rules.limits, loop_now_ms(f->loop));
+	j = judge(&e->token->judge, &e->judge, &ask, &f->rules.limits, now);
 	if (j.what != JUDGE_GIVE || j.want || j.miss)
 		return false;
 	if (!broker_privileged(f, c->user->uid) &&
-	    !bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second,
-			 loop_now_ms(f->loop)))
+	    !bucket_take(&c->user->calls, f->rules.limits.max_calls_per_second, now))
 		return false;
 	c->get_us = loop_now_us(f->loop);
 	return broker_give(c, e, j.validity, false, NULL);

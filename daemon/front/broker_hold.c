@@ -57,11 +57,11 @@ void broker_holds_changed(struct front *f, struct entry *e)
 
 /* "}" of the token, then what is said of the hold. */
 static size_t hold_tail(const struct waiting *w, int64_t now_ms, bool more,
-			char tail[HOLD_TAIL_MAX])
+			char tail[TOKEN_TAIL_MAX])
 {
 	const struct token *t = w->entry->token;
 	int64_t left_ms = w->hold_end_ms - now_ms;
-	int n = snprintf(tail, HOLD_TAIL_MAX,
+	int n = snprintf(tail, TOKEN_TAIL_MAX,
 			 "%lld},\"generation\":%lld,\"endsInSeconds\":%lld,\"ending\":%s}%s}",
 			 (long long)token_seconds_left(t, now_ms), (long long)w->held,
 			 (long long)(left_ms > 0 ? left_ms / 1000 : 0), w->told ? "true" : "false",
@@ -72,7 +72,7 @@ static size_t hold_tail(const struct waiting *w, int64_t now_ms, bool more,
 
 static bool reply_first(struct waiting *w, int validity, bool more)
 {
-	char tail[HOLD_TAIL_MAX];
+	char tail[TOKEN_TAIL_MAX];
 	size_t size = hold_tail(w, loop_now_ms(w->caller->front->loop), more, tail);
 
 	return broker_give_with(w->caller, w->entry, validity, tail, size, more, "hold");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/front/tokens.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,8 +143,9 @@ static struct secret *build_ready(const struct token *t, const char *name, int v
 {
 	const struct token_fields fields = fields_of(t, name, validity, 0);
 	CLEANUP(buf_finip) struct buf b;
+	struct secret *ready;
 
-	buf_init(&b, VARLINK_MESSAGE_MAX - HOLD_TAIL_MAX);
+	buf_init(&b, VARLINK_MESSAGE_MAX - TOKEN_TAIL_MAX);
 	varlink_begin_reply(&b);
 	json_begin_object(&b);
 	json_key(&b, "token");
@@ -153,22 +155,27 @@ static struct secret *build_ready(const struct token *t, const char *name, int v
 	 */
 	if (buf_failed(&b) || b.len < 2 || memcmp(b.data + b.len - 2, "0}", 2) != 0)
 		return NULL;
-	return secret_new(b.data, b.len - 2);
+	ready = secret_new_empty(b.len - 2 + TOKEN_TAIL_MAX);
+	if (ready)
+		memcpy(secret_edit(ready), b.data, b.len - 2);
+	return ready;
 }
 
-const struct secret *token_ready(struct token *t, const char *name, int validity)
+/* What stands before the number, with room for its end, which is put there for each reply, so that it leaves in one piece. */
+static char *ready_for(struct token *t, const char *name, int validity, size_t *size)
 {
-	struct secret *fresh;
+	if (!t->ready || t->ready_validity != validity) {
+		struct secret *fresh = build_ready(t, name, validity);
 
-	if (t->ready && t->ready_validity == validity)
-		return t->ready;
-	fresh = build_ready(t, name, validity);
-	if (!fresh)
-		return NULL;
-	secret_unref(t->ready);
-	t->ready = fresh;
-	t->ready_validity = validity;
-	return fresh;
+		if (!fresh)
+			return NULL;
+		secret_unref(t->ready);
+		t->ready = fresh;
+		t->ready_validity = validity;
+		t->tail_size = 0;
+	}
+	*size = secret_size(t->ready) - TOKEN_TAIL_MAX;
+	return secret_edit(t->ready);
 }
 
 int64_t token_seconds_left(const struct token *t, int64_t now_ms)
@@ -187,18 +194,18 @@ void token_add_object(struct buf *out, const struct token *t, const char *name, 
 	fields_encode(&token_fields_table, &fields, out);
 }
 
-size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TOKEN_TAIL_MAX])
+/* The number and what closes the reply, NUL included; its size. */
+static size_t write_tail(int64_t left_s, bool more, char *tail)
 {
 	static const char end[] = "}}}", continued[] = "}},\"continues\":true}";
-	int64_t value = token_seconds_left(t, now_ms);
-	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	uint64_t rest = left_s < 0 ? -(uint64_t)left_s : (uint64_t)left_s;
 	char digits[24];
 	size_t n = 0, size = 0;
 
 	do
 		digits[n++] = (char)('0' + rest % 10);
 	while ((rest /= 10) > 0);
-	if (value < 0)
+	if (left_s < 0)
 		tail[size++] = '-';
 	while (n > 0)
 		tail[size++] = digits[--n];
@@ -208,4 +215,35 @@ size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TO
 	}
 	memcpy(tail + size, end, sizeof(end));
 	return size + sizeof(end);
+}
+
+const char *token_reply(struct token *t, const char *name, int validity, int64_t now_ms, bool more,
+			size_t *size)
+{
+	int64_t left_s = token_seconds_left(t, now_ms);
+	char *reply = ready_for(t, name, validity, size);
+
+	if (!reply)
+		return NULL;
+	if (t->tail_size == 0 || t->tail_left_s != left_s || t->tail_more != more) {
+		t->tail_size = (unsigned char)write_tail(left_s, more, reply + *size);
+		t->tail_left_s = left_s;
+		t->tail_more = more;
+	}
+	*size += t->tail_size;
+	return reply;
+}
+
+const char *token_reply_with(struct token *t, const char *name, int validity, const char *tail,
+			     size_t tail_size, size_t *size)
+{
+	char *reply = ready_for(t, name, validity, size);
+
+	if (!reply)
+		return NULL;
+	assert(tail_size <= TOKEN_TAIL_MAX);
+	memcpy(reply + *size, tail, tail_size);
+	t->tail_size = 0;
+	*size += tail_size;
+	return reply;
 }

@@ -15,11 +15,16 @@
 #include "daemon/front/policy.h"
 #include "proto/link_messages.h"
 
-enum { TOKEN_TAIL_MAX = 64, HOLD_TAIL_MAX = 160 };
+/* The number and what closes a reply, at most: that of HoldToken is the longest. */
+enum { TOKEN_TAIL_MAX = 160 };
 
 struct token {
 	unsigned refs;
 	int ready_validity; /* of ready; -1: not built */
+	/* What closes the reply that stands in ready; tail_size 0: nothing that is known. */
+	bool tail_more;
+	unsigned char tail_size;
+	int64_t tail_left_s;
 	struct secret *access, *ready;
 	struct judge_token judge;
 	int64_t refresh_after_ms;                              /* 0: none */
@@ -39,14 +44,14 @@ struct token *token_unref(struct token *t); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct token *, token_unref)
 
 /*
- * The reply for this token with this validity, everything before the number: it stays valid until
- * the next call with another validity. name: the credential's. NULL when memory is out.
+ * The whole reply of GetToken and WatchToken: *size bytes, the NUL included. They belong to t, in protected memory, and are good until the next call. Only the number of seconds and what
+ * stands behind it are written anew, and only when they have changed. name: the credential's. more: the reply continues. NULL when memory is out.
  */
-const struct secret *token_ready(struct token *t, const char *name, int validity);
-/*
- * The number and what closes the reply, NUL included; returns its size. more: the reply continues.
- */
-size_t token_tail(const struct token *t, int64_t now_ms, bool more, char tail[TOKEN_TAIL_MAX]);
+const char *token_reply(struct token *t, const char *name, int validity, int64_t now_ms, bool more,
+			size_t *size);
+/* The same with another end: what follows "expiresInSeconds":, at most TOKEN_TAIL_MAX bytes, NUL included. */
+const char *token_reply_with(struct token *t, const char *name, int validity, const char *tail,
+			     size_t tail_size, size_t *size);
 
 /* Rounded down: a caller must never think that it has more than there is. */
 int64_t token_seconds_left(const struct token *t, int64_t now_ms);

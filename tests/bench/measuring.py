@@ -87,11 +87,11 @@ def measure(path: str, pid: int, calls: int, connect: bool) -> Measured:
 
 
 class RawServer:
-    """raw_server.c on a socket of its own, pinned."""
+    """raw_server.c on a socket of its own, pinned. checked: it asks who wrote each message."""
 
-    def __init__(self, directory: Path) -> None:
-        self.path = str(directory / "raw")
-        self.process = subprocess.Popen([str(BUILD / "bench_raw_server"), self.path])
+    def __init__(self, directory: Path, checked: bool = False) -> None:
+        self.path = str(directory / ("raw-checked" if checked else "raw"))
+        self.process = subprocess.Popen([str(BUILD / "bench_raw_server"), self.path] + ["checked"] * checked)
         while not os.path.exists(self.path):
             time.sleep(0.01)
         pin(self.process.pid, {CORE})

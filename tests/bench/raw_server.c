@@ -2,8 +2,11 @@
 /*
  * The floor: a single-threaded epoll server on AF_UNIX that answers whatever comes with a 1 KiB message, without looking at it.
  *
- *	raw_server PATH
+ *	raw_server PATH [checked]
+ *
+ * checked: who wrote each message is asked for, as the front must (SO_PASSCRED): what that alone costs.
  */
+#include <stdbool.h>
 #include <err.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,10 +44,22 @@ static void watch(int epoll, int fd)
 		err(1, "epoll_ctl");
 }
 
-static void serve(int fd)
+static ssize_t take(int fd, bool checked)
 {
-	char request[4096];
-	ssize_t n = recv(fd, request, sizeof request, 0);
+	static char request[4096];
+	char who[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec piece = { .iov_base = request, .iov_len = sizeof request };
+	struct msghdr message = { .msg_iov = &piece,
+				  .msg_iovlen = 1,
+				  .msg_control = who,
+				  .msg_controllen = sizeof who };
+
+	return checked ? recvmsg(fd, &message, 0) : recv(fd, request, sizeof request, 0);
+}
+
+static void serve(int fd, bool checked)
+{
+	ssize_t n = take(fd, checked);
 
 	if (n <= 0 || send(fd, reply, sizeof reply, MSG_NOSIGNAL) < 0)
 		close(fd);
@@ -54,18 +69,22 @@ int main(int argc, char **argv)
 {
 	struct epoll_event events[EVENTS];
 	int listener, epoll = epoll_create1(EPOLL_CLOEXEC);
+	const int checked = argc == 3 && strcmp(argv[2], "checked") == 0;
 
-	if (argc != 2)
-		errx(64, "usage: raw_server PATH");
+	if (argc < 2 || argc != 2 + checked)
+		errx(64, "usage: raw_server PATH [checked]");
 	memset(reply, 'x', sizeof reply - 1);
 	listener = listen_at(argv[1]);
+	/* inherited by what it accepts */
+	if (setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &checked, sizeof checked) < 0)
+		err(1, "SO_PASSCRED");
 	watch(epoll, listener);
 	for (;;) {
 		int n = epoll_wait(epoll, events, EVENTS, -1);
 
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.fd != listener) {
-				serve(events[i].data.fd);
+				serve(events[i].data.fd, checked);
 				continue;
 			}
 			int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -20,7 +20,7 @@ from front_alone import Front, read_reply, request  # noqa: E402
 ROOT = Path(os.environ.get("SFTOKEN_ROOT", Path(__file__).resolve().parents[2] / "build" / "root"))
 FOREIGN = re.compile(r"lib(curl|ssl|crypto|json-c|systemd|gnutls|nss)\b")
 GETS = 2000
-INSTRUCTIONS_MOST = 5000
+INSTRUCTIONS_MOST = 2200
 SYSTEM_CALLS_MOST = 3
 TOKEN = "00D000000000001!" + "AQ" * 48
 CALL = request("GetToken", credential="prod")

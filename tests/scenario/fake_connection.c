@@ -148,16 +148,9 @@ void connection_reply(struct connection *c, bool more)
 	buf_clear(&c->out);
 }
 
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
-			   const char *tail, size_t tail_size, bool more)
+void connection_send_ready(struct connection *c, const char *bytes, size_t size, bool more)
 {
-	struct buf all;
-
-	buf_init(&all, 2 * VARLINK_MESSAGE_MAX);
-	buf_add(&all, prefix, prefix_size);
-	buf_add(&all, tail, tail_size);
-	keep_reply(c, all.data, all.len, more);
-	buf_fini(&all);
+	keep_reply(c, bytes, size, more);
 }
 
 bool connection_busy(const struct connection *c)

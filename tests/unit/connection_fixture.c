@@ -35,7 +35,7 @@ static bool on_raw(struct connection *c, const char *raw, size_t size, void *arg
 	f->raw_calls++;
 	if (size != strlen(RAW_CALL) || memcmp(raw, RAW_CALL, size) != 0)
 		return false;
-	connection_send_ready(c, "{\"raw\":1,", 9, "\"left\":7}", 10, false);
+	connection_send_ready(c, "{\"raw\":1,\"left\":7}", 19, false);
 	return true;
 }
 

@@ -268,13 +268,11 @@ void connection_reply(struct connection *c, bool more)
 	buf_clear(&c->out);
 }
 
-void connection_send_ready(struct connection *c, const char *prefix, size_t prefix_size,
-			   const char *tail, size_t tail_size, bool more)
+void connection_send_ready(struct connection *c, const char *bytes, size_t size, bool more)
 {
-	check_framing(tail, tail_size);
+	check_framing(bytes, size);
 	replies += !c->oneway;
-	send_bytes(c, prefix, prefix_size, true);
-	send_bytes(c, tail, tail_size, more);
+	send_bytes(c, bytes, size, more);
 }
 
 unsigned fixture_replies(void)

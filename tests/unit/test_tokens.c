@@ -54,15 +54,14 @@ static struct entry *add(struct table *t, const char *name, const char *aliases)
 /* The whole reply as the connection sends it. */
 static size_t reply(struct token *t, int64_t now, bool more, char *out, size_t room)
 {
-	char tail[TOKEN_TAIL_MAX];
-	const struct secret *ready = token_ready(t, "prod", judge_validity(&t->judge, now));
-	size_t size = token_tail(t, now, more, tail);
+	size_t size;
+	const char *whole = token_reply(t, "prod", judge_validity(&t->judge, now), now, more,
+					&size);
 
-	if (!CHECK(ready && secret_size(ready) + size <= room))
+	if (!CHECK(whole && size <= room))
 		return 0;
-	memcpy(out, secret_bytes(ready), secret_size(ready));
-	memcpy(out + secret_size(ready), tail, size);
-	return secret_size(ready) + size;
+	memcpy(out, whole, size);
+	return size;
 }
 
 TEST(a_reply_is_the_whole_token)
@@ -117,6 +116,34 @@ TEST(replies_of_one_generation_differ_in_the_number_alone)
 	token_unref(t);
 }
 
+TEST(an_end_that_is_there_is_used_again_for_the_same_reply_alone)
+{
+	static const char other[] = "7},\"held\":true}}";
+	struct link_publish p = publish(7, "t");
+	struct token *t = token_new(&p, NULL);
+	char first[2048], out[2048];
+	const char *whole;
+	size_t size;
+
+	reply(t, START_MS, false, first, sizeof(first));
+	reply(t, START_MS, true, out, sizeof(out));
+	CHECK(strstr(out, "\"continues\":true"));
+	reply(t, START_MS, false, out, sizeof(out));
+	CHECK_STR(out, first);
+	whole = token_reply_with(t, "prod", judge_validity(&t->judge, START_MS), other,
+				 sizeof(other), &size);
+	if (CHECK(whole && size == strlen(whole) + 1))
+		CHECK_STR(whole + before_the_number(whole), other);
+	reply(t, START_MS, false, out, sizeof(out));
+	CHECK_STR(out, first);
+	reply(t, START_MS + 1001, false, out, sizeof(out));
+	CHECK_STR(out + before_the_number(out), "7198}}}");
+	/* the same second, another validity: another reply begins */
+	whole = token_reply(t, "other", VALIDITY_ASSUMED, START_MS + 1001, false, &size);
+	CHECK(whole && strstr(whole, "\"validity\":\"assumed\"") && strstr(whole, ":7198}}}"));
+	token_unref(t);
+}
+
 TEST(the_number_is_rounded_down_on_both_sides_of_the_end)
 {
 	static const struct {
@@ -135,13 +162,15 @@ TEST(the_number_is_rounded_down_on_both_sides_of_the_end)
 	};
 	struct link_publish p = publish(7, "t");
 	struct token *t = token_new(&p, NULL);
-	char tail[TOKEN_TAIL_MAX];
+	char out[2048];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t size = reply(t, START_MS + LIFE - rows[i].left_ms, false, out, sizeof(out));
+		const char *tail = strstr(out, "\"expiresInSeconds\":");
+
 		check_row(rows[i].tail);
-		CHECK_INT(token_tail(t, START_MS + LIFE - rows[i].left_ms, false, tail),
-			  strlen(rows[i].tail) + 1);
-		CHECK_STR(tail, rows[i].tail);
+		CHECK_INT(size, strlen(out) + 1);
+		CHECK_STR(tail ? tail + strlen("\"expiresInSeconds\":") : NULL, rows[i].tail);
 	}
 	token_unref(t);
 }
