@@ -143,7 +143,7 @@ def run_suite(top: Path, suite: Suite, one: str, allowed: set[str]) -> Sum:
         total.failed = 1
         return total
     began = time.monotonic()
-    beside = [p for p in programs if suite.together and p.name not in suite.alone]
+    beside = sorted((p for p in programs if suite.together and p.name not in suite.alone), key=lambda p: p.name not in suite.long)
     width = (os.cpu_count() or 1) * (2 if suite.waits else 1)
     times = run_programs(top, beside, width, allowed, total) if beside else []
     times += run_programs(top, [p for p in programs if p not in beside], 1, allowed, total)

@@ -20,6 +20,7 @@ class Suite:
     together: bool = False  # its programs may run side by side
     waits: bool = False  # and wait more than they compute: twice as many at a time as there are processors
     alone: frozenset[str] = frozenset()  # but these have the machine for themselves: they measure, or fill it
+    long: frozenset[str] = frozenset()  # these are begun first: nothing waits for one of them at the end
     timeout: int = 240  # of one program, in seconds
     by_default: bool = True
 
@@ -45,6 +46,9 @@ MEASURE = frozenset({"storm"})
 # Programs of the system ring that together do what a daemon can do: each grant, logins, spends, keys in hardware, a full disk, kills.
 SANDBOXED = frozenset({"assertions", "confine", "device", "import", "keys", "kill", "login_web", "refresh", "reload", "revoke", "store"})
 
+# Programs of the system ring that take a minute, nearly all of it waiting.
+LONG = frozenset({"spend", "renewal", "hold", "lost_answer", "crash"})
+
 SUITES = (
     Suite("lint", "the source itself: layers, sizes, formats, analyzers", files="lint/*.py", builds=("release",),
           packages=("lint",), together=True, timeout=900),
@@ -56,13 +60,13 @@ SUITES = (
     Suite("standin", "the stand-in for Salesforce keeps to what is known of the real one", files="standin/test_*.py",
           together=True),
     Suite("system", "the real programs with sanitizers, against the stand-in over TLS", files="system/test_*.py",
-          builds=("asan",), together=True, waits=True, alone=MEASURE),
+          builds=("asan",), together=True, waits=True, alone=MEASURE, long=LONG),
     Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",), together=True, waits=True,
-          alone=MEASURE),
+          alone=MEASURE, long=LONG),
     Suite("peers", "other people's programs (jsforce, requests, Authlib, Chromium), and the documents' commands and examples", files="peers/test_*.py",
           builds=("release",), packages=("peers",), together=True, waits=True),
     Suite("systemd", "the units under Debian's real systemd, booted in a container", files="systemd/test_*.py", builds=("release",),
-          packages=("systemd",), together=True, waits=True, alone=frozenset({"restart"}), timeout=900),
+          packages=("systemd",), together=True, waits=True, alone=frozenset({"restart"}), long=frozenset({"load", "events"}), timeout=900),
     Suite("packages", "the Debian packages: built, installed, upgraded, removed and purged in bare Debians", files="packages/test_*.py", packages=("systemd",),
           timeout=1200),
     Suite("containers", "the image and the Kubernetes manifests, run by podman", files="containers/test_*.py", packages=("containers",), together=True,
@@ -72,7 +76,7 @@ SUITES = (
     Suite("sandbox", "system tests with their daemons in the sandbox of the unit, where a refused system call kills", files="system/test_*.py",
           through="systemd/sandboxed.py", only=SANDBOXED, builds=("release",), packages=("systemd",), together=True, timeout=900),
     Suite("sandbox-whole", "all of them", files="system/test_*.py", through="systemd/sandboxed.py", builds=("release",), packages=("systemd",),
-          together=True, alone=MEASURE, timeout=1800, by_default=False),
+          together=True, alone=MEASURE, long=LONG, timeout=1800, by_default=False),
     Suite("vm", "the service on Debian's own kernel, in QEMU: TPM, MemoryMax=, old interfaces, a clock that jumps", files="vm/test_*.py",
           builds=("release",), packages=("systemd", "vm"), timeout=900, by_default=False),
     Suite("gates", "instructions, system calls, libraries, memory: what must never grow or come out", files="gates/test_*.py", builds=("release",)),
