@@ -69,6 +69,18 @@ def runs(pid: int) -> bool:
         return False
 
 
+def put(path: Path, value: bytes, mode: int, owner: Optional[int] = None) -> Path:
+    """In one step: a daemon that reloads at this moment reads the old file or the new one."""
+    new = path.with_name(path.name + ".new")
+    new.touch(mode)
+    new.write_bytes(value)
+    new.chmod(mode)
+    if owner is not None:
+        os.chown(new, owner, -1)
+    new.replace(path)
+    return path
+
+
 class Daemon:
     """One sftokend --user with its own configuration, state and runtime directory."""
 
@@ -104,29 +116,18 @@ class Daemon:
         """sftokend.conf, or a drop-in sftokend.conf.d/NAME."""
         path = self.config / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o644)
-        return path
+        return put(path, text.encode(), 0o644)
 
     def add_settings(self, text: str, name: str = "test.conf") -> Path:
         """One more drop-in."""
         return self.write_settings(text, f"sftokend.conf.d/{name}")
 
     def write_credential(self, name: str, text: str) -> Path:
-        path = self.credentials / f"{name}.conf"
-        path.write_text(text)
-        path.chmod(0o644)
-        return path
+        return put(self.credentials / f"{name}.conf", text.encode(), 0o644)
 
     def write_secret(self, name: str, value: str | bytes) -> Path:
         """A file for a file: reference; its path."""
-        path = self.directory / name
-        path.unlink(missing_ok=True)
-        path.touch(0o600)
-        path.write_bytes(value.encode() if isinstance(value, str) else value)
-        if self.user is not None:
-            os.chown(path, self.user, -1)
-        return path
+        return put(self.directory / name, value.encode() if isinstance(value, str) else value, 0o600, self.user)
 
     def add_client_credentials(self, name: str, *, secret: str = SECRET, access: str = "", extra: str = "",
                                app: Optional[dict[str, Any]] = None) -> None:
