@@ -18,7 +18,7 @@ class Suite:
     builds: tuple[str, ...] = ()  # "asan", "release", "fuzz"; the first decides SFTOKEN_ROOT
     packages: tuple[str, ...] = ()  # rows of the table in ./dev
     together: bool = False  # its programs may run side by side
-    waits: bool = False  # and wait more than they compute: twice as many at a time as there are processors
+    waits: bool = False  # and wait more than they compute: three times as many at a time as there are processors
     alone: frozenset[str] = frozenset()  # but these have the machine for themselves: they measure, or fill it
     long: frozenset[str] = frozenset()  # these are begun first: nothing waits for one of them at the end
     timeout: int = 240  # of one program, in seconds

@@ -271,10 +271,11 @@ def test_retry_after() -> None:
         rows = [("5", 429), ("5", 503), ("100000", 429), ("99999999999999999999999", 503)]
         nonsense: list[tuple[Any, int]] = [(v, 429) for v in ("soon", "-5", "", "3x", past)]
         found = retry_after(salesforce, daemon, [*rows, *nonsense], len(rows))
+        # a turn of the daemon's loop has one time, that of its begin, and may last some milliseconds on a loaded machine
         for said, waited in found[:2]:
-            assert 3 <= said <= 6 and 4.99 <= waited < 8, f"Retry-After 5: {said} s, {waited:.2f} s"
-        for said, waited in found[2:4]:  # either side cuts its clock to whole milliseconds
-            assert 7 <= said <= 10 and 8.99 <= waited < 13, f"clamped to 9: {said} s, {waited:.2f} s"
+            assert 3 <= said <= 6 and 4.95 <= waited < 8, f"Retry-After 5: {said} s, {waited:.2f} s"
+        for said, waited in found[2:4]:
+            assert 7 <= said <= 10 and 8.95 <= waited < 13, f"clamped to 9: {said} s, {waited:.2f} s"
         for (value, _), (_, waited) in zip(nonsense, found[4:]):
             assert 1.4 <= waited < 4.5, f"{value!r}: {waited:.2f} s"
 
