@@ -313,7 +313,8 @@ def random_kills(number: int, credentials: int = 8, latency_s: float = 0.1, seed
             good(daemon, salesforce, name)
         counters = salesforce.wait_replies()
         same(seen["reply lost"], counters["lost_replies"], f"tokens lost, seed {seed}")
-        # between the last byte and the RESULT lie decryption and parsing: whoever dies there has lost it, too, but that is short
-        assert seen["died after reading"] <= 2 + number // 20, f"seed {seed}: {seen}"
+        # between the last byte and the RESULT lie decryption and parsing: whoever dies there has lost it, too, but that is short (1 or 2 of 60, 7 with four
+        # other suites beside it); a RESULT that is not written at once is one for most kills
+        assert seen["died after reading"] <= number // 4, f"seed {seed}: {seen}"
         same((counters["reuse_alarms"], salesforce.problems()), (0, []))
         return f"seed {seed}: {number} kills, {counters['refreshes']} refreshes, {dict(seen)}"
