@@ -59,7 +59,6 @@ struct command {
 	const char *example;
 	unsigned options; /* bits of enum option_id that it takes beside the global ones */
 	unsigned flags;
-	int (*run)(struct cli *cli);
 };
 
 enum command_flags {
@@ -70,10 +69,25 @@ enum command_flags {
 	USES_JSON = 16, /* reads or makes JSON: json-c is loaded */
 	TAKES_URL = 32, /* what follows the path or URL belongs to another program */
 	TAKES_SHELL = 64,
+	MAKES_CREDENTIAL = 128, /* the one that it takes is not there yet */
+	WAITS_LONG = 256,       /* asks as often as it takes; all others ask once */
 };
 
 extern const struct command commands[];
 extern const size_t n_commands;
+
+/* The commands that one file of the program has, and what is to be done for all others of the table. */
+struct verbs {
+	const struct verb {
+		char name[12];
+		int (*run)(struct cli *cli);
+	} * verb;
+	size_t n;
+	int (*others)(const struct cli *cli, int argc, char **argv);
+};
+
+/* Does what argv says; the exit status. */
+int cli_main(const struct verbs *verbs, int argc, char **argv);
 
 struct option {
 	char name[16]; /* no pointer, which would be relocated at every start */
@@ -88,12 +102,18 @@ extern const size_t n_cli_options;
 /* Whether the command takes it. c NULL: only what all take. */
 bool option_fits(const struct option *o, const struct command *c);
 
-int cmd_get(struct cli *cli);
-int cmd_env(struct cli *cli);
-int cmd_exec(struct cli *cli);
 /* exec --hold: *t held by a call on *h that the command inherits, until *ends_at (seconds since 1970). 0 or an exit status. */
 int fetch_held(const struct cli *cli, struct sftoken **h, struct sftoken_token **t,
 	       int64_t *ends_at);
+
+enum { PARAMETERS_MAX = 512 };
+/* {"credential": name}, or {} without one: JSON that takes no library, as what is no name needs no question. 0 or an exit status. */
+int write_parameters(const struct cli *cli, char parameters[PARAMETERS_MAX]);
+
+/* The commands. */
+int cmd_get(struct cli *cli);
+int cmd_env(struct cli *cli);
+int cmd_exec(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_show(struct cli *cli);
 int cmd_watch(struct cli *cli);

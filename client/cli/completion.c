@@ -43,7 +43,7 @@ static void print_takers(const char *between)
 	const char *before = "";
 
 	for (size_t i = 0; i < n_commands; i++) {
-		if (!(commands[i].flags & TAKES_CREDENTIAL) || commands[i].run == cmd_setup)
+		if ((commands[i].flags & (TAKES_CREDENTIAL | MAKES_CREDENTIAL)) != TAKES_CREDENTIAL)
 			continue;
 		printf("%s%s", before, commands[i].name);
 		before = between;

@@ -10,7 +10,7 @@
 
 #include "client/cli/cli.h"
 
-enum { HOLD_WAIT_MS = 60000, PARAMETERS_MAX = 512 };
+enum { HOLD_WAIT_MS = 60000 };
 
 struct held {
 	struct sftoken_token *token;
@@ -68,8 +68,7 @@ static int wait_first(struct sftoken *h, struct held *held, struct sftoken_err *
 	return held->token ? 0 : r;
 }
 
-/* JSON without a library: what is no name needs no question. */
-static int write_parameters(const struct cli *cli, char parameters[PARAMETERS_MAX])
+int write_parameters(const struct cli *cli, char parameters[PARAMETERS_MAX])
 {
 	static const char
 		letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-";

@@ -117,7 +117,7 @@ static int check_text(const struct cli *cli, const struct bytes *b, const struct
 {
 	size_t len;
 
-	if (b->len == 0 && cli->command->run == cmd_setup)
+	if (b->len == 0 && (cli->command->flags & MAKES_CREDENTIAL))
 		return complain(
 			EXIT_STATUS_USAGE,
 			"there is no %s on the input, so \"%s\" was not made: give it with --fd N, for example --fd 3 3< FILE",

@@ -167,7 +167,7 @@ static int check_needs(const struct cli *cli, const struct command *c)
 	if ((c->flags & NEEDS_CREDENTIAL) && !cli->credential)
 		return complain(EXIT_STATUS_USAGE,
 				"%s needs the name of a credential: see `sftoken %s`", c->name,
-				c->run == cmd_setup ? "setup --help" : "list");
+				c->flags & MAKES_CREDENTIAL ? "setup --help" : "list");
 	if ((c->flags & TAKES_COMMAND) && (!cli->rest || !*cli->rest))
 		return complain(EXIT_STATUS_USAGE, "%s needs a command after --", c->name);
 	if ((c->flags & TAKES_URL) && !cli->url)
@@ -193,8 +193,7 @@ static int check_parsed(struct cli *cli)
 		return complain(EXIT_STATUS_USAGE, "--user and --system contradict each other");
 	if ((c->flags & TAKES_CREDENTIAL) && !cli->credential && named && *named)
 		cli->credential = named;
-	/* `wait` asks as often as it takes; all others ask once */
-	if (cli->wait_s > WAIT_MAX_S && c->run != cmd_wait)
+	if (cli->wait_s > WAIT_MAX_S && !(c->flags & WAITS_LONG))
 		return complain(EXIT_STATUS_USAGE, "--wait takes 0 to %d seconds, not %lld",
 				WAIT_MAX_S, (long long)cli->wait_s);
 	return check_needs(cli, c);

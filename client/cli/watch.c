@@ -4,7 +4,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/cli/json.h"
 #include "client/cli/progress.h"
 
 /* How long to wait before the next try when the daemon was stopping. */
@@ -54,22 +53,19 @@ int cmd_watch(struct cli *cli)
 {
 	const char *format = cli->format ? cli->format : cli->json ? "json" : "token";
 	struct watch w = { .cli = cli };
-	struct json_object *parameters;
+	char parameters[PARAMETERS_MAX];
 	struct sftoken_err err = { 0 };
 	struct sftoken *h;
 	int r = format_open(format, &w.print);
 
 	if (r == 0)
+		r = write_parameters(cli, parameters);
+	if (r == 0)
 		r = open_broker(cli, &h);
 	if (r)
 		return r;
-	parameters = json.object_new_object();
-	if (cli->credential)
-		json.object_object_add(parameters, "credential",
-				       json.object_new_string(cli->credential));
 	for (;;) {
-		r = sftoken_call(h, "io.sftoken.Broker.WatchToken",
-				 json.object_to_json_string(parameters),
+		r = sftoken_call(h, "io.sftoken.Broker.WatchToken", parameters,
 				 SFTOKEN_CALL_REPEAT | SFTOKEN_CALL_MORE, 0, print_next, &w, &err);
 		if (r != SFTOKEN_E_DISCONNECTED && r != SFTOKEN_E_SHUTTING_DOWN)
 			break;
@@ -77,7 +73,6 @@ int cmd_watch(struct cli *cli)
 		usleep(AGAIN_US);
 	}
 	progress_erase();
-	json.object_put(parameters);
 	sftoken_close(h);
 	if (w.status)
 		return w.status;

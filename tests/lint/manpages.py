@@ -80,7 +80,7 @@ def credentials(top: Path) -> list[str]:
 
 
 def verbs(top: Path) -> list[str]:
-    text = (top / "client/cli/main.c").read_text()
+    text = (top / "client/cli/commands.c").read_text()
     table = re.search(r"struct command commands\[\] = \{(.*?)\n\};", text, re.DOTALL)
     built = set(re.findall(r'^\t\{ "(\w+)", "', table[1], re.MULTILINE)) if table else set()
     page = man_text(top, "sftoken.1.scd")
@@ -89,14 +89,14 @@ def verbs(top: Path) -> list[str]:
     for line in part[1].splitlines() if part else ():
         if line.startswith("*"):
             told.update(re.findall(r"\*(\w+)\*", line))
-    complaints = [] if built else ["client/cli/main.c: no table of commands found"]
+    complaints = [] if built else ["client/cli/commands.c: no table of commands found"]
     complaints += [f"man/sftoken.1.scd: {v} is missing under COMMANDS" for v in sorted(built - told)]
     return complaints + [f"man/sftoken.1.scd: {v} is no command" for v in sorted(told - built)]
 
 
 def command_rows(top: Path) -> dict[str, tuple[str, str]]:
     """{command: (synopsis, example)} of the table; a literal may be in several pieces."""
-    text = (top / "client/cli/main.c").read_text()
+    text = (top / "client/cli/commands.c").read_text()
     table = re.search(r"struct command commands\[\] = \{(.*?)\n\};", text, re.DOTALL)
     rows = {}
     for row in re.split(r"^\t\{ ", table[1], flags=re.MULTILINE)[1:] if table else ():
@@ -137,13 +137,13 @@ def examples(top: Path) -> list[str]:
         if example not in lines:
             complaints.append(f"man/sftoken.1.scd: the example of {verb}, \"{example}\", is missing under EXAMPLES")
         if f"sftoken {verb}" not in example:
-            complaints.append(f"client/cli/main.c: the example of {verb} does not show it")
+            complaints.append(f"client/cli/commands.c: the example of {verb} does not show it")
     return complaints
 
 
 def meanings(top: Path) -> list[str]:
     """Every option has its line in --help, and every such line an option."""
-    built = set(re.findall(r'^\t\{ "(--[a-z-]+)",', (top / "client/cli/main.c").read_text(), re.MULTILINE))
+    built = set(re.findall(r'^\t\{ "(--[a-z-]+)",', (top / "client/cli/commands.c").read_text(), re.MULTILINE))
     told = set(re.findall(r'^\t\{ "(--[a-z-]+)",', (top / "client/cli/help.c").read_text(), re.MULTILINE))
     complaints = [] if told else ["client/cli/help.c: no table of meanings found"]
     complaints += [f"client/cli/help.c: {o} is missing" for o in sorted(built - told)]
@@ -164,7 +164,7 @@ def options(top: Path, program: str, path: str, page: str) -> list[str]:
 
 
 def cli_options(top: Path) -> list[str]:
-    return options(top, "sftoken", "client/cli/main.c", "sftoken.1.scd")
+    return options(top, "sftoken", "client/cli/commands.c", "sftoken.1.scd")
 
 
 def daemon_options(top: Path) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 SPDX = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 HASH = "# SPDX-License-Identifier: Apache-2.0\n"
-REAL = (".clang-format", ".clang-tidy", "dev", "client/sftoken.h", "client/sftoken.sym", "client/cli/main.c", "client/cli/help.c", "proto/messages.c",
+REAL = (".clang-format", ".clang-tidy", "dev", "client/sftoken.h", "client/sftoken.sym", "client/cli/commands.c", "client/cli/help.c", "proto/messages.c",
         "proto/io.sftoken.Broker.varlink", "proto/io.sftoken.Manager.varlink", "proto/io.systemd.service.varlink",
         "daemon/front/broker_api.c", "daemon/mint/manager_api.c", "daemon/parent/options.c", "daemon/common/settings_keys.c",
         "daemon/mint/credential_keys.c", "man/sftoken.1.scd", "man/sftokend.8.scd", "man/sftokend.conf.5.scd",
@@ -80,11 +80,11 @@ MISTAKES = (
     ("manpages", "settings", swap("man/sftokend.conf.5.scd", "*ConnectTimeout=*", "*Nonsense=*"), "Nonsense= is not in this version"),
     ("manpages", "settings", swap("daemon/common/settings_keys.c", '"10240"', '"10241"'), "the default 10241 is not told"),
     ("manpages", "credentials", swap("man/sftokend.credential.5.scd", "*LoginUrl=*", "*Url=*"), "LoginUrl= is missing"),
-    ("manpages", "verbs", swap("client/cli/main.c", '{ "watch",', '{ "stare",'), "stare is missing"),
-    ("manpages", "verbs", swap("client/cli/main.c", '{ "watch",', '{ "stare",'), "watch is no command"),
-    ("manpages", "cli_options", swap("client/cli/main.c", '"--rejected"', '"--refused"'), "--refused is missing"),
-    ("manpages", "synopses", swap("client/cli/main.c", "[--no-browser]\"", "[--no-nonsense]\""), "SYNOPSIS of login"),
-    ("manpages", "examples", swap("client/cli/main.c", '"sftoken ping"', '"sftoken status"'), "the example of ping does not show it"),
+    ("manpages", "verbs", swap("client/cli/commands.c", '{ "watch",', '{ "stare",'), "stare is missing"),
+    ("manpages", "verbs", swap("client/cli/commands.c", '{ "watch",', '{ "stare",'), "watch is no command"),
+    ("manpages", "cli_options", swap("client/cli/commands.c", '"--rejected"', '"--refused"'), "--refused is missing"),
+    ("manpages", "synopses", swap("client/cli/commands.c", "[--no-browser]\"", "[--no-nonsense]\""), "SYNOPSIS of login"),
+    ("manpages", "examples", swap("client/cli/commands.c", '"sftoken ping"', '"sftoken status"'), "the example of ping does not show it"),
     ("manpages", "examples", swap("man/sftoken.1.scd", "sftoken watch prod --json", "sftoken watch prod"), "the example of watch"),
     ("manpages", "meanings", swap("client/cli/help.c", '{ "--forget"', '{ "--erase"'), "--forget is missing"),
     ("manpages", "daemon_options", swap("daemon/parent/options.c", '"--check"', '"--judge"'), "--judge is missing"),
