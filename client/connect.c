@@ -19,6 +19,7 @@
 #include "base/clock.h"
 
 #define SYSTEM_SOCKET "/run/sftokend/io.sftoken.Broker"
+#define USER_SOCKET "/sftokend/io.sftoken.Broker" /* in $XDG_RUNTIME_DIR */
 
 /* How often a missing daemon is looked for. */
 enum { CONNECT_PAUSE_MS = 20 };
@@ -39,6 +40,7 @@ int fail(struct sftoken_err *err, int code, const char *format, ...)
 int sockets_init(struct sockets *s, const char *path)
 {
 	const char *named = getenv("SFTOKEN_SOCKET"), *runtime = getenv("XDG_RUNTIME_DIR");
+	size_t size;
 
 	*s = (struct sockets){ .user = NULL };
 	if (!path && named && *named)
@@ -48,11 +50,13 @@ int sockets_init(struct sockets *s, const char *path)
 		return -1;
 	if (path || !runtime || *runtime != '/')
 		return 0;
-	if (asprintf(&s->user, "%s/sftokend/io.sftoken.Broker", runtime) < 0) {
-		s->user = NULL;
+	size = strlen(runtime) + sizeof USER_SOCKET;
+	s->user = malloc(size);
+	if (!s->user) {
 		sockets_fini(s);
 		return -1;
 	}
+	(void)snprintf(s->user, size, "%s" USER_SOCKET, runtime);
 	sockets_choose(s);
 	return 0;
 }
@@ -78,12 +82,12 @@ struct trust connect_trust_from_environment(void)
 	const char *text = getenv("SFTOKEN_SERVER_UID");
 	struct trust trust = { 0 };
 	char *end;
-	unsigned long uid;
+	long long uid;
 
 	if (!text || !*text)
 		return trust;
 	errno = 0;
-	uid = strtoul(text, &end, 10);
+	uid = strtoll(text, &end, 10);
 	trust.named = true;
 	trust.wrong = errno || *text < '0' || *text > '9' || *end || uid >= (uid_t)-1;
 	trust.uid = (uid_t)uid;
@@ -94,12 +98,13 @@ struct trust connect_trust_from_environment(void)
 static int directory_owner(const char *path, uid_t *owner, struct sftoken_err *err)
 {
 	const char *slash = strrchr(path, '/');
-	CLEANUP(cleanup_free)
-	char *dir = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+	CLEANUP(cleanup_free) char *dir = strdup(slash ? path : ".");
 	struct stat st;
 
 	if (!dir)
 		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
+	if (slash)
+		dir[slash == path ? 1 : slash - path] = '\0';
 	if (stat(dir, &st) < 0)
 		return fail(err, SFTOKEN_E_REFUSED, "cannot look at %s: %s", dir, strerror(errno));
 	if (st.st_mode & (S_IWGRP | S_IWOTH))

@@ -21,6 +21,13 @@ const char *sftoken_version(void)
 	return SFTOKEN_VERSION;
 }
 
+/* A lock of this kind holds nothing that pthread_mutex_destroy() would give back. */
+static void lock_init(struct sftoken *h)
+{
+	h->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	h->lock_pid = getpid();
+}
+
 int sftoken_open(struct sftoken **out, const char *path, struct sftoken_err *err)
 {
 	struct sftoken *h;
@@ -31,12 +38,11 @@ int sftoken_open(struct sftoken **out, const char *path, struct sftoken_err *err
 	h = calloc(1, sizeof *h);
 	if (!h)
 		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
-	if (sockets_init(&h->sockets, path) < 0 || pthread_mutex_init(&h->lock, NULL) != 0) {
-		sockets_fini(&h->sockets);
+	if (sockets_init(&h->sockets, path) < 0) {
 		free(h);
 		return fail(err, SFTOKEN_E_MEMORY, "out of memory");
 	}
-	h->lock_pid = getpid();
+	lock_init(h);
 	h->trust = connect_trust_from_environment();
 	h->connect_wait_ms = CONNECT_WAIT_MS;
 	h->wire.fd = -1;
@@ -71,7 +77,6 @@ void sftoken_close(struct sftoken *h)
 	wire_drop(h);
 	buf_fini(&h->in);
 	buf_fini(&h->out);
-	pthread_mutex_destroy(&h->lock);
 	sockets_fini(&h->sockets);
 	free(h);
 }
@@ -93,10 +98,8 @@ void sftoken_set_server_uid(struct sftoken *h, uid_t uid)
 
 void handle_lock(struct sftoken *h)
 {
-	if (h->lock_pid != getpid()) {
-		(void)pthread_mutex_init(&h->lock, NULL);
-		h->lock_pid = getpid();
-	}
+	if (h->lock_pid != getpid())
+		lock_init(h);
 	(void)pthread_mutex_lock(&h->lock);
 }
 

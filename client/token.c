@@ -288,6 +288,8 @@ static const char *field_text(const struct sftoken_token *t, const struct field 
 {
 	const void *at = (const char *)&t->f + f->offset;
 	const struct opt_int *number = at;
+	char digits[24];
+	size_t length;
 	int index;
 
 	switch (f->type) {
@@ -299,10 +301,10 @@ static const char *field_text(const struct sftoken_token *t, const struct field 
 	case FIELD_TEXTS:
 		return t->scope.data;
 	case FIELD_INT:
-		if (!number->set ||
-		    (size_t)snprintf(buffer, size, "%lld", (long long)number->value) >= size)
+		length = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)number->value);
+		if (!number->set || length >= size)
 			return NULL;
-		return buffer;
+		return memcpy(buffer, digits, length + 1);
 	default:
 		return NULL;
 	}

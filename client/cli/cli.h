@@ -144,6 +144,12 @@ void cli_help_command(FILE *out, const struct command *c);
 const char *option_value(const char *name);
 const char *option_meaning(const char *name);
 
+/*
+ * fprintf(3). The commands of main.c print with this alone, and the compiler makes no puts(), fputc(), fwrite() of it: each of them would be looked up at every start. Errors stay with out, for
+ * finish_output().
+ */
+void print_to(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* "sftoken: message" on standard error; returns status. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -161,7 +161,7 @@ const size_t n_cli_options = sizeof cli_options / sizeof cli_options[0];
 
 int finish_output(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (fflush(stdout) == 0 && !ferror_unlocked(stdout))
 		return 0;
 	return complain(EXIT_STATUS_INTERNAL, "cannot write to standard output: %s",
 			strerror(errno));
@@ -187,7 +187,7 @@ int cli_main(const struct verbs *verbs, int argc, char **argv)
 	int r;
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		printf("sftoken %s\n", sftoken_version());
+		print_to(stdout, "sftoken %s\n", sftoken_version());
 		return finish_output();
 	}
 	r = cli_parse(&cli, argc, argv);

@@ -75,7 +75,8 @@ int complain_err(const struct cli *cli, const struct sftoken_err *err)
 static char *daemon_path(const struct cli *cli, const char *name)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char *path = NULL;
+	size_t size;
+	char *path;
 
 	if (cli->system)
 		runtime = "/run";
@@ -86,8 +87,10 @@ static char *daemon_path(const struct cli *cli, const char *name)
 				"--user needs XDG_RUNTIME_DIR, which is not set: give --socket PATH");
 		return NULL;
 	}
-	if (asprintf(&path, "%s/sftokend/%s", runtime, name) < 0)
-		return NULL;
+	size = strlen(runtime) + strlen("/sftokend/") + strlen(name) + 1;
+	path = malloc(size);
+	if (path)
+		(void)snprintf(path, size, "%s/sftokend/%s", runtime, name);
 	return path;
 }
 

@@ -26,25 +26,25 @@ static int64_t number(const struct sftoken_token *t, const char *field)
 
 static int print_raw(const struct sftoken_token *t)
 {
-	puts(text(t, "accessToken"));
+	print_to(stdout, "%s\n", text(t, "accessToken"));
 	return finish_output();
 }
 
 static int print_json(const struct sftoken_token *t)
 {
-	puts(sftoken_token_json(t));
+	print_to(stdout, "%s\n", sftoken_token_json(t));
 	return finish_output();
 }
 
 static int print_header(const struct sftoken_token *t)
 {
-	printf("Authorization: Bearer %s\n", text(t, "accessToken"));
+	print_to(stdout, "Authorization: Bearer %s\n", text(t, "accessToken"));
 	return finish_output();
 }
 
 static int print_curl(const struct sftoken_token *t)
 {
-	printf("header = \"Authorization: Bearer %s\"\n", text(t, "accessToken"));
+	print_to(stdout, "header = \"Authorization: Bearer %s\"\n", text(t, "accessToken"));
 	return finish_output();
 }
 
@@ -65,17 +65,14 @@ bool token_variable(const struct sftoken_token *t, size_t i, const char **name, 
 	return true;
 }
 
-/* 'text', with each ' as '\'' : safe in every shell, also in bash where "!" is special. */
+/* 'text', with each ' as '\'' : safe in every shell, also in bash where "!" is special. The outer ones are the caller's. */
 static void print_quoted(const char *value)
 {
-	putchar('\'');
-	for (; *value; value++) {
-		if (*value == '\'')
-			fputs("'\\''", stdout);
-		else
-			putchar(*value);
-	}
-	putchar('\'');
+	const char *quote;
+
+	for (; (quote = strchr(value, '\'')) != NULL; value = quote + 1)
+		print_to(stdout, "%.*s'\\''", (int)(quote - value), value);
+	print_to(stdout, "%s", value);
 }
 
 static int print_env(const struct sftoken_token *t)
@@ -84,9 +81,9 @@ static int print_env(const struct sftoken_token *t)
 	char buffer[32];
 
 	for (size_t i = 0; token_variable(t, i, &name, &value, buffer); i++) {
-		printf("%s=", name);
+		print_to(stdout, "%s='", name);
 		print_quoted(value ? value : "");
-		putchar('\n');
+		print_to(stdout, "'\n");
 	}
 	return finish_output();
 }
@@ -105,7 +102,7 @@ static int print_object(struct json_object *object)
 				  : NULL;
 
 	if (made)
-		puts(made);
+		print_to(stdout, "%s\n", made);
 	json.object_put(object);
 	return made ? finish_output() : complain(EXIT_STATUS_INTERNAL, "out of memory");
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,13 +82,14 @@ static int set_variable(const char *name, const char *value)
 /* --env NAME=FIELD */
 static int set_named(const struct sftoken_token *t, const char *pair)
 {
-	size_t len = strcspn(pair, "=");
-	char *name = strndup(pair, len), buffer[32];
+	size_t len = (size_t)(strchr(pair, '=') - pair); /* cli_parse() has seen it */
+	char *name = strdup(pair), buffer[32];
 	const char *value = sftoken_token_field(t, pair + len + 1, buffer, sizeof buffer);
 	int r;
 
 	if (!name)
 		return complain(EXIT_STATUS_INTERNAL, "out of memory");
+	name[len] = '\0';
 	if (value)
 		r = set_variable(name, value);
 	else
@@ -251,7 +253,7 @@ static int wait_for_token(struct waiting *w, struct sftoken *h)
 		}
 		say_progress(w, &err);
 		if (err.code != SFTOKEN_E_TIMED_OUT || !progress_wanted(w->cli))
-			sleep(WAIT_PAUSE_S);
+			(void)poll(NULL, 0, WAIT_PAUSE_S * 1000);
 	}
 }
 
@@ -294,11 +296,12 @@ int cmd_report(struct cli *cli)
 	if (r < 0)
 		return complain_err(cli, &err);
 	if (cli->json)
-		printf("{\"accepted\":%s,\"generation\":%" PRId64 "}\n",
-		       accepted ? "true" : "false", current);
+		print_to(stdout, "{\"accepted\":%s,\"generation\":%" PRId64 "}\n",
+			 accepted ? "true" : "false", current);
 	else if (!cli->quiet)
-		printf(accepted ? "generation %" PRId64 " will be checked with Salesforce\n"
-				: "nothing to do: the current generation is %" PRId64 "\n",
-		       current);
+		print_to(stdout,
+			 accepted ? "generation %" PRId64 " will be checked with Salesforce\n"
+				  : "nothing to do: the current generation is %" PRId64 "\n",
+			 current);
 	return finish_output();
 }

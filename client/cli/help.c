@@ -80,28 +80,36 @@ static void print_option(FILE *out, const char *name)
 	int width = value ? 21 - (int)strlen(name) : 22 - (int)strlen(name);
 
 	if (meaning)
-		fprintf(out, "  %s%s%-*s %s\n", name, value ? " " : "", width, value ? value : "",
-			meaning);
+		print_to(out, "  %s%s%-*s %s\n", name, value ? " " : "", width, value ? value : "",
+			 meaning);
 }
 
 void cli_help_command(FILE *out, const struct command *c)
 {
-	fprintf(out, "sftoken %s%s%s\n\n%s\n\n", c->name, *c->synopsis ? " " : "", c->synopsis,
-		c->help);
+	print_to(out, "sftoken %s%s%s\n\n%s\n\n", c->name, *c->synopsis ? " " : "", c->synopsis,
+		 c->help);
 	for (size_t i = 0; i < n_cli_options; i++)
 		if (cli_options[i].id && option_fits(&cli_options[i], c))
 			print_option(out, cli_options[i].name);
-	fprintf(out, "%sexample:\n  %s\n", c->options ? "\n" : "", c->example);
+	print_to(out, "%sexample:\n  %s\n", c->options ? "\n" : "", c->example);
+}
+
+static int first_line(const char *text)
+{
+	const char *end = strchr(text, '\n');
+
+	return (int)(end ? (size_t)(end - text) : strlen(text));
 }
 
 void cli_help(FILE *out)
 {
-	fputs("sftoken: live Salesforce access tokens from the local sftokend\n\n", out);
+	print_to(out, "sftoken: live Salesforce access tokens from the local sftokend\n\n");
 	for (size_t i = 0; i < n_commands; i++)
-		fprintf(out, "  %-10s %.*s\n", commands[i].name,
-			(int)strcspn(commands[i].help, "\n"), commands[i].help);
-	fputs("\n  sftoken COMMAND --help shows its options and an example\n\n"
-	      "  --socket PATH  --manager PATH  --user | --system  --json  -q  --version  --help\n\n"
-	      "CRED defaults to $SFTOKEN_CREDENTIAL, then to the only credential that you may use. See sftoken(1).\n",
-	      out);
+		print_to(out, "  %-10s %.*s\n", commands[i].name, first_line(commands[i].help),
+			 commands[i].help);
+	print_to(
+		out,
+		"\n  sftoken COMMAND --help shows its options and an example\n\n"
+		"  --socket PATH  --manager PATH  --user | --system  --json  -q  --version  --help\n\n"
+		"CRED defaults to $SFTOKEN_CREDENTIAL, then to the only credential that you may use. See sftoken(1).\n");
 }

@@ -10,7 +10,7 @@
 
 #include "client/cli/cli.h"
 
-enum { HOLD_WAIT_MS = 60000 };
+enum { HOLD_WAIT_MS = 60000, NAME_LEN_MAX = 128 };
 
 struct held {
 	struct sftoken_token *token;
@@ -38,23 +38,23 @@ static int take_first(const char *parameters, int continues, void *arg)
 	return sftoken_token_parse(parameters, &held->token, &held->err);
 }
 
-static int64_t now_ms(void)
+static int64_t now_ms(clockid_t clock)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	(void)clock_gettime(clock, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* Until the first reply is there. 0, or negative with err. */
 static int wait_first(struct sftoken *h, struct held *held, struct sftoken_err *err)
 {
-	int64_t end_ms = now_ms() + HOLD_WAIT_MS;
+	int64_t end_ms = now_ms(CLOCK_MONOTONIC) + HOLD_WAIT_MS;
 	int r = 1;
 
 	while (r > 0 && !held->token) {
 		struct pollfd p = { sftoken_fd(h), (short)sftoken_events(h), 0 };
-		int64_t left_ms = end_ms - now_ms();
+		int64_t left_ms = end_ms - now_ms(CLOCK_MONOTONIC);
 
 		if (left_ms <= 0) {
 			snprintf(err->text, sizeof err->text,
@@ -72,13 +72,15 @@ int write_parameters(const struct cli *cli, char parameters[PARAMETERS_MAX])
 {
 	static const char
 		letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@-";
-	const char *name = cli->credential;
+	const char *name = cli->credential, *at;
 
 	if (!name) {
 		snprintf(parameters, PARAMETERS_MAX, "{}");
 		return 0;
 	}
-	if (name[strspn(name, letters)] || strlen(name) > 128)
+	for (at = name; *at && strchr(letters, *at); at++)
+		;
+	if (*at || at - name > NAME_LEN_MAX)
 		return complain(
 			EXIT_STATUS_NO_CREDENTIAL,
 			"there is no credential \"%s\" that you may use: see `sftoken list`", name);
@@ -111,6 +113,6 @@ int fetch_held(const struct cli *cli, struct sftoken **h, struct sftoken_token *
 	if (sftoken_fd(*h) >= 0)
 		(void)fcntl(sftoken_fd(*h), F_SETFD, 0);
 	*t = held.token;
-	*ends_at = (int64_t)time(NULL) + held.ends_in_s;
+	*ends_at = now_ms(CLOCK_REALTIME) / 1000 + held.ends_in_s;
 	return 0;
 }

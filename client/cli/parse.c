@@ -10,15 +10,24 @@
 
 enum { WAIT_MAX_S = 300 /* interfaces: waitSeconds */ };
 
+void print_to(FILE *out, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(out, format, args);
+	va_end(args);
+}
+
 int complain(int status, const char *format, ...)
 {
 	va_list args;
 
-	fputs("sftoken: ", stderr);
+	print_to(stderr, "sftoken: ");
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	print_to(stderr, "\n");
 	return status;
 }
 
@@ -39,9 +48,11 @@ static const struct option *find_option(const char *word, size_t len, const stru
 static int unknown_option(const char *word, int len, const struct command *c)
 {
 	const char *name = c ? c->name : "", *space = c ? " " : "";
-	char *whole = strndup(word, (size_t)len);
+	char *whole = strdup(word);
 	struct nearest near;
 
+	if (whole)
+		whole[len] = '\0';
 	nearest_begin(&near, whole ? whole : "");
 	for (size_t i = 0; i < n_cli_options; i++)
 		if (option_fits(&cli_options[i], c))

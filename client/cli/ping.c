@@ -18,13 +18,13 @@ static int print_ping(const char *parameters, int continues, void *arg)
 
 	(void)continues;
 	if (ping->cli->json)
-		puts(parameters);
+		print_to(stdout, "%s\n", parameters);
 	if (ping->cli->json || ping->cli->quiet)
 		return 0;
 	reply = json.tokener_parse(parameters);
 	version = json.object_get_string(json.object_object_get(reply, "version"));
-	printf("sftokend %s answers at %s\n", version ? version : "of an unknown version",
-	       sftoken_path(ping->handle));
+	print_to(stdout, "sftokend %s answers at %s\n", version ? version : "of an unknown version",
+		 sftoken_path(ping->handle));
 	json.object_put(reply);
 	return 0;
 }

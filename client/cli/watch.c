@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch: the token, and each new one, until the daemon ends it. */
-#include <string.h>
+#include <poll.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "client/cli/progress.h"
 
 /* How long to wait before the next try when the daemon was stopping. */
-enum { AGAIN_US = 100000 };
+enum { AGAIN_MS = 100 };
 
 struct watch {
 	const struct cli *cli;
@@ -70,7 +69,7 @@ int cmd_watch(struct cli *cli)
 		if (r != SFTOKEN_E_DISCONNECTED && r != SFTOKEN_E_SHUTTING_DOWN)
 			break;
 		progress_show(cli, "the daemon is away; waiting for it");
-		usleep(AGAIN_US);
+		(void)poll(NULL, 0, AGAIN_MS);
 	}
 	progress_erase();
 	sftoken_close(h);
