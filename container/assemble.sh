@@ -15,13 +15,13 @@ done
 ln -s ../run "$root/var/run"
 cp "$installed/usr/sbin/sftokend" "$root/usr/sbin/"
 cp "$installed/usr/bin/sftoken" "$root/usr/bin/"
-cp -r "$installed/usr/libexec/sftokend" "$root/usr/libexec/"
+cp -r "$installed/usr/libexec/sftokend" "$installed/usr/libexec/sftoken" "$root/usr/libexec/"
 cp -P "$installed"/usr/lib/libsftoken.so.* "$root/usr/lib/"
-strip "$root"/usr/sbin/sftokend "$root"/usr/bin/sftoken "$root"/usr/libexec/sftokend/*
+strip "$root"/usr/sbin/sftokend "$root"/usr/bin/sftoken "$root"/usr/libexec/*/*
 
 # libraries: those they are linked to, and the one that sftoken loads when it needs it; where Debian has them
 libraries() {
-	ldd "$root"/usr/sbin/sftokend "$root"/usr/bin/sftoken "$root"/usr/libexec/sftokend/* | sed -n 's/^.* => \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/lib64[^ ]*\) .*/\1/p'
+	ldd "$root"/usr/sbin/sftokend "$root"/usr/bin/sftoken "$root"/usr/libexec/*/* | sed -n 's/^.* => \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/lib64[^ ]*\) .*/\1/p'
 }
 # libgcc_s: glibc loads it by itself when a thread is cancelled
 for library in $(libraries | sort -u) /lib/*/libgcc_s.so.1; do

@@ -23,21 +23,29 @@ static size_t own_directory(char path[PATH_SIZE])
 	return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
+static bool ends_in_bin(const char *path, size_t len)
+{
+	static const char bin[] = "/bin/";
+	const size_t n = sizeof bin - 1;
+
+	return len >= n && memcmp(path + len - n, bin, n) == 0;
+}
+
 /* The place after the first len bytes of path, which are our directory. False: it is none. */
 static bool place(size_t i, char path[PATH_SIZE], size_t len)
 {
 	static const char *const beside[] = { "../libexec/sftoken/" MORE_NAME, MORE_NAME };
-	const char *more = i < PLACES - 1 ? beside[i] : MORE_PATH;
+	const char *more = i < PLACES - 1 ? beside[i] : MORE_FOLDER "/" MORE_NAME;
 
 	if (i == PLACES - 1)
 		len = 0;
-	else if (len == 0 || len + strlen(more) >= PATH_SIZE)
+	else if (len == 0 || (i == 0 && !ends_in_bin(path, len)) || len + strlen(more) >= PATH_SIZE)
 		return false;
 	memcpy(path + len, more, strlen(more) + 1);
 	return true;
 }
 
-/* A copy of sftoken may lie where anybody can put a file beside it. */
+/* A copy of sftoken may lie where anybody can put something beside it or above it, for example below /tmp. */
 static bool is_trusted(const char *path)
 {
 	struct stat self, more;
@@ -45,6 +53,18 @@ static bool is_trusted(const char *path)
 	if (stat(path, &more) < 0)
 		return false;
 	return more.st_uid == 0 || (stat(SELF, &self) == 0 && more.st_uid == self.st_uid);
+}
+
+static int complain_missing(const char *command)
+{
+	char path[PATH_SIZE];
+	size_t len = own_directory(path);
+
+	return complain(EXIT_STATUS_INTERNAL,
+			"%s needs " MORE_NAME
+			", which is neither in %.*s../libexec/sftoken nor in " MORE_FOLDER
+			" (or is somebody else's): install the package sftoken whole",
+			command, (int)len, path);
 }
 
 int more_run(const struct cli *cli, int argc, char **argv)
@@ -67,8 +87,5 @@ int more_run(const struct cli *cli, int argc, char **argv)
 		memcpy(&more, &symbol, sizeof more); /* as POSIX wants dlsym() to be used */
 		return more(argc, argv);
 	}
-	return complain(EXIT_STATUS_INTERNAL,
-			"%s needs " MORE_NAME ", which is not in " MORE_FOLDER
-			" beside this sftoken: install the package sftoken whole",
-			cli->command->name);
+	return complain_missing(cli->command->name);
 }

@@ -70,6 +70,7 @@ def test_what_is_in_it() -> None:
     files = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and not p.is_symlink()}
     programs = sorted(f for f in files if os.access(root / f, os.X_OK) and ".so" not in f)
     same(programs, ["usr/bin/sftoken", "usr/libexec/sftokend/sftokend-front", "usr/libexec/sftokend/sftokend-mint", "usr/sbin/sftokend"])
+    assert "usr/libexec/sftoken/sftoken-more.so" in files
     assert "BEGIN CERTIFICATE" in (root / "etc/ssl/certs/ca-certificates.crt").read_text()
     assert {"libc6", "libssl3", "libcurl4", "ca-certificates"} <= {p.name for p in (root / "var/lib/dpkg/status.d").iterdir()}
     assert not [f for f in files if f.startswith("source") or f.endswith((".c", ".h", ".a"))]

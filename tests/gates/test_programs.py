@@ -19,7 +19,8 @@ PARENT, MINT, FRONT = ROOT / "usr/sbin/sftokend", ROOT / "usr/libexec/sftokend/s
 CLI = ROOT / "usr/bin/sftoken"
 LIBRARY = next(iter(sorted((ROOT / "usr").rglob("libsftoken.so.0"))), ROOT / "usr/lib/libsftoken.so.0")
 PROGRAMS = (PARENT, MINT, FRONT, CLI)
-ALL = (*PROGRAMS, LIBRARY)
+MORE = ROOT / "usr/libexec/sftoken/sftoken-more.so"
+ALL = (*PROGRAMS, LIBRARY, MORE)
 
 
 def tool(*command: str | Path) -> str:
@@ -59,6 +60,14 @@ def test_cli() -> None:
     """sftoken maps libc alone: libsftoken is inside, json-c is loaded when a command needs it"""
     found = mapped(CLI)
     assert found == {"libc"}, found
+
+
+def test_more() -> None:
+    """What sftoken loads for its other commands maps libc alone, too, and shows one function to it"""
+    found = mapped(MORE)
+    assert found == {"libc"}, found
+    shown = [line.split()[-1] for line in tool("nm", "--dynamic", "--defined-only", MORE).splitlines()]
+    assert shown == ["sftoken_more"], shown
 
 
 def test_parent() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import report
 import source
 
-DEFINES = ("-std=gnu11", "-D_GNU_SOURCE", '-DSFTOKEN_VERSION="0"', "-I.", "-Iclient")
+DEFINES = ("-std=gnu11", "-D_GNU_SOURCE", '-DSFTOKEN_VERSION="0"', '-DMORE_FOLDER="/x"', "-I.", "-Iclient")
 FINDING = re.compile(r"^\S+:\d+(?::\d+)?: (?:fatal )?(?:warning|error|style|portability|performance|information)\b.*")
 
 Command = Callable[[str], list[str]]  # the file, from the top of the checkout, to the command

@@ -94,6 +94,18 @@ def verbs(top: Path) -> list[str]:
     return complaints + [f"man/sftoken.1.scd: {v} is no command" for v in sorted(told - built)]
 
 
+def homes(top: Path) -> list[str]:
+    """Each command of the table has its function in one of the two files of sftoken."""
+    found: dict[str, list[str]] = {}
+    for name in ("client/cli/main.c", "client/cli/more.c"):
+        for verb in re.findall(r'\{ "(\w+)",\s+cmd_\w+ \}', (top / name).read_text()):
+            found.setdefault(verb, []).append(name)
+    table = set(command_rows(top))
+    complaints = [f"client/cli/commands.c: {v} is in neither main.c nor more.c" for v in sorted(table - set(found))]
+    complaints += [f"{found[v][0]}: {v} is no command of client/cli/commands.c" for v in sorted(set(found) - table)]
+    return complaints + [f"{v} is in {' and '.join(places)}" for v, places in sorted(found.items()) if len(places) > 1]
+
+
 def command_rows(top: Path) -> dict[str, tuple[str, str]]:
     """{command: (synopsis, example)} of the table; a literal may be in several pieces."""
     text = (top / "client/cli/commands.c").read_text()
@@ -176,6 +188,7 @@ if __name__ == "__main__":
         ("sftokend.conf(5) has the keys and defaults of the table", settings),
         ("sftokend.credential(5) has the keys and defaults of the table", credentials),
         ("sftoken(1) has the commands of the table", verbs),
+        ("each command of the table is in one file of sftoken", homes),
         ("sftoken(1) has the options of the table", cli_options),
         ("sftoken(1) has the synopses of --help", synopses),
         ("sftoken(1) has the examples of --help", examples),

@@ -12,7 +12,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 SPDX = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 HASH = "# SPDX-License-Identifier: Apache-2.0\n"
-REAL = (".clang-format", ".clang-tidy", "dev", "client/sftoken.h", "client/sftoken.sym", "client/cli/commands.c", "client/cli/help.c", "proto/messages.c",
+REAL = (".clang-format", ".clang-tidy", "dev", "client/sftoken.h", "client/sftoken.sym", "client/cli/commands.c", "client/cli/main.c", "client/cli/more.c",
+        "client/cli/help.c", "proto/messages.c",
         "proto/io.sftoken.Broker.varlink", "proto/io.sftoken.Manager.varlink", "proto/io.systemd.service.varlink",
         "daemon/front/broker_api.c", "daemon/mint/manager_api.c", "daemon/parent/options.c", "daemon/common/settings_keys.c",
         "daemon/mint/credential_keys.c", "man/sftoken.1.scd", "man/sftokend.8.scd", "man/sftokend.conf.5.scd",
@@ -82,6 +83,9 @@ MISTAKES = (
     ("manpages", "credentials", swap("man/sftokend.credential.5.scd", "*LoginUrl=*", "*Url=*"), "LoginUrl= is missing"),
     ("manpages", "verbs", swap("client/cli/commands.c", '{ "watch",', '{ "stare",'), "stare is missing"),
     ("manpages", "verbs", swap("client/cli/commands.c", '{ "watch",', '{ "stare",'), "watch is no command"),
+    ("manpages", "homes", swap("client/cli/commands.c", '{ "watch",', '{ "stare",'), "stare is in neither"),
+    ("manpages", "homes", swap("client/cli/commands.c", '{ "watch",', '{ "stare",'), "watch is no command"),
+    ("manpages", "homes", swap("client/cli/more.c", '{ "list", cmd_list }', '{ "get", cmd_get }'), "get is in client/cli/main.c and client/cli/more.c"),
     ("manpages", "cli_options", swap("client/cli/commands.c", '"--rejected"', '"--refused"'), "--refused is missing"),
     ("manpages", "synopses", swap("client/cli/commands.c", "[--no-browser]\"", "[--no-nonsense]\""), "SYNOPSIS of login"),
     ("manpages", "examples", swap("client/cli/commands.c", '"sftoken ping"', '"sftoken status"'), "the example of ping does not show it"),

@@ -78,7 +78,7 @@ def build(out: Path) -> Built:
         version = b.run("dpkg-parsechangelog", "-S", "Version", folder="/src").stdout.decode().strip()
         said = b.run("sh", "-c", "lintian --info --display-info --fail-on error,warning *.changes", user=BUILDER, folder="/src/build/packages", check=None)
         lintian = said.stdout.decode() if said.returncode else ""
-        readelf = b.run("sh", "-c", "readelf -lds debian/*/usr/sbin/* debian/*/usr/libexec/sftokend/* debian/sftoken/usr/bin/*", folder=f"/src/build/package/sftokend-{version}").stdout.decode()
+        readelf = b.run("sh", "-c", "readelf -lds debian/*/usr/sbin/* debian/*/usr/libexec/*/* debian/sftoken/usr/bin/*", folder=f"/src/build/package/sftokend-{version}").stdout.decode()
         compile_caller(b)
         newer = build_newer(b, version)
     return Built(version, newer, out / "old", out / "new", lintian, readelf, out / "caller", b"\n".join(sorted(left)).decode())

@@ -114,7 +114,7 @@ def test_contents() -> None:
             if not path.endswith("/"):
                 assert path not in seen, f"{path} is in {seen[path]} and in {name}"
                 seen[path] = name
-    for path, name in (("./usr/sbin/sftokend", "sftokend"), ("./usr/bin/sftoken", "sftoken"), ("./usr/include/sftoken.h", "libsftoken-dev"),
+    for path, name in (("./usr/sbin/sftokend", "sftokend"), ("./usr/bin/sftoken", "sftoken"), ("./usr/libexec/sftoken/sftoken-more.so", "sftoken"), ("./usr/include/sftoken.h", "libsftoken-dev"),
                        ("./lib/systemd/system/sftokend.service", "sftokend"), ("./etc/sftokend/sftokend.conf", "sftokend"),
                        ("./usr/lib/python3/dist-packages/sftoken.py", "python3-sftoken")):
         same(seen.get(path), name, path)

@@ -111,6 +111,9 @@ def test_programs() -> None:
         m.ctl("start", "sftokend")
         token = get(m, "one.service")
         assert token.startswith("00D"), token
+        # a command that is in another file of sftoken is the same program all the same
+        shown = get(m, "show.service", "/usr/bin/sftoken show crm")
+        assert shown.startswith("credential\tcrm"), shown
         m.run("cp", "/usr/bin/sftoken", "/usr/local/bin/copy")
         same(get(m, "two.service", "/usr/local/bin/copy get crm"), "66")
         same(get(m, "three.service", "/usr/local/bin/under-its-name", "root", "PrivateMounts=yes"), "66")
