@@ -63,18 +63,13 @@ static const char *no_retry(const struct cli *cli, const struct curl_request *q)
 	return NULL;
 }
 
-static void show_held(struct curl_run *run)
+/* The refusal after all; what curl says, or that it could not be written. */
+static int show_held(struct curl_run *run)
 {
-	size_t at = 0;
+	int r = curl_write_out(run->held, run->n_held);
 
-	while (at < run->n_held) {
-		ssize_t n = write(STDOUT_FILENO, run->held + at, run->n_held - at);
-
-		if (n < 0 && errno != EINTR)
-			break;
-		at += n > 0 ? (size_t)n : 0;
-	}
 	run->n_held = 0;
+	return run->status ? run->status : r;
 }
 
 /* Says that Salesforce refused the generation, and takes a newer one; NULL after a complaint: there is none. */
@@ -124,10 +119,8 @@ static int run_again(const struct cli *cli, struct sftoken *h, int64_t generatio
 	struct sftoken_token *t = take_new(cli, h, generation);
 	int r = 0;
 
-	if (!t) {
-		show_held(run);
-		return run->status;
-	}
+	if (!t)
+		return show_held(run);
 	run->token = field(t, "accessToken");
 	run->hold = false;
 	r = curl_run(run);

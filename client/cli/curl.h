@@ -43,7 +43,11 @@ struct curl_run {
 	size_t n_held;
 };
 
-/* Runs curl(1) to its end, and passes its output on as it comes. 0, or an exit status after a complaint: it could not be run. */
+/*
+ * Runs curl(1) to its end, and passes its output on as it comes; what cannot be written is an error of curl's (status 23). 0, or an exit status after a complaint: it could not be run.
+ */
 int curl_run(struct curl_run *run);
+/* To standard output, all of it. 0, or curl's status for a write error: after a complaint, unless its reader has gone. */
+int curl_write_out(const char *data, size_t n);
 
 #endif

@@ -18,13 +18,14 @@
 
 enum { CONFIG_MAX = 20000, WORD_SIZE = 32, READ_SIZE = 64 * 1024, LINE_MAX_BYTES = 512 };
 enum { NOT_FOUND = 127, CANNOT_RUN = 126, FIXED_WORDS = 8, UNAUTHORIZED = 401 };
+enum { CURL_WRITE_ERROR = 23 }; /* what curl itself says then, see EXIT CODES in curl(1) */
 
 struct stream {
 	struct curl_run *run;
 	int headers, body; /* -1: at its end */
 	char line[LINE_MAX_BYTES];
 	size_t n_line;
-	bool reader_gone; /* nobody reads our output any more */
+	int failed; /* CURL_WRITE_ERROR: our output takes no more */
 };
 
 /* --- headers --- */
@@ -53,20 +54,36 @@ static void take_headers(struct stream *s, const char *data, size_t n)
 
 /* --- the body --- */
 
-static void pass_on(struct stream *s, const char *data, size_t n)
+/* Who started us may have made it one that does not wait. */
+static bool wait_for_room(void)
 {
-	while (n && !s->reader_gone) {
+	struct pollfd fd = { STDOUT_FILENO, POLLOUT, 0 };
+
+	return (errno == EAGAIN && poll(&fd, 1, -1) > 0) || errno == EINTR;
+}
+
+int curl_write_out(const char *data, size_t n)
+{
+	while (n) {
 		ssize_t written = write(STDOUT_FILENO, data, n);
 
-		if (written < 0 && errno == EINTR)
+		if (written < 0 && wait_for_room())
 			continue;
+		if (written < 0 && errno != EPIPE)
+			return complain(CURL_WRITE_ERROR, "cannot write to standard output: %s",
+					strerror(errno));
 		if (written < 0)
-			s->reader_gone = true;
-		if (written > 0) {
-			data += written;
-			n -= (size_t)written;
-		}
+			return CURL_WRITE_ERROR; /* as quiet as curl: nobody reads it any more */
+		data += written;
+		n -= (size_t)written;
 	}
+	return 0;
+}
+
+static void pass_on(struct stream *s, const char *data, size_t n)
+{
+	if (!s->failed)
+		s->failed = curl_write_out(data, n);
 }
 
 static void take_body(struct stream *s, const char *data, size_t n)
@@ -98,7 +115,7 @@ static void read_into(struct stream *s, int *fd,
 		return;
 	if (n > 0)
 		take(s, data, (size_t)n);
-	if (n <= 0 || s->reader_gone) {
+	if (n <= 0 || s->failed) {
 		close(*fd); /* curl is told by its next write */
 		*fd = -1;
 	}
@@ -224,6 +241,8 @@ static int run_with(struct curl_run *run, int config[2], int headers[2], int bod
 	s.body = take_end(&body[0]);
 	read_streams(&s);
 	run->status = process_wait(pid);
+	if (run->status == 0) /* curl had given us all before that */
+		run->status = s.failed;
 	return 0;
 }
 

@@ -128,9 +128,15 @@ static bool is_named(const struct found *f, const char *name, char letter)
 	return f->name ? strcmp(f->name, name) == 0 : f->letter == letter;
 }
 
+/* Standard input, or what a shell hands over in the same way: <(...) is /dev/fd/63. */
 static bool is_from_stdin(const char *value)
 {
-	return strcmp(value, "-") == 0 || strcmp(value, ".") == 0 || strstr(value, "@-") != NULL;
+	static const char *const ways[] = { "@-", "<-", "/dev/stdin", "/dev/fd/", "/proc/self/fd/" };
+
+	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+		if (strstr(value, ways[i]))
+			return true;
+	return strcmp(value, "-") == 0 || strcmp(value, ".") == 0;
 }
 
 static void take_body(struct scan *s, const struct found *f)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Optional
 
-from harness import SANITIZERS, Daemon, Standin, run_tests, same
+from harness import SANITIZERS, Daemon, Standin, run_tests, same, wait_for
 
 LIMITS = "/services/data/v60.0/limits"
 # A curl that tells how it was called, then is the real one.
@@ -112,6 +112,7 @@ def test_unsafe() -> None:
     """What changes something is not repeated, but for --retry-unsafe; its answer is shown, the refusal reported; data from standard input is gone"""
     post = ("/services/data/v60.0/composite", "-s", "-d", "a=1")
     for words, data, why in ((post, None, "--retry-unsafe"), ((*post[:2], "-X", "DELETE"), None, "--retry-unsafe"), ((*post[:2], "-T", "-"), "x", "standard input"),
+                             (("--retry-unsafe", *post[:2], "-d", "@/dev/stdin"), "x", "standard input"), (("--retry-unsafe", *post[:2], "-F", "a=</dev/fd/0"), "x", "standard input"),
                              ((*post[:2], "-G", "-d", "@-"), "x", "standard input")):
         old = token()
         Shared.salesforce.kill_token(old["accessToken"])
@@ -172,7 +173,41 @@ def test_streaming() -> None:
     os.close(into)
     os.close(out)
     process.communicate(timeout=30)
-    assert process.returncode in (0, 23), process.returncode
+    same(process.returncode, 23)
+
+
+def test_full() -> None:
+    """An answer that could not be written is an error of curl's, said once, also when it was read whole before, and when it is a refusal that was kept back"""
+    env = {"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS, "CURL_CA_BUNDLE": str(Shared.salesforce.ca)}
+    Shared.salesforce.fault("oauth_error", path="/services/data/v60.0/refused", count=1, error="x", status=401)
+    for path in (LIMITS, "/services/data/v60.0/refused"):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([str(Shared.daemon.cli_program), "curl", "crm", path, "-s"], env=env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        same(result.returncode, 23, f"{path}: {result.stderr}")
+        same(result.stderr.count("No space left on device"), 1, result.stderr)
+    Shared.salesforce.clear_faults()
+
+
+def test_output_that_does_not_wait() -> None:
+    """Standard output that another program has made non-blocking loses nothing"""
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    filled = 0
+    try:
+        while True:
+            filled += os.write(into, b"x" * 4096)
+    except BlockingIOError:
+        pass
+    env = {"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS, "CURL_CA_BUNDLE": str(Shared.salesforce.ca)}
+    before = last_seq()
+    process = subprocess.Popen([str(Shared.daemon.cli_program), "curl", "crm", LIMITS, "-s"], env=env, stdout=into, stderr=subprocess.PIPE)
+    os.close(into)
+    wait_for(lambda: seen(before), "the request has come")
+    with os.fdopen(out, "rb") as reader:
+        got = reader.read()
+    process.communicate(timeout=30)
+    same(process.returncode, 0)
+    assert b"DailyApiRequests" in got[filled:], got[filled:]
 
 
 if __name__ == "__main__":
