@@ -51,6 +51,7 @@ static int print_next(const char *parameters, int continues, void *arg)
 int cmd_watch(struct cli *cli)
 {
 	const char *format = cli->format ? cli->format : cli->json ? "json" : "token";
+	const char *quote = cli->credential ? "\"" : "";
 	struct watch w = { .cli = cli };
 	char parameters[PARAMETERS_MAX];
 	struct sftoken_err err = { 0 };
@@ -63,6 +64,8 @@ int cmd_watch(struct cli *cli)
 		r = open_broker(cli, &h);
 	if (r)
 		return r;
+	progress_show(cli, "watching %s%s%s: there is no token yet; waiting for one", quote,
+		      cli->credential ? cli->credential : "the default credential", quote);
 	for (;;) {
 		r = sftoken_call(h, "io.sftoken.Broker.WatchToken", parameters,
 				 SFTOKEN_CALL_REPEAT | SFTOKEN_CALL_MORE, 0, print_next, &w, &err);

@@ -70,6 +70,16 @@ def test_watch() -> None:
     assert re.search(r"good until \d\d:\d\d:\d\d", out), out
 
 
+def test_watch_waits() -> None:
+    """watch says that it waits for a first token, and leaves no line"""
+    Shared.salesforce.force_error("app-never", "inactive_user")
+    program = start("watch", "never")
+    program.wait_text('watching "never": there is no token yet')
+    os.kill(program.process.pid, signal.SIGINT)
+    out, _ = program.end(-signal.SIGINT)
+    same(left(out), "")
+
+
 def test_quiet() -> None:
     """No line with -q, with --json, or where standard error is no terminal"""
     for words in (("watch", "crm", "-q"), ("watch", "crm", "--json")):
