@@ -10,8 +10,8 @@
 /* --- curl_words.c: what was asked for --- */
 
 /*
- * The URL that path_or_url means: a path ("/...") at the origin of instance_url, or a whole URL, which must be of that origin. NULL: another origin, or out of memory (errno is ENOMEM).
- * Caller frees.
+ * The URL that path_or_url means: a path ("/...") at the origin of instance_url, or a whole URL, which must be of that origin. Blanks become %20. NULL: another origin, or out of memory (errno is
+ * ENOMEM). Caller frees.
  */
 char *curl_url(const char *instance_url, const char *path_or_url);
 

@@ -28,17 +28,35 @@ static bool is_of_origin(const char *url, const char *instance_url)
 	       (url[n] == '\0' || url[n] == '/' || url[n] == '?');
 }
 
+/* The first n bytes of origin, then text, whose blanks (of a query in SOQL) curl would not take. */
+static char *join(const char *origin, size_t n, const char *text)
+{
+	char *url = malloc(n + 3 * strlen(text) + 1), *at = url;
+
+	if (!url)
+		return NULL;
+	for (; n; n--)
+		*at++ = *origin++;
+	for (; *text; text++) {
+		bool blank = *text == ' ';
+
+		memcpy(at, blank ? "%20" : text, blank ? 3 : 1);
+		at += blank ? 3 : 1;
+	}
+	*at = '\0';
+	return url;
+}
+
 char *curl_url(const char *instance_url, const char *path_or_url)
 {
 	size_t n = origin_length(instance_url);
-	char *url;
 
 	errno = 0;
 	if (n == 0)
 		return NULL;
 	if (*path_or_url != '/')
-		return is_of_origin(path_or_url, instance_url) ? strdup(path_or_url) : NULL;
-	return asprintf(&url, "%.*s%s", (int)n, instance_url, path_or_url) < 0 ? NULL : url;
+		return is_of_origin(path_or_url, instance_url) ? join("", 0, path_or_url) : NULL;
+	return join(instance_url, n, path_or_url);
 }
 
 /* Of the options of one letter: those that take a value. */

@@ -69,6 +69,8 @@ TEST(only_the_origin_of_the_org_is_asked)
 		{ "/services/data", ORG "/services/data" },
 		{ "//evil.example/", ORG "//evil.example/" },
 		{ ORG "/x?y", ORG "/x?y" },
+		{ "/query?q=SELECT Id FROM User", ORG "/query?q=SELECT%20Id%20FROM%20User" },
+		{ ORG "/x?a b ", ORG "/x?a%20b%20" },
 		{ ORG, ORG },
 		{ ORG "?a", ORG "?a" },
 		{ "HTTPS://ACME.my.salesforce.com/x", "HTTPS://ACME.my.salesforce.com/x" },
