@@ -262,7 +262,7 @@ static int ask_client_id(struct setup *s)
 	if (s->answers.client_id)
 		return 0;
 	if (!q.given)
-		advise_once(s, NULL);
+		advise_once(s, s->answers.certificate);
 	return question_ask(s->cli, &q, &s->answers.client_id);
 }
 
@@ -441,8 +441,7 @@ static int write_credential(struct setup *s, struct new_file *f)
 	return r;
 }
 
-/* A daemon that does not take the file is as if there had been none. */
-static int reload(struct setup *s)
+int setup_reload(const struct setup *s, const char *so)
 {
 	struct sftoken_err err = { 0 };
 	struct json_object *reply;
@@ -457,7 +456,7 @@ static int reload(struct setup *s)
 	reply = ask_within(h, "io.sftoken.Manager.Reload", NULL, RELOAD_MS, &err);
 	if (!reply) {
 		r = exit_status_of(&err);
-		complain(0, "the daemon does not take it, so it was not made: %s", err.text);
+		complain(0, "the daemon does not take it%s: %s", so, err.text);
 	}
 	json.object_put(reply);
 	sftoken_close(h);
@@ -473,8 +472,8 @@ static int write_all(struct setup *s)
 
 	if (r == 0)
 		r = write_credential(s, &credential);
-	if (r == 0)
-		r = reload(s);
+	if (r == 0) /* not taken: as if there had been none */
+		r = setup_reload(s, ", so it was not made");
 	if (r) {
 		new_file_undo(&credential);
 		new_file_undo(&secret);

@@ -139,6 +139,8 @@ struct setup {
 	bool advised;
 };
 
+/* Has the daemon, if one answers, read the configuration. 0, or an exit status after a complaint, in which so is what follows from that. */
+int setup_reload(const struct setup *s, const char *so);
 /* Brings what was written to a first token; 0, or the exit status of the step that failed. */
 int setup_see_through(struct setup *s);
 

@@ -26,6 +26,28 @@ static int import_secrets(struct setup *s)
 	return r;
 }
 
+static void say_no_token(const struct setup *s)
+{
+	const char *name = s->cli->credential;
+
+	fprintf(stderr,
+		"\n\"%s\" is there, and has no token yet. `sftoken doctor %s` looks again at any time.\n",
+		name, name);
+	if (s->secret.len)
+		fprintf(stderr,
+			"Another client secret is given with `sftoken import %s --kind client_secret`.\n",
+			name);
+}
+
+/* What was mended may be the file. One with a mistake changes nothing, and is said; doctor then tells what is. */
+static bool ask_again(const struct setup *s)
+{
+	if (!s->person || !ask_enter("When it is mended, press Enter (Ctrl-C: later):"))
+		return false;
+	(void)setup_reload(s, "");
+	return true;
+}
+
 static int see_doctor(struct setup *s)
 {
 	for (;;) {
@@ -37,10 +59,8 @@ static int see_doctor(struct setup *s)
 		r = cmd_doctor(s->cli);
 		if (r != EXIT_STATUS_CONFIG && r != EXIT_STATUS_TRY_AGAIN)
 			return r;
-		fprintf(stderr,
-			"\n\"%s\" is there, and has no token yet. `sftoken doctor %s` looks again at any time.\n",
-			s->cli->credential, s->cli->credential);
-		if (!s->person || !ask_enter("When it is mended, press Enter (Ctrl-C: later):"))
+		say_no_token(s);
+		if (!ask_again(s))
 			return r;
 	}
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { NAME_MAX_BYTES = 128, VALUE_MAX_BYTES = 1024 };
+enum { NAME_MAX_BYTES = 128, VALUE_MAX_BYTES = 1024, PORT_MAX = 65535 };
 
 const struct grant grants[] = {
 	{ "client_credentials", "the app for itself, with a consumer secret",
@@ -106,6 +106,26 @@ static bool is_host(const char *host, size_t n, const char *wanted)
 	return n == strlen(wanted) && strncasecmp(host, wanted, n) == 0;
 }
 
+/* What stands behind the host: nothing, a path, or a port that is a number from 1 to 65535. */
+static bool check_port(const char *host, char why[REASON_SIZE])
+{
+	const char *end = *host == '[' ? strchr(host, ']') : host + strcspn(host, ":/");
+	size_t n;
+	long long port;
+
+	if (!end)
+		return say(why, "the bracket of the host is not closed");
+	if (*host == '[')
+		end++;
+	if (*end != ':')
+		return *end == '\0' || *end == '/' || say(why, "behind the bracket comes :PORT");
+	n = strspn(++end, "0123456789");
+	port = n <= 5 ? strtoll(end, NULL, 10) : 0;
+	if (port > 0 && port <= PORT_MAX && (end[n] == '\0' || end[n] == '/'))
+		return true;
+	return say(why, "the port (behind the colon) is a number from 1 to 65535");
+}
+
 /* Addresses that people copy from their browser, and that give no tokens. */
 static bool check_host(const char *host, unsigned needs, char why[REASON_SIZE])
 {
@@ -184,7 +204,7 @@ bool check_login_url(const char *text, unsigned needs, char **out, char why[REAS
 		return say(why, "there is no host in it: write https://acme.my.salesforce.com");
 	if (is_http(text) && !is_loopback(host))
 		return say(why, "http:// sends secrets in the clear: write https://%s", host);
-	if (!check_host(host, needs, why) || !check_path(text, host, why))
+	if (!check_port(host, why) || !check_host(host, needs, why) || !check_path(text, host, why))
 		return false;
 	*out = url_of(text, host == text ? "https://" : "");
 	return *out || say(why, "out of memory");

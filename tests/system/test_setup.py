@@ -152,6 +152,27 @@ def test_jwt() -> None:
         assert re.search(r"Private-Key: \((2048|3072|4096) bit", bits), bits[:200]
 
 
+def test_mended() -> None:
+    """Enter looks at what was mended in the file as well; a mistake in it is told; how another secret is given is said, and Enter takes it"""
+    with World() as w:
+        w.app(secret=SECRET, run_as=USER)
+        person = w.person("crm", "--grant", "client_credentials", "--login-url", w.salesforce.url, "--client-id", "another")
+        answer(person, "(is not shown): ", "wrong-secret")
+        person.wait_text("press Enter")
+        assert "does not know the client id" in re.sub(r"\s+", " ", person.text), person.text
+        right = w.text("crm").replace("another", CLIENT)
+        w.daemon.write_credential("crm", right + "Nonsense=1\n")
+        answer(person, "(Ctrl-C: later):", "")
+        person.wait_text("Nonsense")
+        w.daemon.write_credential("crm", right)
+        answer(person, "(Ctrl-C: later):", "")
+        person.wait_text("refuses the client")
+        person.wait_text("sftoken import crm --kind client_secret")
+        w.daemon.give("crm", "client_secret", SECRET)
+        answer(person, "(Ctrl-C: later):", "")
+        assert "first token" in person.end(0)[0]
+
+
 def test_existing_key() -> None:
     """A key that is there is used, by --private-key, or by Enter where it is the one that setup made before"""
     with World() as w:
@@ -166,8 +187,11 @@ def test_existing_key() -> None:
         w.app(cert_pem=(w.daemon.config / "keys/next.crt").read_text(), approved=[USER])
         before = (w.daemon.config / "keys/next.key").read_text()
         assert "is there already" in w.script("next", *w.jwt("--new-key"), check=64).stderr
-        person = w.person("next", *w.jwt())
+        person = w.person("next", "--grant", "jwt_bearer", "--login-url", w.salesforce.url, "--username", USER)
         answer(person, "next.key]: ", "")
+        person.wait_text("(client id): ")
+        assert f"the certificate {w.daemon.config}/keys/next.crt" in person.text, person.text
+        answer(person, "(client id): ", CLIENT)
         assert "first token" in person.end(0)[0]
         same((w.daemon.config / "keys/next.key").read_text(), before)
         assert f"Certificate=file:{w.daemon.config}/keys/next.crt\n" in w.text("next")

@@ -210,6 +210,14 @@ TEST(addresses_that_setup_takes)
 		{ "https://a.example/ b", 0, NULL, "https://" },
 		{ "https://a.example\\", 0, NULL, "https://" },
 		{ "https://a.example\n[Access]", 0, NULL, "https://" },
+		{ "https://a.example:99999", 0, NULL, "port" },
+		{ "https://a.example:0/x", 0, NULL, "port" },
+		{ "https://a.example:", 0, NULL, "port" },
+		{ "https://a.example:44e", 0, NULL, "port" },
+		{ "https://a.example:65535", 0, "https://a.example:65535", NULL },
+		{ "https://[::1", 0, NULL, "bracket" },
+		{ "https://[::1]:70000", 0, NULL, "port" },
+		{ "https://[::1]:8443", 0, "https://[::1]:8443", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
