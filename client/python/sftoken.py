@@ -521,7 +521,7 @@ class Client:
     def _first_reply(self, method: str, parameters: Json, timeout: float, more: bool = False) -> Tuple[_Wire, Json]:
         """Sends the call, and again after a lost connection or the end of a daemon, at most twice. The connection and the first reply."""
         deadline = time.monotonic() + timeout
-        call: Json = {"method": f"{_BROKER}.{method}", "parameters": {k: v for k, v in parameters.items() if v is not None}}
+        call: Json = {"method": f"{_BROKER}.{method}", "parameters": {k: _whole(k, v) for k, v in parameters.items() if v is not None}}
         if more:
             call["more"] = True
         message = json.dumps(call).encode() + b"\0"
@@ -593,6 +593,15 @@ class Client:
         except BaseException:
             wire.close()
             raise
+
+
+def _whole(name: str, value: Any) -> Any:
+    """Numbers of the interface are integers: 600.0 is one, too, but 0.5 would be taken for garbage, and the connection closed."""
+    if not isinstance(value, float):
+        return value
+    if not value.is_integer():
+        raise InvalidArgument(f"{name} is a whole number, not {value}")
+    return int(value)
 
 
 def _generation(rejected: Union[Token, int, None]) -> Optional[int]:

@@ -114,6 +114,9 @@ def test_errors() -> None:
         error = error_of(sftoken.NoSuchCredential, lambda: sftoken.get_token("other"), 66)
         assert "sftoken list" in str(error) and error.parameters == {"credential": "other"}, error
         error_of(sftoken.InvalidArgument, lambda: sftoken.get_token("prod", wait=301), 64)
+        for wrong in (0.5, float("nan"), float("inf")):
+            assert "whole number" in str(error_of(sftoken.InvalidArgument, lambda value=wrong: sftoken.get_token("prod", wait=value), 64))
+        same(sftoken.get_token("prod", min_valid=600.0).credential, "prod")
         error = error_of(sftoken.LifetimeTooShort, lambda: sftoken.get_token("prod", min_valid=360000), 76)
         assert error.name == "io.sftoken.Broker.LifetimeTooShort", error.name
         world.salesforce.force_error("app-prod", "inactive_user")
