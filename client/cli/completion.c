@@ -76,6 +76,11 @@ static void print_options_with(const char *between, bool files)
 
 static const char bash_begin[] =
 	"# bash completion of sftoken; made by `sftoken completion bash`\n"
+	"_sftoken_files() # a directory gets its slash, a blank its backslash\n"
+	"{\n"
+	"\tcompopt -o filenames 2>/dev/null\n"
+	"\tmapfile -t COMPREPLY < <(compgen \"$@\")\n"
+	"}\n"
 	"_sftoken()\n"
 	"{\n"
 	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= i\n"
@@ -91,7 +96,13 @@ static const char bash_begin[] =
 	"\t\tcase ${COMP_WORDS[i]} in\n"
 	"\t\t--socket | --manager) which+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[i+1]}\"); ((i++)) ;;\n"
 	"\t\t--user | --system) which+=(\"${COMP_WORDS[i]}\") ;;\n"
-	"\t\t--) [[ $verb != exec ]] || COMPREPLY=($(compgen -c -- \"$cur\")); return ;;\n"
+	"\t\t--)\n"
+	"\t\t\tif [[ $verb == exec && i -eq COMP_CWORD-1 && $cur != */* ]]; then\n"
+	"\t\t\t\tCOMPREPLY=($(compgen -c -- \"$cur\"))\n"
+	"\t\t\telif [[ $verb == exec ]]; then\n"
+	"\t\t\t\t_sftoken_files -f -- \"$cur\"\n"
+	"\t\t\tfi\n"
+	"\t\t\treturn ;;\n"
 	"\t\t-*) ;;\n"
 	"\t\t*) [[ -n $verb ]] || verb=${COMP_WORDS[i]} ;;\n"
 	"\t\tesac\n"
@@ -104,7 +115,7 @@ static const char bash_end[] =
 	"\t\tcase $verb in\n"
 	"\t\t'') words=$commands ;;\n"
 	"\t\tcompletion) words='bash zsh fish' ;;\n"
-	"\t\tcheck) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+	"\t\tcheck) _sftoken_files -d -- \"$cur\"; return ;;\n"
 	"\t\t*) [[ \" $takers \" != *\" $verb \"* ]] || words=$(\"${COMP_WORDS[0]}\" completion names \"${which[@]}\" 2>/dev/null) ;;\n"
 	"\t\tesac\n"
 	"\tfi\n"
@@ -120,7 +131,7 @@ static void print_bash_values(void)
 		       values[i].option, values[i].values);
 	fputs("\t", stdout);
 	print_options_with(" | ", true);
-	fputs(") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n\t", stdout);
+	fputs(") _sftoken_files -f -- \"$cur\"; return ;;\n\t", stdout);
 	print_options_with(" | ", false);
 	fputs(") return ;;\n\tesac\n", stdout);
 }
@@ -178,16 +189,20 @@ static const char zsh_begin[] =
 	"\tlocal -a verbs flags # not commands, options: arrays of zsh itself, which its functions use\n"
 	"\tverbs=(\n";
 
-static const char zsh_middle[] = "\t)\n"
-				 "\tfor ((i = 2; i < CURRENT; i++)); do\n"
-				 "\t\tcase $words[i] in\n"
-				 "\t\t--socket|--manager) ((i++)) ;;\n"
-				 "\t\t--) [[ $verb != exec ]] || _command_names -e; return ;;\n"
-				 "\t\t-*) ;;\n"
-				 "\t\t*) : ${verb:=$words[i]} ;;\n"
-				 "\t\tesac\n"
-				 "\tdone\n"
-				 "\tcase $words[CURRENT-1] in\n";
+static const char zsh_middle
+	[] = "\t)\n"
+	     "\tfor ((i = 2; i < CURRENT; i++)); do\n"
+	     "\t\tcase $words[i] in\n"
+	     "\t\t--socket|--manager) ((i++)) ;;\n"
+	     "\t\t--) # behind it as the command itself is completed\n"
+	     "\t\t\t[[ $verb == exec ]] || return\n"
+	     "\t\t\tif [[ $words[CURRENT-1] == -- ]]; then _command_names -e; return; fi\n"
+	     "\t\t\tshift $i words; ((CURRENT -= i)); _normal; return ;;\n"
+	     "\t\t-*) ;;\n"
+	     "\t\t*) : ${verb:=$words[i]} ;;\n"
+	     "\t\tesac\n"
+	     "\tdone\n"
+	     "\tcase $words[CURRENT-1] in\n";
 
 static const char zsh_end[] = "\tesac\n"
 			      "\tif [[ $words[CURRENT] == -* ]]; then\n"

@@ -33,7 +33,7 @@ ROWS = [
 ]
 
 # fish does not look behind the --
-COMMANDS = [("sftoken exec -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- l", {"ls"}, {"crm"})]
+COMMANDS = [("sftoken exec -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- cat l", set(), {"ls", "crm"})]
 
 
 class Shared:
@@ -75,15 +75,18 @@ def test_bash() -> None:
 
 
 def test_bash_types() -> None:
-    """bash, typed at: Tab completes a name, also behind an @, before which bash cuts words"""
+    """bash, typed at: Tab completes a name, also behind an @, before which bash cuts words; a directory gets its slash, a blank its backslash"""
     need("bash")
     with_rc = Shared.daemon.directory / "bashrc"
     with_rc.write_text("PS1='ready> '\nsource <(sftoken completion bash)\nbind 'set enable-bracketed-paste off'\n")
-    for typed, ends in (("cr\t", "<crm>"), ("etl@p\t", "<etl@prod>")):
+    folder = Shared.daemon.directory / "with blank"
+    folder.mkdir()
+    for typed, ends in (("doctor cr\t", "<crm>"), ("doctor etl@p\t", "<etl@prod>"), (f"metrics --output {folder.parent}/with\t", f"<{folder}/>"),
+                        (f"check {folder.parent}/with\t", f"<{folder}/>"), (f"exec crm -- cat {folder.parent}/with\t", f"<{folder}/>")):
         shell = Program(["bash", "--rcfile", str(with_rc), "-i"], environment(), terminal=True)
         try:
             shell.wait_text("ready>")
-            shell.type("sftoken doctor " + typed)
+            shell.type("sftoken " + typed)
             shell.type("\x01printf '<%s>' \r")
             shell.wait_text(ends)
         finally:
