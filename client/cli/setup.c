@@ -6,6 +6,7 @@
 #include "client/cli/setup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 
 #define USUAL_LOGIN_URL "https://login.salesforce.com"
 
-enum { RELOAD_MS = 10000, NOBODY_UID = 65534 };
+enum { RELOAD_MS = 10000, NOBODY_UID = 65534, PEM_LOOK = 16 * 1024 };
 
 /* --- what may be answered --- */
 
@@ -83,6 +84,28 @@ static bool look_owner(const struct stat *st, const struct place *p, const char 
 	return false;
 }
 
+/* The likely mistake is the certificate beside it. A file that only the daemon can read is left to it. */
+static bool look_pem(const char *path, char why[REASON_SIZE])
+{
+	char text[PEM_LOOK + 1];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, PEM_LOOK);
+	bool found;
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return true;
+	text[n] = '\0';
+	found = strstr(text, "PRIVATE KEY-----") != NULL;
+	explicit_bzero(text, sizeof text);
+	if (!found)
+		(void)snprintf(
+			why, REASON_SIZE,
+			"there is no private key in it: one begins with -----BEGIN PRIVATE KEY-----");
+	return found;
+}
+
 /* A key that is there; "new": none. */
 static bool look_key(const char *text, const void *context, char **out, char why[REASON_SIZE])
 {
@@ -92,7 +115,7 @@ static bool look_key(const char *text, const void *context, char **out, char why
 		return keep("", out);
 	*out = realpath(text, NULL);
 	if (*out && stat(*out, &st) == 0 && S_ISREG(st.st_mode)) {
-		if (look_owner(&st, context, text, why))
+		if (look_pem(*out, why) && look_owner(&st, context, text, why))
 			return true;
 	} else {
 		(void)snprintf(

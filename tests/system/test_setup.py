@@ -181,6 +181,10 @@ def test_existing_key() -> None:
         assert f"PrivateKey=file:{w.daemon.directory}/my.key" in w.text("mine")
         assert "--private-key /nonexistent: there is no such file" in w.script("other", *w.jwt("--private-key", "/nonexistent"), check=64).stderr
         assert "Certificate=" not in w.text("mine")
+        (w.daemon.directory / "my.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+        for wrong in (str(w.daemon.directory / "my.crt"), "/etc/passwd", "/dev/null"):
+            said = w.script("other", *w.jwt("--private-key", wrong), check=64).stderr
+            assert ("this is no file" if wrong == "/dev/null" else "no private key in it") in said and "chmod" not in said, said
         assert "contradict" in w.script("other", *w.jwt("--private-key", "/etc/passwd", "--new-key"), check=64).stderr
         w.script("next", *w.jwt("--new-key"), check=78)
         (w.daemon.credentials / "next.conf").unlink()
