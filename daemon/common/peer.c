@@ -25,19 +25,41 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Takes size bytes over from the kernel's answer. They come sorted as a rule; that is no promise of its. */
-static int keep_groups(struct peer *p, const gid_t *groups, size_t size, struct err *err)
+/* Each once and without gid, which is a group of its own to everybody. Returns how many are left. */
+static size_t compact(gid_t *groups, size_t n, gid_t gid)
 {
-	/* most users are in their own group alone, which is p->gid: that takes no memory */
-	if (size == 0 || (size == sizeof(gid_t) && groups[0] == p->gid))
-		return 0;
-	p->groups = malloc(size);
-	if (!p->groups)
-		return err_oom(err);
-	memcpy(p->groups, groups, size);
-	p->n_groups = (uint16_t)(size / sizeof(gid_t));
-	qsort(p->groups, p->n_groups, sizeof(gid_t), by_number);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (groups[i] != gid && (kept == 0 || groups[i] != groups[kept - 1]))
+			groups[kept++] = groups[i];
+	return kept;
+}
+
+int peer_set_groups(struct peer *p, gid_t *groups, size_t n, struct err *err)
+{
+	gid_t *kept = p->groups.few;
+
+	/* the kernel's answer comes sorted as a rule; that is no promise of its */
+	qsort(groups, n, sizeof(gid_t), by_number);
+	n = compact(groups, n, p->gid);
+	if (n > PEER_GROUPS_MAX)
+		return err_set(err, ERR_INTERNAL, "a caller is in more than %d groups",
+			       PEER_GROUPS_MAX);
+	if (n > PEER_GROUPS_FEW) {
+		kept = malloc(n * sizeof(gid_t));
+		if (!kept)
+			return err_oom(err);
+		p->groups.many = kept;
+	}
+	memcpy(kept, groups, n * sizeof(gid_t));
+	p->n_groups = (uint16_t)n;
 	return 0;
+}
+
+static const gid_t *groups_of(const struct peer *p)
+{
+	return p->n_groups > PEER_GROUPS_FEW ? p->groups.many : p->groups.few;
 }
 
 /*
@@ -50,11 +72,11 @@ static int read_groups(int sock, struct peer *p, struct err *err)
 	socklen_t size = sizeof usual;
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, usual, &size) == 0)
-		return keep_groups(p, usual, size, err);
+		return peer_set_groups(p, usual, size / sizeof(gid_t), err);
 	if (errno == ERANGE) {
 		size = sizeof most;
 		if (getsockopt(sock, SOL_SOCKET, SO_PEERGROUPS, most, &size) == 0)
-			return keep_groups(p, most, size, err);
+			return peer_set_groups(p, most, size / sizeof(gid_t), err);
 	}
 	return err_errno(err, ERR_INTERNAL, errno, "cannot read the groups of a caller");
 }
@@ -75,12 +97,14 @@ int peer_read(int sock, struct peer *p, struct err *err)
 
 void peer_fini(struct peer *p)
 {
-	free(p->groups);
+	if (p->n_groups > PEER_GROUPS_FEW)
+		free(p->groups.many);
 	*p = (struct peer){ .uid = PEER_OVERFLOW_UID, .gid = PEER_OVERFLOW_UID };
 }
 
 bool peer_in_group(const struct peer *p, gid_t gid)
 {
+	const gid_t *groups = groups_of(p);
 	size_t low = 0, high = p->n_groups;
 
 	if (p->gid == gid)
@@ -88,9 +112,9 @@ bool peer_in_group(const struct peer *p, gid_t gid)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (p->groups[middle] == gid)
+		if (groups[middle] == gid)
 			return true;
-		if (p->groups[middle] < gid)
+		if (groups[middle] < gid)
 			low = middle + 1;
 		else
 			high = middle;

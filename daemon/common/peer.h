@@ -12,7 +12,8 @@
 
 #include "base/err.h"
 
-enum { PEER_OVERFLOW_UID = 65534, PEER_GROUPS_MAX = 4096 };
+/* PEER_GROUPS_FEW: as many as have room in place of a pointer */
+enum { PEER_OVERFLOW_UID = 65534, PEER_GROUPS_MAX = 4096, PEER_GROUPS_FEW = 2 };
 
 struct peer {
 	uid_t uid;
@@ -20,12 +21,19 @@ struct peer {
 	pid_t pid;
 	uint16_t n_groups; /* the small ones side by side: every idle connection has a peer in it */
 	bool shared;       /* some message came from another process than the one that connected */
-	gid_t *groups; /* supplementary ones in ascending order, owned; none where gid is the only one */
+	/* Supplementary ones but gid, each once, in ascending order. The most frequent caller is in one or two and takes no memory for them. */
+	union {
+		gid_t few[PEER_GROUPS_FEW]; /* n_groups <= PEER_GROUPS_FEW */
+		gid_t *many;                /* owned */
+	} groups;
 };
 
 /* Fills *p (to be ended by peer_fini()). A peer in more than PEER_GROUPS_MAX groups is an error. */
 int peer_read(int sock, struct peer *p, struct err *err);
 void peer_fini(struct peer *p);
+
+/* Makes the n in groups (any order, any of them twice; they are sorted in place) p's supplementary ones; p has none yet. 0, or -ERR_INTERNAL: too many, or no memory. */
+int peer_set_groups(struct peer *p, gid_t *groups, size_t n, struct err *err);
 
 /*
  * Reads what there is, without waiting. Returns its size, 0 at the end, or one of these. Nothing from another uid than p's is ever returned

@@ -107,8 +107,11 @@ const char *counter_name(enum counter c)
 
 void counters_add(const struct counters *c, struct buf *out)
 {
+	char limit[48];
+
 	for (int i = 0; i < COUNTERS; i++) {
-		json_key(out, names[i]);
+		snprintf(limit, sizeof(limit), "limit.%s", names[i]);
+		json_key(out, i < COUNT_LIMITS ? names[i] : limit);
 		json_add_int(out, c->value[i]);
 	}
 	add_gets(c, out);

@@ -74,8 +74,8 @@ const char *counter_name(enum counter c);
 /* One GetToken is answered, after took_us. */
 void counters_got(struct counters *c, enum get_outcome outcome, int64_t took_us);
 /*
- * Appends the members "name":value of all counters to a JSON object: the names above, "gets.OUTCOME",
- * "get_us.BOUND" (upwards, the last one "get_us.inf") and "get_us.sum".
+ * Appends the members "name":value of all counters to a JSON object: the names above, "limit.NAME" for
+ * those of limits, "gets.OUTCOME", "get_us.BOUND" (upwards, the last one "get_us.inf") and "get_us.sum".
  */
 void counters_add(const struct counters *c, struct buf *out);
 /* Logs the limits that were reached since the last time. */

@@ -37,6 +37,7 @@ struct http {
 	struct call_list calls, refused;
 	struct transfer_socket *sockets; /* by descriptor */
 	size_t n_sockets;
+	bool keeps; /* events, between requests */
 	struct network network;
 	struct http_counters counters;
 };
@@ -99,7 +100,14 @@ static void wait_for(struct http *h, struct transfer_socket *s, curl_socket_t fd
 
 /*
  * libcurl stops watching a socket at the end of each request and begins again with the next; to follow would cost two system calls for each request. So the event stays, from the first
- * answer on: before that, libcurl may close the socket without a word, and the next one of that number would inherit the event. Another request may be using the socket already.
+ * answer on: before that, libcurl may close the socket without a word, and the next one of that number would inherit the event.
+ *
+ * What that relies on, each shown by tests/unit/test_http_sockets.c:
+ * - CURLOPT_CLOSESOCKETFUNCTION is called for each socket that has brought an answer, whatever closes it. Else an event would outlive its socket, and whoever gets the number next (a
+ *   caller, the link) would never be heard: libevent believes that epoll has it already. No document of libcurl's promises that, hence tells_of_each_close().
+ * - set_socket() is called whenever a request begins with a socket that was left (CURL_POLL_REMOVE).
+ * - The request that comes next may begin with the socket before curl_multi_info_read() tells of the answer, so before this is called. Then CURL_POLL_REMOVE has come and
+ *   gone (or never comes: the socket was not left in between), and the event is the next request's: it must not be made idle.
  */
 static void keep_socket(struct http *h, CURL *easy)
 {
@@ -151,7 +159,7 @@ static void count(struct http *h, const struct http_call *c, CURLcode code)
 	long connections = 0;
 
 	curl_easy_getinfo(c->easy, CURLINFO_NUM_CONNECTS, &connections);
-	if (connections && code == CURLE_OK && !c->req.fresh)
+	if (h->keeps && connections && code == CURLE_OK && !c->req.fresh)
 		keep_socket(h, c->easy);
 	h->counters.connections += (uint64_t)connections;
 	h->counters.failures += code != CURLE_OK;
@@ -328,6 +336,17 @@ static bool set_multi(struct http *h)
 	       curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS_MAX) == CURLM_OK;
 }
 
+/* Whether this libcurl is one that was seen to do so (keep_socket()). With another one, each request costs two system calls more. */
+static bool tells_of_each_close(void)
+{
+	static const unsigned seen[] = { 0x075801 /* Debian 12 */, 0x080e01 /* Debian 13 */ };
+
+	for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++)
+		if (curl_version_info(CURLVERSION_NOW)->version_num == seen[i])
+			return true;
+	return false;
+}
+
 /* libcurl and OpenSSL read these by themselves, and no option turns that off. */
 static void ignore_environment(void)
 {
@@ -354,6 +373,7 @@ struct http *http_new(struct loop *l, const struct settings *settings, struct er
 		err_set(err, ERR_INTERNAL, "libcurl does not start");
 		return NULL;
 	}
+	h->keeps = tells_of_each_close();
 	h->timer = timer_new(l, on_timer, h);
 	h->refusals = timer_new(l, on_refusals, h);
 	h->multi = curl_multi_init();

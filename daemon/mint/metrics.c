@@ -143,30 +143,6 @@ static void audit_lost(struct metrics_text *t, const char *family, const struct 
 	metrics_add(t, family, "", NULL, totals_get(d->counted, "audit_lost"));
 }
 
-/* All that the front counts and that has no family of its own is a limit that somebody ran into: one more needs no change here. */
-static bool is_limit(const char *name)
-{
-	static const char *const others[] = {
-		"calls",   "calls_refused", "tokens",	"shortcuts",  "waits",	    "wants",
-		"reports", "loads",	    "accepted", "audit_lost", "log_dropped", "loads_refused",
-	};
-
-	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-		if (strcmp(name, others[i]) == 0)
-			return false;
-	return !strchr(name, '.');
-}
-
-static void limits(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
-{
-	const char *name;
-	int64_t n;
-
-	for (size_t i = 0; totals_at(d->counted, i, &name, &n); i++)
-		if (is_limit(name))
-			metrics_add(t, family, "", LABELS({ "limit", name }), n);
-}
-
 static const char *behind(const char *name, const char *prefix)
 {
 	size_t size = strlen(prefix);
@@ -174,14 +150,26 @@ static const char *behind(const char *name, const char *prefix)
 	return strncmp(name, prefix, size) == 0 ? name + size : NULL;
 }
 
-static void outcomes(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
+/* The counters whose names begin so; what follows is the label: one more at the front needs no change here. */
+static void add_each(struct metrics_text *t, const char *family, const struct metrics_daemon *d,
+		     const char *prefix, const char *label)
 {
-	const char *name, *outcome;
+	const char *name, *rest;
 	int64_t n;
 
 	for (size_t i = 0; totals_at(d->counted, i, &name, &n); i++)
-		if ((outcome = behind(name, "gets.")))
-			metrics_add(t, family, "", LABELS({ "outcome", outcome }), n);
+		if ((rest = behind(name, prefix)))
+			metrics_add(t, family, "", LABELS({ label, rest }), n);
+}
+
+static void limits(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
+{
+	add_each(t, family, d, "limit.", "limit");
+}
+
+static void outcomes(struct metrics_text *t, const char *family, const struct metrics_daemon *d)
+{
+	add_each(t, family, d, "gets.", "outcome");
 }
 
 /* The front counts each bucket alone, upwards; here each holds those below it. */

@@ -42,12 +42,15 @@ def look(daemon: Daemon) -> Exposition:
 
 
 def test_numbers() -> None:
-    """3 gets, a renewal, an unknown name and a refusal: every number in the text is exactly right, and promtool finds no fault"""
+    """3 gets, a renewal, an unknown name, a refusal and nonsense: every number in the text is exactly right, and promtool finds no fault"""
     with Standin(session_timeout_s=7200) as salesforce, Daemon(salesforce) as daemon:
         daemon.add_client_credentials("crm", extra="Introspect=no")
         daemon.add_client_credentials("erp", extra="Introspect=no")
         salesforce.force_error("app-erp", "invalid_client")
         daemon.start()
+        with daemon.broker() as c:
+            c.send_raw(b"nonsense\0")
+            assert c.is_closed(10)
         with daemon.broker() as c:
             began = time.time()
             expires = [c.get("crm")["expiresAt"] for _ in range(3)][0]
@@ -64,6 +67,8 @@ def test_numbers() -> None:
         same(m.value("sftokend_gets_total", outcome="no_such_credential"), 1)
         same(m.value("sftokend_gets_total", outcome="rejected"), 1)
         same(sum(m.samples["sftokend_gets_total"].values()), 5)
+        same(m.value("sftokend_limit_reached_total", limit="malformed_request"), 1)
+        same(sum(m.samples["sftokend_limit_reached_total"].values()), 1)
         same(m.value("sftokend_get_seconds_count"), 5)
         same(m.value("sftokend_get_seconds_bucket", le="+Inf"), 5)
         bounds = sorted((float(dict(labels)["le"]), n) for labels, n in m.samples["sftokend_get_seconds_bucket"].items())

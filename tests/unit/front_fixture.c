@@ -283,16 +283,14 @@ unsigned fixture_replies(void)
 struct connection *caller_connect(unsigned uid, unsigned gid, const unsigned *groups,
 				  size_t n_groups)
 {
-	struct peer peer = {
-		.uid = uid, .gid = gid, .pid = 100 + (pid_t)uid, .n_groups = (uint16_t)n_groups
-	};
+	struct peer peer = { .uid = uid, .gid = gid, .pid = 100 + (pid_t)uid };
 	struct connection *before = connections;
+	gid_t in[PEER_GROUPS_MAX];
 
-	if (n_groups > 0) {
-		peer.groups = calloc(n_groups, sizeof(*peer.groups));
-		for (size_t i = 0; i < n_groups; i++)
-			peer.groups[i] = groups[i];
-	}
+	for (size_t i = 0; i < n_groups; i++)
+		in[i] = groups[i];
+	if (peer_set_groups(&peer, in, n_groups, NULL) < 0)
+		abort();
 	the_listener.handlers->accepted(&the_listener, open("/dev/null", O_RDONLY | O_CLOEXEC),
 					&peer, the_listener.handlers->arg);
 	return connections != before ? connections : NULL;

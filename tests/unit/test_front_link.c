@@ -315,6 +315,7 @@ TEST(each_get_is_counted_once_with_its_answer_and_its_time)
 	for (int i = 0; i < 4; i++)
 		caller_get(c, "{'credential':'prod','minValidSeconds':0}");
 	CHECK(counted("gets.token", 4) && counted("gets.rate_limited", 3));
+	CHECK(counted("limit.max_calls_per_second", 3) && counted("limit.max_connections", 0));
 	fixture_end(f);
 }
 

@@ -11,7 +11,7 @@ static const char *counted(const char *process, const char *calls)
 
 	snprintf(
 		text, sizeof(text),
-		"{\"calls\":%s,\"calls_refused\":6,\"loads\":8,\"loads_refused\":9,\"max_connections\":2,\"gets.token\":%s,\"get_us.50\":%s,\"get_us.inf\":0,"
+		"{\"calls\":%s,\"calls_refused\":6,\"loads\":8,\"loads_refused\":9,\"limit.max_connections\":2,\"gets.token\":%s,\"get_us.50\":%s,\"get_us.inf\":0,"
 		"\"get_us.sum\":90,\"started_ms\":%s,\"connections\":4,\"waiting\":5}",
 		calls, calls, calls, process);
 	return text;

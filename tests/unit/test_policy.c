@@ -56,10 +56,7 @@ TEST(the_matrix_holds)
 		const struct row *r = &rows[i];
 		char uids[64], gids[64];
 		gid_t groups[3];
-		struct peer peer = { .uid = r->peer.uid,
-				     .gid = r->peer.gid,
-				     .groups = groups,
-				     .n_groups = r->peer.n };
+		struct peer peer = { .uid = r->peer.uid, .gid = r->peer.gid };
 		struct globs globs = { .glob = (char **)(void *)r->globs,
 				       .n = (size_t)(!!r->globs[0] + !!r->globs[1]) };
 		struct int_list u, g;
@@ -67,6 +64,7 @@ TEST(the_matrix_holds)
 
 		check_row(r->says);
 		memcpy(groups, r->peer.groups, sizeof(groups));
+		REQUIRE(peer_set_groups(&peer, groups, r->peer.n, NULL) == 0);
 		snprintf(uids, sizeof(uids), "%s", r->uids);
 		snprintf(gids, sizeof(gids), "%s", r->gids);
 		u = list_of(uids);
@@ -76,6 +74,7 @@ TEST(the_matrix_holds)
 				       "etl.prod"),
 			  r->allowed ? POLICY_YES : POLICY_NO);
 		access_fini(&access);
+		peer_fini(&peer);
 	}
 }
 
