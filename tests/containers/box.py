@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Optional
+from typing import IO, Any, Iterator, Optional
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
@@ -82,6 +83,25 @@ def sweep() -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def sweeping() -> Iterator[None]:
+    """Nobody sweeps while another box is between its folder and its lock."""
+    with open(CACHE / "sweep", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def settle() -> IO[str]:
+    """A new place, locked for as long as the file is open."""
+    with sweeping():
+        sweep()
+        place = Path(tempfile.mkdtemp(prefix="box.", dir=CACHE))
+        os.chmod(place, 0o755)
+        lock = open(place / "lock", "w", encoding="ascii")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
+
+
 def enter() -> None:
     """Returns inside the box; outside it never does."""
     if INSIDE in os.environ:
@@ -94,16 +114,14 @@ def enter() -> None:
         sys.exit(0)
     CACHE.mkdir(parents=True, exist_ok=True)
     os.chmod(CACHE, 0o755)
-    sweep()
-    place = Path(tempfile.mkdtemp(prefix="box.", dir=CACHE))
-    os.chmod(place, 0o755)
-    base()  # with the network of the machine: the box has none
-    with open(place / "lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with settle() as lock:
+        place = Path(lock.name).parent
+        base()  # with the network of the machine: the box has none
         init = shutil.which("catatonit") or "/usr/libexec/podman/catatonit"  # reaps what podman leaves behind
         words = ["unshare", "-m", "-n", "-p", "-f", "--kill-child", "--mount-proc", "--propagation", "private", init, "--", sys.executable, *sys.argv]
         status = subprocess.run(words, env={**os.environ, INSIDE: str(place)}, check=False).returncode
-    sweep()
+    with sweeping():
+        sweep()
     sys.exit(status)
 
 
