@@ -101,7 +101,7 @@ const struct command commands[] = {
 	  "--output: into a file, at once or not at all, for the textfile collector of node_exporter. When no daemon answers the\n"
 	  "file says sftokend_up 0, and the exit status is 69 or 75.",
 	  "sftoken metrics --output /var/lib/prometheus/node-exporter/sftokend.prom", OPT_OUTPUT, USES_JSON },
-	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, USES_JSON },
+	{ "ping", "", "ask whether the daemon answers", "sftoken ping", 0, 0 },
 	{ "check", "[DIRECTORY]", "check the configuration without using it", "sftoken check /etc/sftokend", 0, TAKES_DIRECTORY | USES_JSON },
 	{ "completion", "bash|zsh|fish",
 	  "print the script that completes commands, options and credentials",

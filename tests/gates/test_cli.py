@@ -37,7 +37,8 @@ def measured(tool: list[str], name: str, *words: str) -> tuple[str, str]:
         raise Skip(f"{tool[0]} is not installed")
     with tempfile.TemporaryDirectory(prefix="gate-") as directory:
         out = Path(directory) / name
-        command = [str(Shared.daemon.cli_program), *(words or ("get", "crm")), "--socket", Shared.daemon.broker_path]
+        verb, *rest = words or ("get", "crm")
+        command = [str(Shared.daemon.cli_program), verb, "--socket", Shared.daemon.broker_path, *rest]
         result = subprocess.run([word.format(out=out) for word in tool] + command, capture_output=True, text=True, timeout=120,
                                 env={"PATH": "/usr/bin:/bin"}, check=False)
         assert result.returncode == 0 and (words or result.stdout.startswith("00D")), result.stderr
@@ -77,7 +78,8 @@ def test_system_calls() -> None:
 
 def test_libraries() -> None:
     """What jobs and probes run opens no library but libc: neither json-c nor sftoken-more.so"""
-    for words in (("get", "crm"), ("env", "crm"), ("wait", "crm"), ("report", "crm", "--generation", "1"), ("--help",)):
+    for words in (("get", "crm"), ("env", "crm"), ("wait", "crm"), ("report", "crm", "--generation", "1"), ("exec", "crm", "--", "/bin/true"), ("ping",),
+                  ("--help",)):
         text, _ = measured(["strace", "-f", "-e", "trace=openat,open", "-o", "{out}"], "opened", *words)
         opened = re.findall(r'"([^"]*\.so[^"]*)".* = \d+$', text, re.M)
         assert {Path(path).name for path in opened} == {"ld.so.cache", "libc.so.6"}, (words, opened)
