@@ -12,8 +12,8 @@
 int sftoken_more(int argc, char **argv);
 
 /*
- * Loads it and calls that: from ../libexec/sftoken/ of where this program is if that is a bin/, from beside it (as it is built), else from where it was configured to be; only if it belongs to root or to whom this
- * program belongs. The exit status; 70 after a complaint that it is not there.
+ * Loads it and calls that: from ../libexec/sftoken/ of where this program is if that is a bin/, from beside it (as it is built), else from where it was configured to be; only if it and its
+ * folders there belong to root or to whom this program belongs. The exit status; 70 after a complaint that it is not there.
  */
 int more_run(const struct cli *cli, int argc, char **argv);
 

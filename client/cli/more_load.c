@@ -31,8 +31,11 @@ static bool ends_in_bin(const char *path, size_t len)
 	return len >= n && memcmp(path + len - n, bin, n) == 0;
 }
 
-/* The place after the first len bytes of path, which are our directory. False: it is none. */
-static bool place(size_t i, char path[PATH_SIZE], size_t len)
+/*
+ * The place, after the first len bytes of path, which are our directory. Returns how much of it is whoever's who could replace this program as well; what follows is to be looked at. 0: there is no
+ * such place.
+ */
+static size_t place(size_t i, char path[PATH_SIZE], size_t len)
 {
 	static const char *const beside[] = { "../libexec/sftoken/" MORE_NAME, MORE_NAME };
 	const char *more = i < PLACES - 1 ? beside[i] : MORE_FOLDER "/" MORE_NAME;
@@ -40,19 +43,38 @@ static bool place(size_t i, char path[PATH_SIZE], size_t len)
 	if (i == PLACES - 1)
 		len = 0;
 	else if (len == 0 || (i == 0 && !ends_in_bin(path, len)) || len + strlen(more) >= PATH_SIZE)
-		return false;
+		return 0;
 	memcpy(path + len, more, strlen(more) + 1);
-	return true;
+	if (i == PLACES - 1)
+		return sizeof MORE_FOLDER;
+	return i == 0 ? len + sizeof "../" - 1 : len;
 }
 
-/* A copy of sftoken may lie where anybody can put something beside it or above it, for example below /tmp. */
-static bool is_trusted(const char *path)
+/* It itself, not what a link leads to, is root's or of the owner of this program, and nobody else can change it. */
+static bool is_ours(const char *path)
 {
-	struct stat self, more;
+	struct stat self, it;
 
-	if (stat(path, &more) < 0)
+	if (lstat(path, &it) < 0 || S_ISLNK(it.st_mode) || (it.st_mode & S_IWOTH))
 		return false;
-	return more.st_uid == 0 || (stat(SELF, &self) == 0 && more.st_uid == self.st_uid);
+	return it.st_uid == 0 || (stat(SELF, &self) == 0 && it.st_uid == self.st_uid);
+}
+
+/*
+ * A copy of sftoken may lie where anybody can put something beside it or above it, for example below /tmp. The folders are looked at, too: whoever has one of them could put another file there after
+ * the look and before it is loaded.
+ */
+static bool is_trusted(char path[PATH_SIZE], size_t believed)
+{
+	char *at = path + believed;
+	bool ours = true;
+
+	while (ours && (at = strchr(at, '/')) != NULL) {
+		*at = '\0';
+		ours = is_ours(path);
+		*at++ = '/';
+	}
+	return ours && is_ours(path);
 }
 
 static int complain_missing(const char *command)
@@ -63,7 +85,7 @@ static int complain_missing(const char *command)
 	return complain(EXIT_STATUS_INTERNAL,
 			"%s needs " MORE_NAME
 			", which is neither in %.*s../libexec/sftoken nor in " MORE_FOLDER
-			" (or is somebody else's): install the package sftoken whole",
+			" (or somebody else could change it): install the package sftoken whole",
 			command, (int)len, path);
 }
 
@@ -74,16 +96,18 @@ int more_run(const struct cli *cli, int argc, char **argv)
 	int (*more)(int argc, char **argv);
 
 	for (size_t i = 0; i < PLACES; i++) {
+		size_t believed = place(i, path, len);
 		void *library, *symbol;
 
-		if (!place(i, path, len) || !is_trusted(path))
+		if (believed == 0 || !is_trusted(path, believed))
 			continue;
 		library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 		symbol = library ? dlsym(library, MORE_ENTRY) : NULL;
 		if (!symbol)
-			return complain(EXIT_STATUS_INTERNAL,
-					"%s cannot be loaded: install the package sftoken whole",
-					path);
+			return complain(
+				EXIT_STATUS_INTERNAL,
+				"%s cannot be loaded (%s): install the package sftoken whole", path,
+				dlerror());
 		memcpy(&more, &symbol, sizeof more); /* as POSIX wants dlsym() to be used */
 		return more(argc, argv);
 	}

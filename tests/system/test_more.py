@@ -110,12 +110,12 @@ def test_damaged() -> None:
             shutil.copy(next(p for p in (ROOT / "usr").rglob("libsftoken.so.0")), top / MORE)
         status, out, said = run(top / "bin/sftoken", "status")
         same((status, out), (70, ""), said)
-        assert MORE in said and "install the package sftoken whole" in said, said
+        assert MORE in said and ("file too short" if content else "undefined symbol: sftoken_more") in said and "install the package sftoken whole" in said, said
         same(run(top / "bin/sftoken", "get", "crm")[0], 0)
 
 
 def test_stranger() -> None:
-    """A second file that belongs to somebody else is not loaded: a copy of sftoken may lie where others can put files beside it"""
+    """A second file that somebody else has, or can exchange, is not loaded: a copy of sftoken may lie where others can put files beside it"""
     not_installed()
     if os.geteuid() != 0:
         raise Skip("giving files away takes root")
@@ -130,6 +130,22 @@ def test_stranger() -> None:
     # and root's is everybody's
     os.chown(top / MORE, 0, 0)
     same(run(top / "bin/sftoken", "list")[0], 0)
+    # nor is one in a folder of a stranger, who could put another one there in the last moment; nor what anybody can write, or a link
+    for path in (top / MORE, (top / MORE).parent, top / "libexec"):
+        mode = path.stat().st_mode
+        os.chmod(path, mode | 0o002)
+        same(run(top / "bin/sftoken", "list")[0], 70, f"{path} can be written by everybody")
+        os.chmod(path, mode)
+        moved = path.rename(top / "moved")
+        path.symlink_to(moved)
+        same(run(top / "bin/sftoken", "list")[0], 70, f"{path} is a link")
+        path.unlink()
+        moved.rename(path)
+        if path.is_dir():
+            os.chown(path, NOBODY + 1, NOBODY)
+            same(run(top / "bin/sftoken", "list")[0], 70, f"{path} is a stranger's")
+            os.chown(path, 0, 0)
+        same(run(top / "bin/sftoken", "list")[0], 0)
     # what stands above a folder that is no bin is none of sftoken's
     (top / "bin").rename(top / "mine")
     same(run(top / "mine/sftoken", "list")[0], 70)
