@@ -57,7 +57,7 @@ static const char *no_retry(const struct cli *cli, const struct curl_request *q)
 	if (q->dumps)
 		return NULL;
 	if (q->spent)
-		return "its data came from standard input, and is gone";
+		return "what it sent came from standard input, and is gone";
 	if (!q->safe && !cli->retry_unsafe)
 		return "it may have changed something; --retry-unsafe repeats such requests, too";
 	return NULL;

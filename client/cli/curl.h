@@ -16,9 +16,9 @@
 char *curl_url(const char *instance_url, const char *path_or_url);
 
 struct curl_request {
-	bool safe;     /* GET, HEAD or OPTIONS: may be repeated */
-	bool spent;    /* its body comes from standard input, and is gone after one run */
-	bool dumps;    /* its headers are written elsewhere, so that nobody sees a 401 here */
+	bool safe;  /* GET, HEAD or OPTIONS: may be repeated */
+	bool spent; /* its body, or headers, come from standard input, and are gone after one run */
+	bool dumps; /* its headers are written elsewhere, so that nobody sees a 401 here */
 	bool progress; /* how far it is shall be shown */
 	const char *
 		bad; /* an option or a word with which the token would go to another address; NULL: none */

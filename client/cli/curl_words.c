@@ -117,16 +117,26 @@ static const char long_flags[][32] = {
 };
 /* clang-format on */
 
-static const struct {
-	char name[20];
-	char letter;
-} bodies[] = {
-	{ "--data", 'd' },        { "--data-ascii", 0 },     { "--data-binary", 0 },
-	{ "--data-raw", 0 },      { "--data-urlencode", 0 }, { "--json", 0 },
-	{ "--form", 'F' },        { "--form-string", 0 },    { "--upload-file", 'T' },
+enum source_flags {
+	BODY = 1,
+	DASH = 2,  /* "-" is standard input, too, and "." for a body */
+	FIRST = 4, /* with @ at its begin alone: all else is a text, in which @- means nothing */
 };
 
-enum { BODIES = sizeof bodies / sizeof bodies[0] };
+/* Those whose value may name a file that is read for the request, or for what is printed of it. */
+static const struct source {
+	char name[20];
+	char letter;
+	unsigned char flags;
+} sources[] = {
+	{ "--data", 'd', BODY },          { "--data-ascii", 0, BODY },     { "--data-binary", 0, BODY },
+	{ "--data-raw", 0, BODY },        { "--data-urlencode", 0, BODY }, { "--json", 0, BODY },
+	{ "--form", 'F', BODY },          { "--form-string", 0, BODY },    { "--upload-file", 'T', BODY | DASH },
+	{ "--header", 'H', FIRST },       { "--proxy-header", 0, FIRST },  { "--cookie", 'b', DASH },
+	{ "--url-query", 0, 0 },          { "--variable", 0, 0 },          { "--write-out", 'w', FIRST },
+};
+
+enum { SOURCES = sizeof sources / sizeof sources[0] };
 
 /* One option with the value that belongs to it. */
 struct found {
@@ -147,23 +157,26 @@ static bool is_named(const struct found *f, const char *name, char letter)
 }
 
 /* Standard input, or what a shell hands over in the same way: <(...) is /dev/fd/63. */
-static bool is_from_stdin(const char *value)
+static bool is_from_stdin(const struct source *source, const char *value)
 {
 	static const char *const ways[] = { "@-", "<-", "/dev/stdin", "/dev/fd/", "/proc/self/fd/" };
 
+	if ((source->flags & FIRST) && *value != '@')
+		return false;
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
 		if (strstr(value, ways[i]))
 			return true;
-	return strcmp(value, "-") == 0 || strcmp(value, ".") == 0;
+	return (source->flags & DASH) &&
+	       (strcmp(value, "-") == 0 || ((source->flags & BODY) && strcmp(value, ".") == 0));
 }
 
-static void take_body(struct scan *s, const struct found *f)
+static void take_source(struct scan *s, const struct found *f)
 {
-	for (size_t i = 0; i < BODIES; i++) {
-		if (!is_named(f, bodies[i].name, bodies[i].letter))
+	for (size_t i = 0; i < SOURCES; i++) {
+		if (!is_named(f, sources[i].name, sources[i].letter))
 			continue;
-		s->body = true;
-		s->request.spent |= f->value && is_from_stdin(f->value);
+		s->body |= sources[i].flags & BODY;
+		s->request.spent |= f->value && is_from_stdin(&sources[i], f->value);
 	}
 }
 
@@ -172,7 +185,7 @@ static void take(struct scan *s, const struct found *f, const char *word)
 	/* a file with options, and one more address */
 	if ((f->letter == 'K' || f->letter == ':') && !s->request.bad)
 		s->request.bad = word;
-	take_body(s, f);
+	take_source(s, f);
 	s->get |= is_named(f, "--get", 'G');
 	s->head |= is_named(f, "--head", 'I');
 	s->request.dumps |= is_named(f, "--dump-header", 'D');

@@ -109,11 +109,11 @@ def test_retry() -> None:
 
 
 def test_unsafe() -> None:
-    """What changes something is not repeated, but for --retry-unsafe; its answer is shown, the refusal reported; data from standard input is gone"""
+    """What changes something is not repeated, but for --retry-unsafe; its answer is shown, the refusal reported; data and headers from standard input are gone"""
     post = ("/services/data/v60.0/composite", "-s", "-d", "a=1")
     for words, data, why in ((post, None, "--retry-unsafe"), ((*post[:2], "-X", "DELETE"), None, "--retry-unsafe"), ((*post[:2], "-T", "-"), "x", "standard input"),
                              (("--retry-unsafe", *post[:2], "-d", "@/dev/stdin"), "x", "standard input"), (("--retry-unsafe", *post[:2], "-F", "a=</dev/fd/0"), "x", "standard input"),
-                             ((*post[:2], "-G", "-d", "@-"), "x", "standard input")):
+                             ((*post[:2], "-G", "-d", "@-"), "x", "standard input"), ((LIMITS, "-s", "-H", "@-"), "X-A: b", "standard input")):
         old = token()
         Shared.salesforce.kill_token(old["accessToken"])
         before = last_seq()
