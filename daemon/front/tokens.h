@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The credentials that the front knows and their current tokens. A token is immutable and counted;
- * its reply is kept ready up to the number that changes ("expiresInSeconds" stands last in the
- * object). A table is what one synchronisation with the mint built; a new one is built beside it
+ * The credentials that the front knows and their current tokens. A token never changes and is
+ * counted; its reply is kept ready, with room for the number that changes ("expiresInSeconds" stands
+ * last in the object) and what closes it. A table is what one synchronisation with the mint built; a new one is built beside it
  * and swapped.
  */
 #ifndef FRONT_TOKENS_H

@@ -332,7 +332,8 @@ static void outlive(void)
 	part(peer);
 	await(done + 1);
 	turns(loop, 1);
-	if (latest() < 0)
+	/* libcurl has closed all: else this test tests nothing */
+	if (CHECK_INT(latest(), -1))
 		check_next_of_that_number(fd);
 }
 
