@@ -33,7 +33,7 @@ static void become(char *const words[], const struct process_fd *fds, size_t n, 
 	_exit(CANNOT_RUN);
 }
 
-/* Each function more of libc costs every `sftoken get` a look-up at its start, so that this is no posix_spawn() with its nine. */
+/* No posix_spawn(), whose file actions and attributes are nine functions more to say what become() says. */
 int process_spawn(pid_t *pid, char *const words[], const struct process_fd *fds, size_t n)
 {
 	int failed[2], code = 0;
