@@ -119,23 +119,6 @@ TEST(what_the_options_of_curl_mean)
 		{ { "-d", "@-" }, SPENT },
 		{ { "-X", "GET", "--data-binary", "@-" }, SAFE | SPENT },
 		{ { "-T-" }, SPENT },
-		{ { "-T", "." }, SPENT },
-		{ { "-d", "-" }, 0 },
-		{ { "-d", "@/dev/stdin" }, SPENT },
-		{ { "-F", "a=</dev/fd/63" }, SPENT },
-		{ { "-H", "@-" }, SAFE | SPENT },
-		{ { "--header", "@/dev/fd/63" }, SAFE | SPENT },
-		{ { "-H", "X-Mail: a@-b" }, SAFE },
-		{ { "--proxy-header", "@-" }, SAFE | SPENT },
-		{ { "-b", "-" }, SAFE | SPENT },
-		{ { "--cookie", "/dev/stdin" }, SAFE | SPENT },
-		{ { "-b", "a=b" }, SAFE },
-		{ { "-w", "@-" }, SAFE | SPENT },
-		{ { "-w", "." }, SAFE },
-		{ { "--url-query", "q@-" }, SAFE | SPENT },
-		{ { "--variable", "q@-" }, SAFE | SPENT },
-		{ { "-o", "-" }, SAFE },
-		{ { "-o", "/dev/fd/3" }, SAFE },
 		{ { "-D", "file" }, SAFE | DUMPS },
 		{ { "--dump-header", "file" }, SAFE | DUMPS },
 		{ { "https://evil.example/" }, SAFE | BAD },
@@ -186,6 +169,42 @@ TEST(what_the_options_of_curl_mean)
 
 		CHECK_INT((int64_t)(is + 100 * i), (int64_t)(rows[i].is + 100 * i));
 	}
+}
+
+TEST(what_of_a_request_of_curl_comes_from_standard_input)
+{
+	static const struct {
+		const char *words[3];
+		bool spent;
+	} rows[] = {
+		{ { "-T", "." }, true },
+		{ { "-d", "-" }, false },
+		{ { "-d", "@/dev/stdin" }, true },
+		{ { "-F", "a=</dev/fd/63" }, true },
+		{ { "-H", "@-" }, true },
+		{ { "--header", "@/dev/fd/63" }, true },
+		{ { "-H", "X-Mail: a@-b" }, false },
+		{ { "--proxy-header", "@-" }, true },
+		{ { "-b", "-" }, true },
+		{ { "--cookie", "/dev/stdin" }, true },
+		{ { "-b", "a=b" }, false },
+		{ { "-w", "@-" }, true },
+		{ { "-w", "." }, false },
+		{ { "--url-query", "q@-" }, true },
+		{ { "--variable", "q@-" }, true },
+		{ { "-o", "-" }, false },
+		{ { "-o", "/dev/fd/3" }, false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct curl_request q = curl_request_of((char *const *)(uintptr_t)rows[i].words,
+							ORG);
+
+		check_row(rows[i].words[1]);
+		CHECK_INT(q.spent, rows[i].spent);
+		CHECK(!q.bad);
+	}
+	check_row(NULL);
 }
 
 /* --- setup --- */
