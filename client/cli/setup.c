@@ -20,7 +20,7 @@
 
 #define USUAL_LOGIN_URL "https://login.salesforce.com"
 
-enum { RELOAD_MS = 10000, NOBODY_UID = 65534, PEM_LOOK = 16 * 1024 };
+enum { RELOAD_MS = 10000, NOBODY_UID = 65534, PEM_LOOK = 64 * 1024 };
 
 /* --- what may be answered --- */
 

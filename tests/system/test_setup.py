@@ -207,8 +207,11 @@ def test_mended() -> None:
 def test_existing_key() -> None:
     """A key that is there is used, by --private-key, or by Enter where it is the one that setup made before"""
     with World() as w:
-        w.app(cert_pem=make_key(w.daemon.directory / "my.key"), approved=[USER])
-        assert "first token" in w.script("mine", *w.jwt("--private-key", str(w.daemon.directory / "my.key"))).stdout
+        mine = w.daemon.directory / "my.key"
+        w.app(cert_pem=make_key(mine), approved=[USER])
+        # openssl pkcs12 puts certificates and attributes before it; the daemon reads 64 KiB
+        mine.write_text("Bag Attributes\n" * 4000 + mine.read_text())
+        assert "first token" in w.script("mine", *w.jwt("--private-key", str(mine))).stdout
         assert f"PrivateKey=file:{w.daemon.directory}/my.key" in w.text("mine")
         assert "--private-key /nonexistent: there is no such file" in w.script("other", *w.jwt("--private-key", "/nonexistent"), check=64).stderr
         assert "Certificate=" not in w.text("mine")
