@@ -128,13 +128,18 @@ static bool section_equal(const struct config_section *section, const struct cre
 	return true;
 }
 
+bool credential_equal_logins(const struct credential *a, const struct credential *b)
+{
+	return numbers_equal(a->login_uids, a->n_login_uids, b->login_uids, b->n_login_uids) &&
+	       numbers_equal(a->login_gids, a->n_login_gids, b->login_gids, b->n_login_gids);
+}
+
 static bool access_equal(const struct credential *a, const struct credential *b)
 {
 	return section_equal(&credential_sections[CREDENTIAL_ACCESS], a, b) &&
 	       numbers_equal(a->uids, a->n_uids, b->uids, b->n_uids) &&
 	       numbers_equal(a->gids, a->n_gids, b->gids, b->n_gids) &&
-	       numbers_equal(a->login_uids, a->n_login_uids, b->login_uids, b->n_login_uids) &&
-	       numbers_equal(a->login_gids, a->n_login_gids, b->login_gids, b->n_login_gids);
+	       credential_equal_logins(a, b);
 }
 
 bool credential_equal_but_access(const struct credential *a, const struct credential *b)

@@ -90,6 +90,8 @@ char *credential_origin(const struct credential *c);
 bool credential_equal(const struct credential *a, const struct credential *b);
 /* So is all but [Access]: what is asked of the server is the same, and its answer is good for both. */
 bool credential_equal_but_access(const struct credential *a, const struct credential *b);
+/* The same users may log in (AllowLogin=). */
+bool credential_equal_logins(const struct credential *a, const struct credential *b);
 
 struct credential *credential_ref(struct credential *c);
 struct credential *credential_unref(struct credential *c); /* takes NULL, returns NULL */

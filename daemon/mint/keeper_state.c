@@ -411,27 +411,18 @@ static void inherit_claim(struct schedule *s, const struct schedule *o)
 	s->verdict_at_ms = o->verdict_at_ms;
 }
 
-/* A refresh token is on its way, or what is being asked for is what k would ask for. */
-static bool may_inherit_attempt(const struct keeper *k, const struct keeper *old)
+/* A refresh token that is on its way: its answer belongs to the new keeper, with the credential with which it was asked. */
+static void inherit_spend(struct keeper *k, struct keeper *old)
 {
-	if (old->spending)
-		return strcmp(k->origin, old->origin) == 0;
-	return old->attempt && credential_equal_but_access(k->credential, old->running);
-}
-
-/* The answer of an attempt belongs to the new keeper, with the credential with which it was asked. */
-static void inherit_attempt(struct keeper *k, struct keeper *old)
-{
-	if (!may_inherit_attempt(k, old))
+	if (!old->spending || strcmp(k->origin, old->origin) != 0)
 		return;
 	k->attempt = TAKE(old->attempt);
 	attempt_set_arg(k->attempt, k);
 	k->running = TAKE(old->running);
-	k->spending = old->spending;
+	k->spending = true;
 	k->begun = true; /* or nothing of the answer would be saved */
 	k->replay = old->replay;
 	k->kind = old->kind;
-	k->file = old->file;
 	old->spending = false;
 	k->schedule.in_flight = old->schedule.in_flight;
 	k->schedule.demanded = old->schedule.demanded;
@@ -472,7 +463,7 @@ void keeper_inherit(struct keeper *k, struct keeper *old)
 	s->held_until_ms = o->held_until_ms;
 	k->sent = old->sent;
 	k->withdrawn = keeper_withdrawn(old);
-	inherit_attempt(k, old);
+	inherit_spend(k, old);
 	if (keeper_token(old) && strcmp(k->origin, old->origin) != 0) {
 		k->withdrawn = o->generation;
 	} else if (keeper_token(old)) {

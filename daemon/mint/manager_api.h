@@ -50,6 +50,7 @@ void manager_counters(struct manager *m, const struct link_counters *c);
 void manager_settled(struct manager *m, struct keeper *k);
 void manager_removed(struct manager *m, struct keeper *k);
 void manager_replaced(struct manager *m, struct keeper *old, struct keeper *new);
+void manager_logins_changed(struct manager *m, struct keeper *k);
 void manager_reloaded(struct manager *m);
 
 #endif

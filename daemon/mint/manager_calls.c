@@ -147,14 +147,21 @@ void manager_removed(struct manager *m, struct keeper *k)
 	manager_doctors_forget(m, k);
 }
 
+static const char changed_meanwhile
+	[] = "the configuration of the credential was changed meanwhile: log in again";
+
+/* Who began a login may not be among those who may any more. */
+void manager_logins_changed(struct manager *m, struct keeper *k)
+{
+	logins_keeper_gone(m->logins, k, k, changed_meanwhile);
+}
+
 /* The attempt that somebody waited for was cancelled with the old settings; a new one begins with the new ones. */
 void manager_replaced(struct manager *m, struct keeper *old, struct keeper *new)
 {
 	bool waited = false;
 
-	logins_keeper_gone(
-		m->logins, old, new,
-		"the configuration of the credential was changed meanwhile: log in again");
+	logins_keeper_gone(m->logins, old, new, changed_meanwhile);
 	for (struct client *c = m->clients; c; c = c->next) {
 		if (c->waits != WAITS_REFRESH || c->keeper != old)
 			continue;

@@ -161,6 +161,14 @@ static void on_replaced(struct keeper *old, struct keeper *new, void *arg)
 		manager_replaced(m->manager, old, new);
 }
 
+static void on_logins_changed(struct keeper *k, void *arg)
+{
+	struct mint *m = arg;
+
+	if (m->manager)
+		manager_logins_changed(m->manager, k);
+}
+
 static void on_reloaded(void *arg)
 {
 	struct mint *m = arg;
@@ -402,6 +410,7 @@ static int build_parts(struct mint *m, struct load *first, struct err *err)
 		.settled = on_settled,
 		.removed = on_removed,
 		.replaced = on_replaced,
+		.logins_changed = on_logins_changed,
 		.reloaded = on_reloaded,
 		.spent = on_spent,
 		.arg = m,

@@ -145,22 +145,31 @@ static void plan_drop(struct plan *plan, size_t n)
 	free(plan);
 }
 
+/* Who may have the token is nothing that the server hears of: the keeper goes on, in back-off as well as with a login under way. */
+static int plan_one(struct registry *r, struct plan *plan, struct credential *c,
+		    struct registry_reload *diff, struct err *err)
+{
+	const struct credential *before;
+
+	plan->old = find_in(r->keepers, r->n, c->name);
+	before = plan->old ? keeper_credential(plan->old) : NULL;
+	if (before && credential_equal(before, c))
+		return 0;
+	if (!before || !credential_equal_but_access(before, c)) {
+		plan->fresh = keeper_new(&r->context, c, err);
+		if (!plan->fresh)
+			return -1;
+	}
+	return add_name(before ? &diff->changed : &diff->added, c->name);
+}
+
 static struct plan *make_plan(struct registry *r, struct credential_set *set,
 			      struct registry_reload *diff, struct err *err)
 {
 	struct plan *plan = calloc(set->n + 1, sizeof *plan);
 
 	for (size_t i = 0; plan && i < set->n; i++) {
-		struct credential *c = set->items[i];
-		bool ok = true;
-
-		plan[i].old = find_in(r->keepers, r->n, c->name);
-		if (!plan[i].old || !credential_equal(keeper_credential(plan[i].old), c)) {
-			plan[i].fresh = keeper_new(&r->context, c, err);
-			ok = plan[i].fresh &&
-			     add_name(plan[i].old ? &diff->changed : &diff->added, c->name) == 0;
-		}
-		if (!ok) {
+		if (plan_one(r, &plan[i], set->items[i], diff, err) < 0) {
 			plan_drop(plan, set->n);
 			plan = NULL;
 		}
@@ -197,6 +206,15 @@ static void remove_keeper(struct registry *r, struct keeper *k)
 	keeper_free(k);
 }
 
+static void go_on(struct registry *r, struct keeper *k, struct credential *c)
+{
+	bool same = credential_equal_logins(keeper_credential(k), c);
+
+	keeper_set_credential(k, c);
+	if (!same && r->handlers.logins_changed)
+		r->handlers.logins_changed(k, r->handlers.arg);
+}
+
 /* From here on nothing can fail. The new array is whole before anybody is told: who is told may look at all keepers. */
 static void commit(struct registry *r, struct plan *plan, struct keeper **keepers,
 		   struct credential_set *set)
@@ -219,7 +237,7 @@ static void commit(struct registry *r, struct plan *plan, struct keeper **keeper
 		} else if (plan[i].fresh) {
 			keeper_restore(plan[i].fresh);
 		} else {
-			keeper_set_credential(plan[i].old, set->items[i]);
+			go_on(r, plan[i].old, set->items[i]);
 		}
 	}
 	free(old);

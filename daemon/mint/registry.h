@@ -16,6 +16,8 @@ struct registry_handlers {
 	void (*removed)(struct keeper *k, void *arg);
 	/* A reload replaced old by new under the same name: move what waits for it. */
 	void (*replaced)(struct keeper *old, struct keeper *new, void *arg);
+	/* A reload changed who may log in (AllowLogin=), and nothing that k would have to end for. May be NULL. */
+	void (*logins_changed)(struct keeper *k, void *arg);
 	/* The last spend of a refresh token that was in flight has its answer in the store. May be NULL. */
 	void (*spent)(void *arg);
 	/* After a reload: rules and all access lists may be different. */

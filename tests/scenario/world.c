@@ -318,6 +318,13 @@ static void on_replaced(struct keeper *old, struct keeper *new, void *arg)
 	manager_replaced(w->manager, old, new);
 }
 
+static void on_logins_changed(struct keeper *k, void *arg)
+{
+	struct world *w = arg;
+
+	manager_logins_changed(w->manager, k);
+}
+
 static void on_reloaded(void *arg)
 {
 	struct world *w = arg;
@@ -394,6 +401,7 @@ void world_start_mint(struct world *w)
 		.settled = on_settled,
 		.removed = on_removed,
 		.replaced = on_replaced,
+		.logins_changed = on_logins_changed,
 		.reloaded = on_reloaded,
 		.spent = on_spent,
 		.arg = w,
