@@ -290,8 +290,6 @@ static int read_one(struct reading *r, const char *path, bool required, struct e
 		return got;
 	if (remember(r->files, path, look) < 0)
 		return err_oom(err);
-	if (missing)
-		return 0;
 	return config_parse(path, text.data ? text.data : "", text.len, r->sections, r->n_sections,
 			    r->target, r->notes, r->origin, err);
 }
