@@ -136,11 +136,12 @@ int config_files_copy(struct config_files *to, const struct config_files *from);
 
 /*
  * The first file that is another one than when it was read, gone, or new among the drop-ins (what stands in files was read by config_read()): *path, which the caller frees. No file
- * is read: a stat() each, and a look into the folder of drop-ins. Without memory all is as it was.
+ * is read: a stat() each, and a look into the folder of drop-ins, where it is not known
+ * that there is none (CONFIG_ALONE). Without memory all is as it was.
  */
 enum config_change { CONFIG_SAME, CONFIG_CHANGED, CONFIG_ADDED, CONFIG_REMOVED };
 extern const char *const config_change_words[CONFIG_REMOVED + 1]; /* follow the path */
-enum config_change config_compare(const struct config_files *files, char **path);
+enum config_change config_compare(const struct config_files *files, unsigned flags, char **path);
 
 /*
  * The names in dir that end with suffix (a name that is nothing else does not count), without hidden ones, in the order of their bytes. A directory that does not exist is empty.

@@ -242,7 +242,7 @@ const char *const config_change_words[] = { "is as it was read", "was changed si
 					    "was added since the configuration was read",
 					    "was removed since it was read" };
 
-enum config_change config_compare(const struct config_files *files, char **path)
+enum config_change config_compare(const struct config_files *files, unsigned flags, char **path)
 {
 	enum config_change change = CONFIG_SAME;
 
@@ -256,7 +256,7 @@ enum config_change config_compare(const struct config_files *files, char **path)
 		change = !now ? CONFIG_REMOVED : !f->look ? CONFIG_ADDED : CONFIG_CHANGED;
 		*path = strdup(f->path);
 	}
-	if (files->n && change == CONFIG_SAME) {
+	if (files->n && change == CONFIG_SAME && !(flags & CONFIG_ALONE)) {
 		*path = find_added(files);
 		change = CONFIG_ADDED;
 	}

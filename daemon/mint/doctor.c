@@ -371,7 +371,7 @@ static void look_at_files(struct doctor *d)
 
 	for (size_t i = 0; i < sizeof of / sizeof of[0] && !d->facts.stale[0]; i++) {
 		CLEANUP(cleanup_free) char *path = NULL;
-		enum config_change change = config_compare(of[i], &path);
+		enum config_change change = config_compare(of[i], 0, &path);
 
 		if (change != CONFIG_SAME)
 			snprintf(d->facts.stale, sizeof d->facts.stale, "%.250s %s", path,

@@ -133,29 +133,48 @@ static void add_store(struct texts *t, struct registry *r)
 		add_text(t, store_key_note(s));
 }
 
-/* A file of a credential that there was not. NULL: none, or no memory. */
-static char *find_new(struct registry *r, const char *main_path)
+static int list_folder(const char *folder, const char *suffix, struct config_list *names)
 {
 	CLEANUP(config_notes_fini) struct config_notes unheard = { 0 };
-	CLEANUP(config_list_fini) struct config_list names = { 0 };
-	CLEANUP(cleanup_free) char *folder = NULL;
-	int size = (int)(strrchr(main_path, '/') - main_path);
+
+	return config_list_dir(folder, folder, suffix, CONFIG_ANY_OWNER, &unheard, names, NULL);
+}
+
+static int by_drop_in(const void *name, const void *dir)
+{
+	const char *of = *(const char *const *)dir;
+	size_t size = strlen(name);
+	int order = strncmp(name, of, size);
+
+	return order != 0 ? order : strcmp(".conf.d", of + size);
+}
+
+/* A credential that is another one than when it was read, or a file of one that there was not. NULL: none, or no memory. Of thousands each costs one system call. */
+static char *find_stale(struct registry *r, const char *folder, enum config_change *change)
+{
+	CLEANUP(config_list_fini) struct config_list names = { 0 }, dirs = { 0 };
 	char *path = NULL;
 
-	if (asprintf(&folder, "%.*s/credentials", size, main_path) < 0) {
-		folder = NULL;
+	if (list_folder(folder, ".conf", &names) < 0 || list_folder(folder, ".conf.d", &dirs) < 0)
 		return NULL;
-	}
-	if (config_list_dir(folder, folder, ".conf", CONFIG_ANY_OWNER, &unheard, &names, NULL) < 0)
-		return NULL;
-	for (size_t i = 0; i < names.n; i++) {
-		CLEANUP(cleanup_free)
-		char *name = strndup(names.items[i], strlen(names.items[i]) - 5);
+	for (size_t i = 0; i < registry_count(r) && !path; i++) {
+		struct keeper *k = registry_at(r, i);
+		bool alone = !dirs.n || !bsearch(keeper_name(k), dirs.items, dirs.n,
+						 sizeof *dirs.items, by_drop_in);
 
-		if (name && !registry_find(r, name))
-			return asprintf(&path, "%s/%s", folder, names.items[i]) < 0 ? NULL : path;
+		*change = config_compare(&keeper_credential(k)->files, alone ? CONFIG_ALONE : 0,
+					 &path);
 	}
-	return NULL;
+	for (size_t i = 0; i < names.n && !path; i++) {
+		CLEANUP(cleanup_free)
+		char *name = strndup(names.items[i], strlen(names.items[i]) - strlen(".conf"));
+
+		*change = CONFIG_ADDED;
+		if (name && !registry_find(r, name) &&
+		    asprintf(&path, "%s/%s", folder, names.items[i]) < 0)
+			return NULL;
+	}
+	return path;
 }
 
 /* "FILE was changed since it was read", the first one. */
@@ -163,15 +182,20 @@ static void add_stale(struct texts *t, struct registry *r)
 {
 	const struct config_files *files = &registry_settings(r)->files;
 	CLEANUP(cleanup_free) char *path = NULL;
-	enum config_change change = config_compare(files, &path);
+	CLEANUP(cleanup_free) char *folder = NULL;
+	enum config_change change = config_compare(files, 0, &path);
 	char *line = NULL;
 
-	for (size_t i = 0; change == CONFIG_SAME && i < registry_count(r); i++)
-		change = config_compare(&keeper_credential(registry_at(r, i))->files, &path);
-	if (change == CONFIG_SAME && files->n) {
-		path = find_new(r, files->items[0].path);
-		change = CONFIG_ADDED;
+	if (!files->n)
+		return;
+	if (asprintf(&folder, "%.*s/credentials",
+		     (int)(strrchr(files->items[0].path, '/') - files->items[0].path),
+		     files->items[0].path) < 0) {
+		folder = NULL;
+		return;
 	}
+	if (!path)
+		path = find_stale(r, folder, &change);
 	if (path &&
 	    asprintf(&line, "%s %s: sftoken reload", path, config_change_words[change]) >= 0)
 		add_owned(t, line);

@@ -45,7 +45,7 @@ static const char *compared(void)
 	static const char *const names[] = { "same", "changed", "added", "removed" };
 	static char out[300];
 	char *path;
-	enum config_change change = config_compare(&files, &path);
+	enum config_change change = config_compare(&files, 0, &path);
 
 	CHECK(!path == (change == CONFIG_SAME));
 	snprintf(out, sizeof(out), "%s %s", names[change], path ? path + strlen(f.dir) + 1 : "");
