@@ -88,8 +88,14 @@ struct config_origin *config_origin_free(struct config_origin *o); /* takes NULL
 void config_origin_of(const struct config_origin *o, const char *section, const char *key,
 		      const char **file, unsigned *line);
 
+struct config_file {
+	char *path;
+	uint64_t
+		look; /* when it was read (look.h); 0: the main file, which is not there and need not be */
+};
+
 struct config_files {
-	char **path; /* in the order in which they were read */
+	struct config_file *items; /* in the order in which they were read: the main file first */
 	size_t n;
 };
 
@@ -127,6 +133,15 @@ int config_section_copy(const struct config_section *section, void *to, const vo
 			struct err *err);
 /* 0 or -1: out of memory (the caller frees *to in both cases). */
 int config_files_copy(struct config_files *to, const struct config_files *from);
+
+/*
+ * The first file that is another one than when it was read, gone, or new among the drop-ins (what stands in files was read by config_read()): *path, which the caller frees. No file
+ * is read: a stat() each, and a look into the folder of drop-ins, where it is not known
+ * that there is none (CONFIG_ALONE). Without memory all is as it was.
+ */
+enum config_change { CONFIG_SAME, CONFIG_CHANGED, CONFIG_ADDED, CONFIG_REMOVED };
+extern const char *const config_change_words[CONFIG_REMOVED + 1]; /* follow the path */
+enum config_change config_compare(const struct config_files *files, unsigned flags, char **path);
 
 /*
  * The names in dir that end with suffix (a name that is nothing else does not count), without hidden ones, in the order of their bytes. A directory that does not exist is empty.

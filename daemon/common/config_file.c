@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 
 #include "daemon/common/config_parts.h"
+#include "daemon/common/look.h"
 
 static void closedirp(DIR **d)
 {
@@ -123,7 +124,7 @@ static int read_all(int fd, size_t size, struct buf *out, const char *path,
 }
 
 int config_read_file(const char *path, const char *top, uid_t owner, struct config_notes *notes,
-		     struct buf *out, bool *missing, struct err *err)
+		     struct buf *out, uint64_t *look, bool *missing, struct err *err)
 {
 	struct stat st;
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer */
@@ -143,6 +144,7 @@ int config_read_file(const char *path, const char *top, uid_t owner, struct conf
 	}
 	if (!owner_ok(fd, &st, path, top, owner, notes))
 		return 0;
+	*look = look_of(&st); /* before the first byte is read */
 	return read_all(fd, (size_t)st.st_size, out, path, notes, err);
 }
 
@@ -184,22 +186,81 @@ int config_list_dir(const char *dir, const char *top, const char *suffix, uid_t 
 void config_files_fini(struct config_files *files)
 {
 	for (size_t i = 0; i < files->n; i++)
-		free(files->path[i]);
-	free(files->path);
+		free(files->items[i].path);
+	free(files->items);
 	*files = (struct config_files){ 0 };
+}
+
+static int remember(struct config_files *files, const char *path, uint64_t look)
+{
+	struct config_file *items = reallocarray(files->items, files->n + 1, sizeof(*items));
+
+	if (!items)
+		return -1;
+	files->items = items;
+	items[files->n] = (struct config_file){ .path = strdup(path), .look = look };
+	if (!items[files->n].path)
+		return -1;
+	files->n++;
+	return 0;
 }
 
 int config_files_copy(struct config_files *to, const struct config_files *from)
 {
-	*to = (struct config_files){ .path = calloc(from->n + 1, sizeof(*to->path)) };
-	if (!to->path)
-		return -1;
-	for (; to->n < from->n; to->n++) {
-		to->path[to->n] = strdup(from->path[to->n]);
-		if (!to->path[to->n])
+	*to = (struct config_files){ 0 };
+	for (size_t i = 0; i < from->n; i++)
+		if (remember(to, from->items[i].path, from->items[i].look) < 0)
 			return -1;
-	}
 	return 0;
+}
+
+/* A drop-in that was not there. NULL: none, or no memory. */
+static char *find_added(const struct config_files *files)
+{
+	CLEANUP(config_notes_fini) struct config_notes unheard = { 0 };
+	CLEANUP(config_list_fini) struct config_list names = { 0 };
+	CLEANUP(cleanup_free) char *dir = NULL;
+	char *path = NULL;
+	size_t i = 0;
+
+	if (asprintf(&dir, "%s.d", files->items[0].path) < 0) {
+		dir = NULL;
+		return NULL;
+	}
+	if (config_list_dir(dir, dir, ".conf", CONFIG_ANY_OWNER, &unheard, &names, NULL) < 0)
+		return NULL;
+	/* both are ordered, and nothing is gone */
+	while (i < names.n && i + 1 < files->n &&
+	       !strcmp(names.items[i], strrchr(files->items[i + 1].path, '/') + 1))
+		i++;
+	if (i == names.n || asprintf(&path, "%s/%s", dir, names.items[i]) < 0)
+		return NULL;
+	return path;
+}
+
+const char *const config_change_words[] = { "is as it was read", "was changed since it was read",
+					    "was added since the configuration was read",
+					    "was removed since it was read" };
+
+enum config_change config_compare(const struct config_files *files, unsigned flags, char **path)
+{
+	enum config_change change = CONFIG_SAME;
+
+	*path = NULL;
+	for (size_t i = 0; i < files->n && change == CONFIG_SAME; i++) {
+		const struct config_file *f = &files->items[i];
+		uint64_t now = look_at(f->path);
+
+		if (now == f->look)
+			continue;
+		change = !now ? CONFIG_REMOVED : !f->look ? CONFIG_ADDED : CONFIG_CHANGED;
+		*path = strdup(f->path);
+	}
+	if (files->n && change == CONFIG_SAME && !(flags & CONFIG_ALONE)) {
+		*path = find_added(files);
+		change = CONFIG_ADDED;
+	}
+	return *path ? change : CONFIG_SAME;
 }
 
 /* What all files of one configuration have in common. */
@@ -214,34 +275,21 @@ struct reading {
 	struct config_files *files;
 };
 
-static int remember(struct config_files *files, const char *path, struct err *err)
-{
-	char **paths = reallocarray(files->path, files->n + 1, sizeof(*paths));
-
-	if (!paths)
-		return err_oom(err);
-	files->path = paths;
-	paths[files->n] = strdup(path);
-	if (!paths[files->n])
-		return err_oom(err);
-	files->n++;
-	return 0;
-}
-
 static int read_one(struct reading *r, const char *path, bool required, struct err *err)
 {
 	CLEANUP(buf_finip) struct buf text;
+	uint64_t look = 0;
 	bool missing;
 
 	buf_init(&text, CONFIG_FILE_MAX + 1);
-	int got = config_read_file(path, r->top, r->owner, r->notes, &text, &missing, err);
+	int got = config_read_file(path, r->top, r->owner, r->notes, &text, &look, &missing, err);
 
 	if (missing && required)
 		config_note(r->notes, path, 0, "it does not exist — create it");
-	if (got <= 0)
+	if (got < 0 || (got == 0 && (!missing || required)))
 		return got;
-	if (remember(r->files, path, err) < 0)
-		return -ERR_INTERNAL;
+	if (remember(r->files, path, look) < 0)
+		return err_oom(err);
 	return config_parse(path, text.data ? text.data : "", text.len, r->sections, r->n_sections,
 			    r->target, r->notes, r->origin, err);
 }

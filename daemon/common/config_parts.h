@@ -18,10 +18,10 @@ int config_origin_set(struct config_origin *o, const char *section, const char *
 
 /*
  * Reads one file whole: regular, at most CONFIG_FILE_MAX, not writable by others than root and
- * owner. top: the directory of the configuration, as path begins (config_read() has the rule). 1: read; 0: it does not exist, or a mistake was noted (and *missing says which);
- * -ERR_INTERNAL.
+ * owner. top: the directory of the configuration, as path begins (config_read() has the rule). 1: read, and *look says what it looked like before the first byte was (look.h); 0: it does not
+ * exist, or a mistake was noted (and *missing says which); -ERR_INTERNAL.
  */
 int config_read_file(const char *path, const char *top, uid_t owner, struct config_notes *notes,
-		     struct buf *out, bool *missing, struct err *err);
+		     struct buf *out, uint64_t *look, bool *missing, struct err *err);
 
 #endif

@@ -127,7 +127,7 @@ void settings_note_at(const struct settings *s, const char *section, const char 
 {
 	config_origin_of(s->origin, section, key, file, line);
 	if (!*file)
-		*file = s->files.n ? s->files.path[0] : MAIN_FILE;
+		*file = s->files.n ? s->files.items[0].path : MAIN_FILE;
 }
 
 #define NOTE(s, notes, section, key, ...) \

@@ -52,7 +52,7 @@ void credential_note_at(const struct credential *c, const char *section, const c
 {
 	config_origin_of(c->origin, section, key, file, line);
 	if (!*file)
-		*file = c->files.n ? c->files.path[0] : c->name;
+		*file = c->files.n ? c->files.items[0].path : c->name;
 }
 
 bool credential_assigned(const struct credential *c, const char *section, const char *key)

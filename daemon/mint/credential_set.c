@@ -45,7 +45,7 @@ static int read_credential(struct credential_set *set, const struct places *plac
 	if (!c->files.n)
 		return 0; /* it could not be read, and that has been said */
 	if (!credential_name_ok(name))
-		config_note(check->notes, c->files.path[0], 0,
+		config_note(check->notes, c->files.items[0].path, 0,
 			    "the file's name is no name of a credential — letters, digits and . _ "
 			    "@ - (at most 128, a letter or digit first)");
 	if (credential_check(c, check, err) < 0 || credential_resolve_access(c, check, err) < 0)

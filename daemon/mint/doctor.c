@@ -363,6 +363,22 @@ static void look_at_key(struct doctor_facts *f, const struct credential *c)
 		put(f->fingerprint, sizeof f->fingerprint, print.data);
 }
 
+/* The files of the credential, and those of the daemon. */
+static void look_at_files(struct doctor *d)
+{
+	const struct config_files *const of[] = { &d->credential->files,
+						  &registry_settings(d->registry)->files };
+
+	for (size_t i = 0; i < sizeof of / sizeof of[0] && !d->facts.stale[0]; i++) {
+		CLEANUP(cleanup_free) char *path = NULL;
+		enum config_change change = config_compare(of[i], 0, &path);
+
+		if (change != CONFIG_SAME)
+			snprintf(d->facts.stale, sizeof d->facts.stale, "%.250s %s", path,
+				 config_change_words[change]);
+	}
+}
+
 static void look_at_configuration(struct doctor *d)
 {
 	struct doctor_facts *f = &d->facts;
@@ -375,6 +391,7 @@ static void look_at_configuration(struct doctor *d)
 	f->spends = flow && flow->spends;
 	f->answer.error = -1;
 	f->disabled = keeper_schedule(d->keeper)->state == STATE_DISABLED;
+	look_at_files(d);
 	put(f->missing, sizeof f->missing, credential_missing(c));
 	f->store = store_state(registry_store(d->registry));
 	put(f->store_why, sizeof f->store_why, store_why(registry_store(d->registry)));

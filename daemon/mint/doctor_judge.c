@@ -151,6 +151,20 @@ static void add_rules(const struct credential *c, struct doctor_finding *out)
 	}
 }
 
+/* What follows is judged by what was read. */
+static void add_stale(const struct doctor_facts *f, struct doctor_finding *out)
+{
+	size_t at = strlen(out->message);
+
+	if (out->outcome == CHECK_OK) {
+		WARN(ACTOR_ADMINISTRATOR, "%s", f->stale);
+		doctor_act(out, "sftoken reload");
+	} else {
+		snprintf(out->message + at, sizeof out->message - at, "; %s (sftoken reload)",
+			 f->stale);
+	}
+}
+
 static void judge_configuration(const struct doctor_facts *f, struct doctor_finding *out)
 {
 	const struct credential *c = f->credential;
@@ -165,12 +179,14 @@ static void judge_configuration(const struct doctor_facts *f, struct doctor_find
 		judge_store(f, out);
 	} else {
 		OK("GrantType=%s, from %.200s", grant_type_names[c->grant_type],
-		   c->files.n ? c->files.path[0] : "memory");
+		   c->files.n ? c->files.items[0].path : "memory");
 		if (c->files.n > 1)
 			snprintf(out->message + strlen(out->message), 40, " and %zu drop-ins",
 				 c->files.n - 1);
 		add_rules(c, out);
 	}
+	if (f->stale[0])
+		add_stale(f, out);
 }
 
 /* --- audience --- */

@@ -86,6 +86,8 @@ struct doctor_facts {
 	bool spends;
 	/* configuration */
 	bool disabled;
+	char stale
+		[DOCTOR_TEXT_MAX]; /* a file is another one than the one that was read, as a sentence; "" */
 	char missing[DOCTOR_TEXT_MAX]; /* "": no secret is missing */
 	enum store_state store;
 	char store_why[DOCTOR_TEXT_MAX];

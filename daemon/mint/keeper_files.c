@@ -4,10 +4,10 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/common/look.h"
 #include "daemon/mint/keeper_parts.h"
 
 /* What each attempt needs anew; NULL: nothing. value: as it was at the load, or as it was given to the store. */
@@ -27,29 +27,17 @@ static bool is_file(const char *ref)
 	return !strncmp(ref, "file:", 5) || !strncmp(ref, "credential:", 11);
 }
 
-/* Only a hint that it is worth reading again; what it is read by is strict. The time of the inode: chmod and chown mend it, too. */
-static struct keeper_file look(const char *ref)
+/* Only a hint that it is worth reading again; what it is read by is strict. chmod and chown mend it, too. */
+static uint64_t look(const char *ref)
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
 	char path[4096 + 300];
-	struct stat st;
 
 	if (!strncmp(ref, "file:", 5))
 		snprintf(path, sizeof path, "%s", ref + 5);
 	else
 		snprintf(path, sizeof path, "%s/%s", folder ? folder : "", ref + 11);
-	if (stat(path, &st) < 0)
-		return (struct keeper_file){ 0 };
-	return (struct keeper_file){ .inode = st.st_ino,
-				     .size = st.st_size,
-				     .time_s = st.st_ctim.tv_sec,
-				     .time_ns = st.st_ctim.tv_nsec };
-}
-
-static bool same(const struct keeper_file *a, const struct keeper_file *b)
-{
-	return a->inode == b->inode && a->size == b->size && a->time_s == b->time_s &&
-	       a->time_ns == b->time_ns;
+	return look_at(path);
 }
 
 int keeper_read_files(struct keeper *k, struct secret **assertion, struct secret **subject_token,
@@ -78,12 +66,12 @@ void keeper_look_at_files(struct keeper *k)
 {
 	struct secret *value;
 	const char *key, *ref = reference_of(k->credential, &key, &value);
-	struct keeper_file now;
+	uint64_t now;
 
 	if (!ref || !is_file(ref) || k->schedule.trouble == TROUBLE_NONE)
 		return;
 	now = look(ref);
-	if (same(&now, &k->file))
+	if (now == k->file)
 		return;
 	k->file = now;
 	log_event(LOG_LEVEL_INFO, "keeper.file_changed", F_STR("credential", k->credential->name),

@@ -17,11 +17,6 @@ struct keeper_entry {
 };
 
 TAILQ_HEAD(keeper_logins, keeper_login);
-/* A file as it was at the last attempt (keeper_files.c). */
-struct keeper_file {
-	uint64_t inode;
-	int64_t size, time_s, time_ns;
-};
 
 struct keeper {
 	TAILQ_ENTRY(keeper) dirty_link;
@@ -43,7 +38,8 @@ struct keeper {
 	int64_t withdrawn; /* generation of another client or user: nobody may have it any more */
 	bool begun, dirty;
 	struct stored *stored; /* belongs to the store, which outlives all keepers */
-	struct keeper_file file;
+	uint64_t
+		file; /* what each attempt reads anew, as it looked at the last one (keeper_files.c) */
 	bool by_clock; /* the wall clock was set: what this step changes is not the server's word */
 	bool spending; /* attempt has spent the refresh token: it is not cancelled */
 	bool result; /* the spend has succeeded: keeper_save() writes RESULT with next_refresh (NULL: the server keeps the old one) */

@@ -406,6 +406,7 @@ static void inherit_claim(struct schedule *s, const struct schedule *o)
 	s->reported = o->reported;
 	s->claim = o->claim || o->check != CHECK_IDLE;
 	s->next_check_ms = o->check != CHECK_IDLE ? 0 : o->next_check_ms;
+	s->early_deaths = o->early_deaths;
 	s->verdict = o->verdict;
 	s->verdict_alive = o->verdict_alive;
 	s->verdict_at_ms = o->verdict_at_ms;

@@ -61,15 +61,24 @@ static void add_text(struct texts *t, const char *text)
 		t->left_out++;
 }
 
+/* Takes line. */
+static void add_owned(struct texts *t, char *line)
+{
+	if (line && t->n < t->max)
+		t->owned[t->n_owned++] = line;
+	else
+		free(line);
+	if (line)
+		add_text(t, line);
+}
+
 /* "name: text" */
 static void add_line(struct texts *t, const char *name, const char *text)
 {
 	char *line = NULL;
 
-	if (t->n >= t->max)
-		t->left_out++;
-	else if (asprintf(&line, "%s: %s", name, text) >= 0)
-		add_text(t, t->owned[t->n_owned++] = line);
+	if (asprintf(&line, "%s: %s", name, text) >= 0)
+		add_owned(t, line);
 }
 
 static void texts_fini(struct texts *t)
@@ -81,7 +90,8 @@ static void texts_fini(struct texts *t)
 static void add_files(struct texts *t, const struct config_files *files)
 {
 	for (size_t i = 0; i < files->n; i++)
-		add_text(t, files->path[i]);
+		if (files->items[i].look)
+			add_text(t, files->items[i].path);
 }
 
 static void add_notes(struct texts *t, const struct config_notes *notes)
@@ -123,6 +133,74 @@ static void add_store(struct texts *t, struct registry *r)
 		add_text(t, store_key_note(s));
 }
 
+static int list_folder(const char *folder, const char *suffix, struct config_list *names)
+{
+	CLEANUP(config_notes_fini) struct config_notes unheard = { 0 };
+
+	return config_list_dir(folder, folder, suffix, CONFIG_ANY_OWNER, &unheard, names, NULL);
+}
+
+static int by_drop_in(const void *name, const void *dir)
+{
+	const char *of = *(const char *const *)dir;
+	size_t size = strlen(name);
+	int order = strncmp(name, of, size);
+
+	return order != 0 ? order : strcmp(".conf.d", of + size);
+}
+
+/* A credential that is another one than when it was read, or a file of one that there was not. NULL: none, or no memory. Of thousands each costs one system call. */
+static char *find_stale(struct registry *r, const char *folder, enum config_change *change)
+{
+	CLEANUP(config_list_fini) struct config_list names = { 0 }, dirs = { 0 };
+	char *path = NULL;
+
+	if (list_folder(folder, ".conf", &names) < 0 || list_folder(folder, ".conf.d", &dirs) < 0)
+		return NULL;
+	for (size_t i = 0; i < registry_count(r) && !path; i++) {
+		struct keeper *k = registry_at(r, i);
+		bool alone = !dirs.n || !bsearch(keeper_name(k), dirs.items, dirs.n,
+						 sizeof *dirs.items, by_drop_in);
+
+		*change = config_compare(&keeper_credential(k)->files, alone ? CONFIG_ALONE : 0,
+					 &path);
+	}
+	for (size_t i = 0; i < names.n && !path; i++) {
+		CLEANUP(cleanup_free)
+		char *name = strndup(names.items[i], strlen(names.items[i]) - strlen(".conf"));
+
+		*change = CONFIG_ADDED;
+		if (name && !registry_find(r, name) &&
+		    asprintf(&path, "%s/%s", folder, names.items[i]) < 0)
+			return NULL;
+	}
+	return path;
+}
+
+/* "FILE was changed since it was read", the first one. */
+static void add_stale(struct texts *t, struct registry *r)
+{
+	const struct config_files *files = &registry_settings(r)->files;
+	CLEANUP(cleanup_free) char *path = NULL;
+	CLEANUP(cleanup_free) char *folder = NULL;
+	enum config_change change = config_compare(files, 0, &path);
+	char *line = NULL;
+
+	if (!files->n)
+		return;
+	if (asprintf(&folder, "%.*s/credentials",
+		     (int)(strrchr(files->items[0].path, '/') - files->items[0].path),
+		     files->items[0].path) < 0) {
+		folder = NULL;
+		return;
+	}
+	if (!path)
+		path = find_stale(r, folder, &change);
+	if (path &&
+	    asprintf(&line, "%s %s: sftoken reload", path, config_change_words[change]) >= 0)
+		add_owned(t, line);
+}
+
 /* What a person has to know of, or give to, single credentials. */
 static void add_credentials(struct texts *t, struct registry *r)
 {
@@ -143,6 +221,7 @@ static void add_warnings(struct texts *t, const struct manager *m, const struct 
 	const struct config_notes *notes = m->handlers.warnings(m->handlers.arg);
 
 	add_store(t, m->registry);
+	add_stale(t, m->registry);
 	for (size_t i = 0; i < m->about.n_warnings; i++)
 		add_text(t, m->about.warnings[i]);
 	add_credentials(t, m->registry);
@@ -268,6 +347,10 @@ void manager_counters(struct manager *m, const struct link_counters *counters)
 	struct client *c = m->clients, *next;
 
 	manager_metrics_counted(m, counters);
+	while (c && c->waits != WAITS_STATUS)
+		c = c->next;
+	if (!c) /* nobody looks at the files for nothing */
+		return;
 	collect(&parts, m, counters);
 	for (; c; c = next) {
 		next = c->next;

@@ -97,6 +97,7 @@ struct schedule {
 	enum schedule_check check;
 	bool verdict, verdict_alive;
 	int64_t verdict_at_ms, next_check_ms;
+	unsigned early_deaths; /* confirmed, in a row, of tokens younger than two CheckInterval= */
 
 	int64_t requests[SCHEDULE_RING];
 	unsigned n_requests; /* ever; the last one is at (n_requests - 1) % SCHEDULE_RING */

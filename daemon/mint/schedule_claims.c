@@ -4,6 +4,9 @@
  */
 #include "daemon/mint/schedule_parts.h"
 
+/* After a death that the server has confirmed the next token, which may be dead as well, is checked so soon. */
+enum { CHECK_AFTER_DEATH_MS = 5 * 1000 };
+
 void step_settle_claim(struct step *x, bool alive)
 {
 	struct schedule *s = x->s;
@@ -37,10 +40,27 @@ void step_begin_check(struct step *x)
 	x->out->changed = true;
 }
 
-void step_report(struct step *x)
+/*
+ * Who cannot wait for the next check gets the last result about this token, or hears at once that there is none, and when to ask again. The check comes all the same. It takes nothing from
+ * others: the front sends no second claim while somebody waits for the first.
+ */
+static bool answer_at_once(struct step *x)
 {
 	struct schedule *s = x->s;
 	int64_t deadline = x->e->reported.deadline_ms;
+
+	if (x->now.boot_ms >= s->next_check_ms || !deadline || deadline >= s->next_check_ms)
+		return false;
+	if (s->verdict)
+		return true;
+	step_settle_claim(x, false);
+	s->reported = s->claim = true;
+	return true;
+}
+
+void step_report(struct step *x)
+{
+	struct schedule *s = x->s;
 
 	x->out->changed = true;
 	if (!step_held(s) || x->e->reported.generation != s->generation)
@@ -49,11 +69,8 @@ void step_report(struct step *x)
 		s->reported = true;
 		return;
 	}
-	/* within the minute: who cannot wait for the next check gets the last result, if there is one */
-	if (x->now.boot_ms < s->next_check_ms && s->verdict && deadline &&
-	    deadline < s->next_check_ms)
-		return;
-	s->reported = s->claim = true;
+	if (!answer_at_once(x))
+		s->reported = s->claim = true;
 }
 
 /* Userinfo and introspection could not say. An assertion grant asks the token endpoint once: the same token is alive, a different one replaces it. */
@@ -81,12 +98,32 @@ void step_drop_elder(struct step *x)
 	x->s->elder = x->s->elder_asked = false;
 }
 
+/*
+ * CheckInterval= is there for claims that are wrong. This one was right, and the next token is another one: whose session is ended twice in a minute must not go without. But one death after the other
+ * has a cause that checks and logins do not mend: the pause doubles up to the interval again. true: the token before this one died like it.
+ */
+static bool check_sooner(struct step *x)
+{
+	struct schedule *s = x->s;
+	int64_t interval = x->rules->limits->check_interval_ms, at;
+
+	/* a claim may have waited for as long as the interval */
+	if (x->now.boot_ms - s->issued_ms >= 2 * interval)
+		s->early_deaths = 0;
+	at = x->now.boot_ms + schedule_doubled_ms(CHECK_AFTER_DEATH_MS, interval, s->early_deaths);
+	if (at < s->next_check_ms)
+		s->next_check_ms = at;
+	return s->early_deaths++ > 0;
+}
+
 static void step_confirm_dead(struct step *x)
 {
 	struct schedule *s = x->s;
 
 	step_drop_elder(x);
-	schedule_learn_death(x->rules, s, x->now.boot_ms);
+	/* what is ended again and again teaches nothing of sessions: a life of seconds would open the budget, which is so many requests a life */
+	if (!check_sooner(x))
+		schedule_learn_death(x->rules, s, x->now.boot_ms);
 	s->dead = true;
 	s->unchanged = false;
 	s->check = CHECK_IDLE;

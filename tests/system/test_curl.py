@@ -108,6 +108,24 @@ def test_retry() -> None:
         assert "DailyApiRequests" in result.stdout and " 401 " not in result.stdout and "INVALID" not in result.stdout, (options, result)
 
 
+def test_killed_twice() -> None:
+    """With the limits as they come: a session that is ended twice within a minute costs a wait of seconds, and no 401"""
+    shared = Shared.daemon
+    with Daemon(Shared.salesforce) as daemon:
+        daemon.add_client_credentials("twice")
+        Shared.daemon = daemon.start()
+        try:
+            for _ in range(3):
+                old = token("twice")
+                Shared.salesforce.kill_token(old["accessToken"])
+                result = curl("twice", LIMITS, "-s")
+                assert "DailyApiRequests" in result.stdout and "INVALID_SESSION_ID" not in result.stdout, result
+                same(result.stderr, "")
+                assert token("twice")["generation"] > old["generation"]
+        finally:
+            Shared.daemon = shared
+
+
 def test_unsafe() -> None:
     """What changes something is not repeated, but for --retry-unsafe; its answer is shown, the refusal reported; data and headers from standard input are gone"""
     post = ("/services/data/v60.0/composite", "-s", "-d", "a=1")

@@ -9,7 +9,7 @@ import sys
 from doctor import (LOGIN, NETWORK, ORG, SETTINGS, Shared, client_credentials, doctor, everywhere, first_failed, healthy, jwt, no_secret, reload,
                     server, sick)
 from harness import Daemon, Standin, VarlinkError, expect, make_key, run_tests, same
-from rotating import refresh, token, wait_first, wait_state
+from rotating import refresh, token, wait_first, wait_state, warnings
 
 # -- good ones ---------------------------------------------------------------------------------------
 
@@ -337,6 +337,46 @@ def test_missing_secret() -> None:
     reload()
     rows = sick("missing", "configuration", "", "sftoken import missing")
     assert "configuration" in rows["grant"]["message"], rows["grant"]
+
+
+def test_not_reloaded() -> None:
+    """A configuration that was changed and not read again: the step says which file, until a reload; also drop-ins and sftokend.conf, and status says it"""
+    client_credentials("stale")
+    path = Shared.daemon.credentials / "stale.conf"
+    text = path.read_text()
+
+    def stale(what: str) -> None:
+        row = doctor("stale", None)["configuration"]
+        same((row["outcome"], row["actor"], row["action"]), ("warning", "administrator", "sftoken reload"), str(row))
+        assert what in row["message"], row
+        assert f"{what}: sftoken reload" in warnings(Shared.daemon), warnings(Shared.daemon)
+
+    healthy(doctor("stale"), "audience", "key")
+    assert "sftoken reload" not in warnings(Shared.daemon)
+    path.write_text(text.replace("ClientId=app-stale", "ClientId=app-wrong"))
+    stale(f"{path} was changed since it was read")
+    path.write_text(text)
+    stale(f"{path} was changed since it was read")      # the daemon does not know what it is
+    reload()                        # which changes nothing of the credential
+    healthy(doctor("stale"), "audience", "key")
+    drop_in = path.parent / "stale.conf.d" / "more.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Credential]\nSessionTimeout=1h\n")
+    stale(f"{drop_in} was added since the configuration was read")
+    reload()
+    healthy(doctor("stale"), "audience", "key")
+    drop_in.unlink()
+    stale(f"{drop_in} was removed since it was read")
+    reload()
+    settings = Shared.daemon.add_settings("[Limits]\nKeepAlive=13d\n", name="stale.conf")
+    stale(f"{settings} was added since the configuration was read")
+    settings.unlink()
+    healthy(doctor("stale"), "audience", "key")
+    new = path.with_name("unread.conf")
+    new.write_text(text)
+    assert f"{new} was added since the configuration was read: sftoken reload" in warnings(Shared.daemon)
+    new.unlink()
+    assert "sftoken reload" not in warnings(Shared.daemon)
 
 
 def test_budget() -> None:

@@ -64,6 +64,11 @@ struct keeper *registry_find_alias(struct registry *r, const char *name)
 	return NULL;
 }
 
+struct keeper *registry_find(struct registry *r, const char *name)
+{
+	return registry_find_alias(r, name);
+}
+
 size_t registry_count(const struct registry *r)
 {
 	(void)r;

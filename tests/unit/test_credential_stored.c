@@ -234,7 +234,7 @@ TEST(a_copy_has_the_new_value_and_all_the_rest)
 	CHECK_INT(line, 8);
 	config_origin_of(both->origin, "Access", "AllowGroup", &file, &line);
 	CHECK_INT(line, 15);
-	CHECK_STR(both->files.path[0], fixture_path(&f, "credentials/a.conf"));
+	CHECK_STR(both->files.items[0].path, fixture_path(&f, "credentials/a.conf"));
 	struct credential *without = credential_with_secret(both, STORED_PRIVATE_KEY, NULL,
 							    refuse_bad, &err);
 

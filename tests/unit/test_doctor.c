@@ -337,6 +337,24 @@ TEST(what_is_missing_or_disabled_is_said_first)
 	check_has(found[DOCTOR_GRANT].message, "see configuration");
 }
 
+TEST(a_file_that_is_another_one_now_is_a_warning_or_part_of_what_is_worse)
+{
+	struct credential c = client();
+	struct doctor_facts f = facts_of(&c, RENEW_ITSELF);
+
+	snprintf(f.stale, sizeof(f.stale), "/etc/x.conf was changed since it was read");
+	judge_all(&f);
+	CHECK_INT(found[DOCTOR_CONFIGURATION].outcome, CHECK_WARNING);
+	CHECK_STR(found[DOCTOR_CONFIGURATION].message, f.stale);
+	CHECK_STR(found[DOCTOR_CONFIGURATION].action, "sftoken reload");
+	CHECK_INT(found[DOCTOR_GRANT].outcome, CHECK_OK);
+	f.disabled = true;
+	judge_all(&f);
+	CHECK_INT(found[DOCTOR_CONFIGURATION].outcome, CHECK_FAILED);
+	check_has(found[DOCTOR_CONFIGURATION].message, "served; /etc/x.conf was changed since");
+	CHECK_STR(found[DOCTOR_CONFIGURATION].action, "sftoken enable crm");
+}
+
 TEST(a_key_that_cannot_be_used_asks_nobody)
 {
 	struct credential c = bearer();

@@ -351,6 +351,50 @@ TEST(demand_passes_neither_the_budget_nor_retry_after)
 	CHECK(s.next_attempt_ms >= 1000 + HOUR);
 }
 
+/* Each token is dead at once, and somebody reports it all the time: what that makes in an hour. */
+static void storm(int64_t expires_in_ms)
+{
+	struct schedule_rules r = rules_of(RENEW_ITSELF);
+	struct schedule_event claim = { .type = SCHEDULE_REPORTED };
+	struct schedule_event dead = { .type = SCHEDULE_CHECKED, .checked.liveness = TOKEN_DEAD };
+	struct schedule_event given = granted(1, 1000, false);
+	struct schedule_actions out;
+	unsigned checks = 0, logins = 1;
+	int64_t now = 1000, half_ms = 0;
+	struct schedule s;
+
+	given.granted.expires_in_ms = expires_in_ms;
+	schedule_init(&s, 0);
+	step(&r, &s, plain(SCHEDULE_START), now);
+	step(&r, &s, given, now);
+	for (; now < HOUR; now += 100) {
+		claim.reported.generation = dead.checked.generation = s.generation;
+		claim.reported.deadline_ms = now + 30 * SECOND;
+		out = step(&r, &s, claim, now);
+		if (out.check) {
+			checks++;
+			out = step(&r, &s, dead, now);
+		}
+		if (!out.start)
+			continue;
+		if (++logins == 15)
+			half_ms = now;
+		given.granted.generation++;
+		given.granted.sent_ms = now;
+		step(&r, &s, given, now);
+	}
+	CHECK_INT(checks, 30);
+	CHECK_INT(logins, 30);
+	/* most of it is left for others for a while */
+	CHECK(half_ms >= 10 * MINUTE);
+}
+
+TEST(deaths_one_after_the_other_make_no_more_than_the_budget_and_not_at_once)
+{
+	storm(0);
+	storm(2 * HOUR);
+}
+
 /* --- a month with a server that answers: what it costs and that nobody goes without --- */
 
 struct month {
