@@ -15,14 +15,16 @@ from typing import Optional
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "systemd")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "systemd"), str(HERE.parent / "peers")]
 
 import machine  # noqa: E402
+import screen  # noqa: E402
 from build import BOOTED, NEWER_CONFFILE, PACKAGES, Built, build, dependencies, repository  # noqa: E402
 from bare import base  # noqa: E402
 from machine import Machine, command  # noqa: E402
+from markdown import blocks  # noqa: E402
 from privileged import become_root  # noqa: E402
-from standin import Standin  # noqa: E402
+from standin import Standin, make_key  # noqa: E402
 from tap import main, same  # noqa: E402
 
 APT = ("apt-get", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
@@ -256,6 +258,63 @@ def test_purge_while_in_use() -> None:
         assert "the key of the store stays: /etc/credstore.encrypted/sftokend.store.key" in said, said
         assert m.path("/etc/credstore.encrypted/sftokend.store.key").exists()
         assert not m.path("/etc/sftokend").exists() and not m.path("/var/lib/sftokend").exists()
+
+
+# --- a person's way ---
+
+DOCUMENT = "docs/first-token.md"
+HOST = "example.my.salesforce.com"
+ANSWERS = (("Grant:", "2"), ("salesforce.com]:", "acme"), ("salesforce.com]:", f"https://{HOST}"), ("User of Salesforce:", "etl@example.com"), ("[new]:", ""),
+           ("(client id):", "3MVG9setup"), ("[-]:", "etl"))
+
+
+class Newcomer(Bookworm):
+    """A Debian in which nothing is but what Debian has, and the .deb files in root's home."""
+
+    def lay_out(self) -> None:
+        super().lay_out()
+        repository(self.path("/srv"), dependencies(packages()))
+        for deb in packages().old.glob("sftoken*_*.deb"):
+            shutil.copy(deb, self.path("/root"))
+        assert self.salesforce is not None
+        self.write("/usr/local/share/ca-certificates/standin.crt", Path(self.salesforce.ca).read_text())
+        self.write("/etc/hosts", f"127.0.0.1 localhost {HOST}\n")
+        self.write("/etc/default/locale", "LANG=C.UTF-8\n")
+        command("/usr/sbin/chroot", str(self.root), "/usr/sbin/usermod", "--shell", "/bin/bash", "etl")
+
+    def upload(self, certificate: str) -> None:
+        """What is clicked in Salesforce."""
+        assert self.salesforce is not None
+        self.salesforce.configure(users={"etl@example.com": {}}, apps={"3MVG9setup": {"cert_pem": certificate, "approved": ["etl@example.com"]}})
+
+
+def test_first_token() -> None:
+    """docs/first-token.md acted out in tmux, with nothing but the packages: install, setup with a wrong certificate, a token, doctor, fixed; it shows what was on the screen"""
+    told = [block.text for block in blocks(DOCUMENT) if block.language == "console"]
+    install, setup, mended, token, broken, fixed = map(screen.commands, told)
+    with Standin(arguments=("--name", HOST, "--port", "443")) as salesforce, Newcomer(salesforce) as m, screen.Screen(m) as person:
+        another = make_key(m.place / "another.key")
+        m.apt("update")
+        for line in install:
+            person.command(line, [("[Y/n]", "")] if line.startswith("apt install") else [])
+        m.upload(another)
+        same((len(setup), mended), (1, []), "commands of the setup")
+        person.type(setup[0])
+        for question, answer in ANSWERS:
+            person.answer(question, answer)
+        person.wait_question("(Ctrl-C: later):")
+        m.upload(m.path("/etc/sftokend/keys/prod.crt").read_text())
+        person.command("")
+        for line in token:
+            person.command(line)
+        m.upload(another)
+        salesforce.kill_token(client_id="3MVG9setup")
+        for line in broken:
+            person.command(line)
+        m.upload(m.path("/etc/sftokend/keys/prod.crt").read_text())
+        for line in fixed:
+            person.command(line)
+        screen.assert_shown("".join(told), person.text(), Path(DOCUMENT))
 
 
 if __name__ == "__main__":
