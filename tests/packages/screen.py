@@ -89,6 +89,7 @@ class Screen:
         """It ends the screen, and is not the one that was answered last."""
         def asked() -> bool:
             text = self.text()
+            assert len(text) <= self.typed_at or not PROMPT.fullmatch(text.rpartition("\n")[2]), f"it ended and did not ask {question!r}"
             return len(text) > self.typed_at and text.endswith(question)
         wait_for(asked, f"the question {question!r}", COMMAND_SECONDS)
 
