@@ -18,8 +18,8 @@ from machine import command
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 PACKAGES = ("libsftoken-dev", "libsftoken0", "sftoken", "sftokend")
-# What apt installs with sftokend if nobody forbids it.
-RECOMMENDED = ("ca-certificates",)
+# What apt installs with ours if nobody forbids it.
+RECOMMENDED = ("ca-certificates", "libqrencode4")
 # What a Debian that boots has; all else must come as a dependency.
 BOOTED = ("systemd", "systemd-sysv", "dbus")
 NEWER = """sftokend (NEW) unstable; urgency=medium

@@ -11,7 +11,6 @@ import difflib
 import os
 import re
 import subprocess
-from pathlib import Path
 from typing import Sequence
 
 from machine import Machine
@@ -26,14 +25,17 @@ PROMPT = re.compile(r"^\w+@[\w-]+:\S*([#$])(?= |$)", re.MULTILINE)
 LEFT_OUT = "[...]"
 # What differs from run to run, and cannot be kept from it.
 VARIES = (r"(?<=BEGIN CERTIFICATE-----\n).*?(?=\n-----END)", r"(?<=SHA256:)\S+", r"\d+ (min|h)\b", r"(?<=valid until )[-\d]+ [:\d]+", r"(?<=ends on )[-\d]+",
-          r"\b00D\w{12}![^\s]+", r"(?<=00D)\w{15}(?=\s|$)", r"(?<=active \(running\) since )[^\n]+")
+          r"\b00D\w{12}![^\s]+", r"(?<=00D)\w{15}(?=\s|$)", r"(?<=active \(running\) since )[^\n]+", r"\d+ s ago",
+          # of a login
+          r"(?<=&state=)[^&\s]+", r"(?<=code_challenge=)[^&\s]+", r"(?<=good for )[\d:]+", r"(?<=\n  )[A-Z0-9]{8}(?=\n)", r"(?<=user_code=)\w+",
+          r"(?<=\n)([ █▀▄]*[█▀▄][ █▀▄]*\n)+")
 
 
 class Screen:
-    """Root's at first. All that it needs is in the machine's folder, and goes with it."""
+    """All that it needs is in the machine's folder, and goes with it."""
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine, self.socket = machine, f"sftoken-{os.getpid()}"
+    def __init__(self, machine: Machine, user: str = "root") -> None:
+        self.user, self.machine, self.socket = user, machine, f"sftoken-{os.getpid()}"
         self.typed_at = 0       # how much was on the screen when something was typed last
 
     def tmux(self, *words: str) -> str:
@@ -43,7 +45,7 @@ class Screen:
         return done.stdout
 
     def __enter__(self) -> Screen:
-        shell = self.machine.words("TERM=screen", "su", "--login", user="")
+        shell = self.machine.words("TERM=screen", "su", "--login", self.user)
         self.tmux("set-option", "-g", "history-limit", str(HISTORY), ";", "new-session", "-d", "-x", str(COLUMNS), "-y", str(LINES), *shell)
         self.wait_prompt(1)
         return self
@@ -72,6 +74,12 @@ class Screen:
         """With Enter."""
         self.typed_at = len(self.text())
         self.tmux("send-keys", "-l", "--", text + "\r")
+
+    def wait_text(self, pattern: str) -> re.Match[str]:
+        """Until the screen ends so."""
+        found = wait_for(lambda: re.search(pattern + r"\Z", self.text()), f"{pattern!r} at the end of the screen", COMMAND_SECONDS)
+        assert isinstance(found, re.Match)
+        return found
 
     def command(self, text: str, answers: Sequence[tuple[str, str]] = ()) -> None:
         """To its end. answers: questions that end the screen, and what is typed then."""
@@ -109,7 +117,7 @@ def commands(text: str) -> list[str]:
     return re.findall(r"^[#$] (.+)$", text, re.MULTILINE)
 
 
-def assert_shown(document: str, text: str, where: Path) -> None:
+def assert_shown(document: str, text: str, where: str) -> None:
     """The document shows the lines of the screen, from the first prompt to before the last: all of them but where a line of it is [...]."""
     screen, parts, at = told(text)[:-1], parted(told(document)), 0
     for number, part in enumerate(parts):
@@ -118,7 +126,7 @@ def assert_shown(document: str, text: str, where: Path) -> None:
         found = next((p for p in places if p >= at and screen[p:p + len(part)] == part), None)
         if found is None:
             near = next((p for p in range(at, len(screen)) if part and screen[p] == part[0]), at)
-            differ = difflib.unified_diff(screen[near:None if last else near + len(part)], part, "the screen", str(where), lineterm="")
+            differ = difflib.unified_diff(screen[near:None if last else near + len(part)], part, "the screen", where, lineterm="")
             raise AssertionError("\n".join([f"{where} does not show what was on the screen:", *differ]))
         at = found + len(part)
 

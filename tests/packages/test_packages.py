@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "systemd"), str(HERE.parent / "peer
 
 import machine  # noqa: E402
 import screen  # noqa: E402
-from build import BOOTED, NEWER_CONFFILE, PACKAGES, Built, build, dependencies, repository  # noqa: E402
+from build import BOOTED, NEWER_CONFFILE, PACKAGES, RECOMMENDED, Built, build, dependencies, repository  # noqa: E402
 from bare import base  # noqa: E402
 from machine import Machine, command  # noqa: E402
 from markdown import blocks  # noqa: E402
@@ -262,18 +263,17 @@ def test_purge_while_in_use() -> None:
 
 # --- a person's way ---
 
-DOCUMENT = "docs/first-token.md"
 HOST = "example.my.salesforce.com"
+ANNA = "anna@example.com"
 ANSWERS = (("Grant:", "2"), ("salesforce.com]:", "acme"), ("salesforce.com]:", f"https://{HOST}"), ("User of Salesforce:", "etl@example.com"), ("[new]:", ""),
            ("(client id):", "3MVG9setup"), ("[-]:", "etl"))
 
 
 class Newcomer(Bookworm):
-    """A Debian in which nothing is but what Debian has, and the .deb files in root's home."""
+    """A Debian in which nothing is but what Debian has, and the .deb files in root's home. Salesforce has its name there."""
 
     def lay_out(self) -> None:
         super().lay_out()
-        repository(self.path("/srv"), dependencies(packages()))
         for deb in packages().old.glob("sftoken*_*.deb"):
             shutil.copy(deb, self.path("/root"))
         assert self.salesforce is not None
@@ -288,12 +288,17 @@ class Newcomer(Bookworm):
         self.salesforce.configure(users={"etl@example.com": {}}, apps={"3MVG9setup": {"cert_pem": certificate, "approved": ["etl@example.com"]}})
 
 
+def screens(document: str) -> list[str]:
+    return [block.text for block in blocks(document) if block.language == "console"]
+
+
 def test_first_token() -> None:
     """docs/first-token.md acted out in tmux, with nothing but the packages: install, setup with a wrong certificate, a token, doctor, fixed; it shows what was on the screen"""
-    told = [block.text for block in blocks(DOCUMENT) if block.language == "console"]
+    told = screens("docs/first-token.md")
     install, setup, mended, token, broken, fixed = map(screen.commands, told)
     with Standin(arguments=("--name", HOST, "--port", "443")) as salesforce, Newcomer(salesforce) as m, screen.Screen(m) as person:
         another = make_key(m.place / "another.key")
+        repository(m.path("/srv"), dependencies(packages()))    # ours are not in it
         m.apt("update")
         for line in install:
             person.command(line, [("[Y/n]", "")] if line.startswith("apt install") else [])
@@ -314,7 +319,49 @@ def test_first_token() -> None:
         m.upload(m.path("/etc/sftokend/keys/prod.crt").read_text())
         for line in fixed:
             person.command(line)
-        screen.assert_shown("".join(told), person.text(), Path(DOCUMENT))
+        screen.assert_shown("".join(told), person.text(), "docs/first-token.md")
+
+
+def login_machine(m: Newcomer) -> None:
+    """Installed and started, with two credentials that etl may log in for, and their apps."""
+    assert m.salesforce is not None
+    m.install("sftokend", *RECOMMENDED)
+    m.run("usermod", "-aG", "sftoken,sftokend-admin", "etl")
+    m.salesforce.configure(users={ANNA: {}}, apps={
+        "web": {"token_endpoint_auth_method": "none", "secret": None, "scopes": "api refresh_token", "redirect_uris": ["http://localhost:1717/OauthRedirect"]},
+        "tv": {"token_endpoint_auth_method": "none", "secret": None, "scopes": "api refresh_token", "device_interval_s": 1}})
+    for name, grant, client in (("anna", "web_server", "web"), ("tablet", "device", "tv")):
+        m.write(f"/etc/sftokend/credentials/{name}.conf", f"[Credential]\nGrantType={grant}\nLoginUrl=https://{HOST}\nClientId={client}\n[Access]\nAllowUser=etl\n")
+    m.ctl("start", "sftokend")
+
+
+def test_logging_in() -> None:
+    """docs/logging-in.md acted out in tmux: an address that is pasted, a port that is taken, a QR code; it shows what was on the screen"""
+    told = screens("docs/logging-in.md")
+    before, web, ended, taken, device, after = told
+    with Standin(arguments=("--name", HOST, "--port", "443")) as salesforce, Newcomer(salesforce) as m:
+        login_machine(m)
+        with screen.Screen(m, "etl") as person:
+            person.command(*screen.commands(before))
+            person.type(*screen.commands(web))
+            waits = person.wait_text(r"\n  (https://\S+)\n[^$]*\n(waiting\.\.\. .*:\d\d)")
+            same(screen.told(waits[2]), screen.told(web)[-1:], "the line that counts down")
+            count = person.prompts()
+            person.type(salesforce.browse(waits[1].replace(HOST, "127.0.0.1"), ANNA))
+            person.wait_prompt(count + 1)
+            tablet, *others = screen.commands(device)
+            person.type(tablet)
+            salesforce.approve_device(person.wait_text(r"\?user_code=(\w+)[^$]*")[1], ANNA)
+            person.wait_prompt(count + 2)
+            for line in (*others, *screen.commands(after)):
+                person.command(line)
+            screen.assert_shown("".join([before, web.rpartition("\nwaiting")[0], "\n", ended, device, after]), person.text(), "docs/logging-in.md")
+            with socket.create_server(("127.0.0.1", 1717)):
+                person.type(*screen.commands(web))
+                said = person.wait_text(r"(sftoken: port 1717.*)\n[^$]*waiting.*:\d\d")[1]
+                same(screen.told(said), screen.told(taken))
+                person.tmux("send-keys", "C-c")
+                person.wait_prompt(count + 3 + len(others) + 1)
 
 
 if __name__ == "__main__":
