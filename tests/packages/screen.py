@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 import subprocess
-from typing import Sequence
+from typing import Optional, Sequence
 
 from machine import Machine
 from tap import wait_for
@@ -76,10 +76,19 @@ class Screen:
         self.tmux("send-keys", "-l", "--", text + "\r")
 
     def wait_text(self, pattern: str) -> re.Match[str]:
-        """Until the screen ends so."""
-        found = wait_for(lambda: re.search(pattern + r"\Z", self.text()), f"{pattern!r} at the end of the screen", COMMAND_SECONDS)
+        """Until the screen ends so, by what has come since something was typed last."""
+        def there() -> Optional[re.Match[str]]:
+            text = self.text()
+            if len(text) <= self.typed_at:
+                return None
+            assert not PROMPT.fullmatch(text.rpartition("\n")[2]), f"it ended, without {pattern!r}"
+            return re.search(pattern + r"\Z", text)
+        found = wait_for(there, f"{pattern!r} at the end of the screen", COMMAND_SECONDS)
         assert isinstance(found, re.Match)
         return found
+
+    def wait_question(self, question: str) -> None:
+        self.wait_text(re.escape(question))
 
     def command(self, text: str, answers: Sequence[tuple[str, str]] = ()) -> None:
         """To its end. answers: questions that end the screen, and what is typed then."""
@@ -92,14 +101,6 @@ class Screen:
     def answer(self, question: str, answer: str) -> None:
         self.wait_question(question)
         self.type(answer)
-
-    def wait_question(self, question: str) -> None:
-        """It ends the screen, and is not the one that was answered last."""
-        def asked() -> bool:
-            text = self.text()
-            assert len(text) <= self.typed_at or not PROMPT.fullmatch(text.rpartition("\n")[2]), f"it ended and did not ask {question!r}"
-            return len(text) > self.typed_at and text.endswith(question)
-        wait_for(asked, f"the question {question!r}", COMMAND_SECONDS)
 
 
 # --- what a document shows ---
