@@ -123,8 +123,8 @@ def assert_shown(document: str, text: str, where: str) -> None:
     screen, parts, at = told(text)[:-1], parted(told(document)), 0
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
-        places = [at] if number == 0 else [len(screen) - len(part)] if last else range(at, len(screen))
-        found = next((p for p in places if p >= at and screen[p:p + len(part)] == part), None)
+        places = [at] if number == 0 else range(at, len(screen) + 1)
+        found = next((p for p in places if screen[p:p + len(part)] == part and (not last or p + len(part) == len(screen))), None)
         if found is None:
             near = next((p for p in range(at, len(screen)) if part and screen[p] == part[0]), at)
             differ = difflib.unified_diff(screen[near:None if last else near + len(part)], part, "the screen", where, lineterm="")
