@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import subprocess
 from typing import Optional, Sequence
 
@@ -37,6 +38,8 @@ class Screen:
     def __init__(self, machine: Machine, user: str = "root") -> None:
         self.user, self.machine, self.socket = user, machine, f"sftoken-{os.getpid()}"
         self.typed_at = 0       # how much was on the screen when something was typed last
+        self.log = machine.place / "screen.log"
+        self.seen = (0, "")     # how long the log was, and what was shown then
 
     def tmux(self, *words: str) -> str:
         done = subprocess.run(["tmux", "-u", "-L", self.socket, "-f", "/dev/null", *words], capture_output=True, text=True, timeout=TMUX_SECONDS, check=False,
@@ -47,6 +50,7 @@ class Screen:
     def __enter__(self) -> Screen:
         shell = self.machine.words("TERM=screen", "su", "--login", self.user)
         self.tmux("set-option", "-g", "history-limit", str(HISTORY), ";", "new-session", "-d", "-x", str(COLUMNS), "-y", str(LINES), *shell)
+        self.tmux("pipe-pane", f"exec cat >{shlex.quote(str(self.log))}")
         self.wait_prompt(1)
         return self
 
@@ -59,7 +63,12 @@ class Screen:
 
     def text(self) -> str:
         """Everything that was shown, with lines as they were printed and not as they were wrapped."""
-        return "\n".join(line.rstrip() for line in self.tmux("capture-pane", "-p", "-J", "-S", "-").splitlines()).rstrip("\n")
+        # nothing has come since: it need not be asked for. The log is written after the screen.
+        size = self.log.stat().st_size if self.log.exists() else 0
+        if size == 0 or size != self.seen[0]:
+            lines = self.tmux("capture-pane", "-p", "-J", "-S", "-").splitlines()
+            self.seen = size, "\n".join(line.rstrip() for line in lines).rstrip("\n")
+        return self.seen[1]
 
     def prompts(self) -> int:
         return len(PROMPT.findall(self.text()))
