@@ -18,6 +18,8 @@ from machine import command
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 PACKAGES = ("libsftoken-dev", "libsftoken0", "sftoken", "sftokend")
+# What apt installs with ours if nobody forbids it.
+RECOMMENDED = ("ca-certificates", "libqrencode4")
 # What a Debian that boots has; all else must come as a dependency.
 BOOTED = ("systemd", "systemd-sysv", "dbus")
 NEWER = """sftokend (NEW) unstable; urgency=medium
@@ -109,7 +111,7 @@ def dependencies(built: Built) -> Path:
     """A folder with the packages that a bare Debian needs beside ours; fetched once for each set of dependencies."""
     root = base(BOOTED, boots=True)
     ours = [str(built.old / f"{p}_{built.version}_{architecture()}.deb") for p in PACKAGES]
-    wanted = "".join(command("dpkg-deb", "-f", deb, "Pre-Depends", "Depends").stdout for deb in ours).replace(built.version, "")
+    wanted = "".join(command("dpkg-deb", "-f", deb, "Pre-Depends", "Depends").stdout for deb in ours).replace(built.version, "") + " ".join(RECOMMENDED)
     place = CACHE / f"depends-{hashlib.sha256((root.name + wanted).encode()).hexdigest()[:12]}"
     with open(CACHE / "depends.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -119,7 +121,7 @@ def dependencies(built: Built) -> Path:
             (unfinished / "partial").mkdir(parents=True)
             command("apt-get", "-q", "-y", "--no-install-recommends", "--download-only", "-o", f"Dir::State::status={root}/var/lib/dpkg/status",
                     "-o", f"Dir::State::extended_states={root}/var/lib/apt/extended_states", "-o", f"Dir::Cache::archives={unfinished}", "-o", "Dir::Cache::pkgcache=",
-                    "-o", "Dir::Cache::srcpkgcache=", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3", "install", *ours)
+                    "-o", "Dir::Cache::srcpkgcache=", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3", "install", *ours, *RECOMMENDED)
             shutil.rmtree(unfinished / "partial")
             unfinished.rename(place)
     return place

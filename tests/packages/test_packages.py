@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,14 +16,16 @@ from typing import Optional
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "systemd")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "systemd"), str(HERE.parent / "peers")]
 
 import machine  # noqa: E402
-from build import BOOTED, NEWER_CONFFILE, PACKAGES, Built, build, dependencies, repository  # noqa: E402
+import screen  # noqa: E402
+from build import BOOTED, NEWER_CONFFILE, PACKAGES, RECOMMENDED, Built, build, dependencies, repository  # noqa: E402
 from bare import base  # noqa: E402
 from machine import Machine, command  # noqa: E402
+from markdown import blocks  # noqa: E402
 from privileged import become_root  # noqa: E402
-from standin import Standin  # noqa: E402
+from standin import Standin, make_key  # noqa: E402
 from tap import main, same  # noqa: E402
 
 APT = ("apt-get", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold")
@@ -256,6 +259,121 @@ def test_purge_while_in_use() -> None:
         assert "the key of the store stays: /etc/credstore.encrypted/sftokend.store.key" in said, said
         assert m.path("/etc/credstore.encrypted/sftokend.store.key").exists()
         assert not m.path("/etc/sftokend").exists() and not m.path("/var/lib/sftokend").exists()
+
+
+# --- a person's way ---
+
+HOST = "example.my.salesforce.com"
+ANNA = "anna@example.com"
+ANSWERS = (("Grant:", "2"), ("salesforce.com]:", "acme"), ("salesforce.com]:", f"https://{HOST}"), ("User of Salesforce:", "etl@example.com"), ("[new]:", ""),
+           ("(client id):", "3MVG9setup"), ("[-]:", "etl"))
+
+
+class Newcomer(Bookworm):
+    """A Debian in which nothing is but what Debian has, and the .deb files in root's home. Salesforce has its name there."""
+
+    def lay_out(self) -> None:
+        super().lay_out()
+        for deb in packages().old.glob("sftoken*_*.deb"):
+            shutil.copy(deb, self.path("/root"))
+        assert self.salesforce is not None
+        self.write("/usr/local/share/ca-certificates/standin.crt", Path(self.salesforce.ca).read_text())
+        self.write("/etc/hosts", f"127.0.0.1 localhost {HOST}\n")
+        self.write("/etc/default/locale", "LANG=C.UTF-8\n")
+        command("/usr/sbin/chroot", str(self.root), "/usr/sbin/usermod", "--shell", "/bin/bash", "etl")
+
+    def upload(self, certificate: str) -> None:
+        """What is clicked in Salesforce."""
+        assert self.salesforce is not None
+        self.salesforce.configure(users={"etl@example.com": {}}, apps={"3MVG9setup": {"cert_pem": certificate, "approved": ["etl@example.com"]}})
+
+
+def screens(document: str) -> list[str]:
+    return [block.text for block in blocks(document) if block.language == "console"]
+
+
+def test_shown() -> None:
+    """a line too few, too many or in another place is noticed, also around [...]"""
+    for document, lines, wanted in (("# a|x|", "a|x|", True), ("# a|x|", "a|x|y|", False), ("# a|x|y|", "a|x|", False), ("# a|[...]|", "a|x|", True), ("# a|[...]|x|", "a|q|x|x|", True),
+                                    ("# a|[...]|x|", "a|x|y|", False), ("# a|[...]|x|[...]|y|", "a|x|1|y|", True), ("# a|[...]|x|[...]|y|", "a|y|1|x|", False)):
+        shows = True
+        try:
+            screen.assert_shown(document.replace("|", "\n"), ("root@host:~# " + lines + "root@host:~#").replace("|", "\n"), "document")
+        except AssertionError:
+            shows = False
+        same(shows, wanted, f"{document} shows {lines}")
+
+
+def test_first_token() -> None:
+    """docs/first-token.md acted out in tmux, with nothing but the packages: install, setup with a wrong certificate, a token, doctor, fixed; it shows what was on the screen"""
+    told = screens("docs/first-token.md")
+    install, setup, mended, token, broken, fixed = map(screen.commands, told)
+    with Standin(arguments=("--name", HOST, "--port", "443")) as salesforce, Newcomer(salesforce) as m, screen.Screen(m) as person:
+        another = make_key(m.place / "another.key")
+        repository(m.path("/srv"), dependencies(packages()))    # ours are not in it
+        m.apt("update")
+        for line in install:
+            person.command(line, [("[Y/n]", "")] if line.startswith("apt install") else [])
+        m.upload(another)
+        same((len(setup), mended), (1, []), "commands of the setup")
+        person.type(setup[0])
+        for question, answer in ANSWERS:
+            person.answer(question, answer)
+        person.wait_question("(Ctrl-C: later):")
+        m.upload(m.path("/etc/sftokend/keys/prod.crt").read_text())
+        person.command("")
+        for line in token:
+            person.command(line)
+        m.upload(another)
+        salesforce.kill_token(client_id="3MVG9setup")
+        for line in broken:
+            person.command(line)
+        m.upload(m.path("/etc/sftokend/keys/prod.crt").read_text())
+        for line in fixed:
+            person.command(line)
+        screen.assert_shown("".join(told), person.text(), "docs/first-token.md")
+
+
+def login_machine(m: Newcomer) -> None:
+    """Installed and started, with two credentials that etl may log in for, and their apps."""
+    assert m.salesforce is not None
+    m.install("sftokend", *RECOMMENDED)
+    m.run("usermod", "-aG", "sftoken,sftokend-admin", "etl")
+    m.salesforce.configure(users={ANNA: {}}, apps={
+        "web": {"token_endpoint_auth_method": "none", "secret": None, "scopes": "api refresh_token", "redirect_uris": ["http://localhost:1717/OauthRedirect"]},
+        "tv": {"token_endpoint_auth_method": "none", "secret": None, "scopes": "api refresh_token", "device_interval_s": 1}})
+    for name, grant, client in (("anna", "web_server", "web"), ("tablet", "device", "tv")):
+        m.write(f"/etc/sftokend/credentials/{name}.conf", f"[Credential]\nGrantType={grant}\nLoginUrl=https://{HOST}\nClientId={client}\n[Access]\nAllowUser=etl\n")
+    m.ctl("start", "sftokend")
+
+
+def test_logging_in() -> None:
+    """docs/logging-in.md acted out in tmux: an address that is pasted, a port that is taken, a QR code; it shows what was on the screen"""
+    told = screens("docs/logging-in.md")
+    before, web, ended, taken, device, after = told
+    with Standin(arguments=("--name", HOST, "--port", "443")) as salesforce, Newcomer(salesforce) as m:
+        login_machine(m)
+        with screen.Screen(m, "etl") as person:
+            person.command(*screen.commands(before))
+            person.type(*screen.commands(web))
+            waits = person.wait_text(r"\n  (https://\S+)\n[^$]*\n(waiting\.\.\. .*:\d\d)")
+            same(screen.told(waits[2]), screen.told(web)[-1:], "the line that counts down")
+            count = person.prompts()
+            person.type(salesforce.browse(waits[1].replace(HOST, "127.0.0.1"), ANNA))
+            person.wait_prompt(count + 1)
+            tablet, *others = screen.commands(device)
+            person.type(tablet)
+            salesforce.approve_device(person.wait_text(r"\?user_code=(\w+)[^$]*")[1], ANNA)
+            person.wait_prompt(count + 2)
+            for line in (*others, *screen.commands(after)):
+                person.command(line)
+            screen.assert_shown("".join([before, web.rpartition("\nwaiting")[0], "\n", ended, device, after]), person.text(), "docs/logging-in.md")
+            with socket.create_server(("127.0.0.1", 1717)):
+                person.type(*screen.commands(web))
+                said = person.wait_text(r"(sftoken: port 1717.*)\n[^$]*waiting.*:\d\d")[1]
+                same(screen.told(said), screen.told(taken))
+                person.tmux("send-keys", "C-c")
+                person.wait_prompt(count + 3 + len(others) + 1)
 
 
 if __name__ == "__main__":

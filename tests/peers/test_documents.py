@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of README.md, docs/cookbook.md and docs/salesforce.md is run: as it stands, with what TABLE puts in the place of what a
+"""Every command of DOCUMENTS is run: as it stands, with what TABLE puts in the place of what a
 test cannot have, or elsewhere, where TABLE says. A block that is in no row is a failure."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 from harness import ROOT, SECRET, TOP, Daemon, Standin, make_key, run_tests, same      # noqa: E402
 from markdown import Block, blocks              # noqa: E402
 
-DOCUMENTS = ("README.md", "docs/cookbook.md", "docs/salesforce.md")
+DOCUMENTS = ("README.md", "docs/cookbook.md", "docs/salesforce.md", "docs/first-token.md", "docs/logging-in.md", "docs/monitoring.md")
 COMMANDS = ("sh", "console", "cron")
 
 # Programs that a test cannot have: sudo without a password, an org's CLI, a cluster.
@@ -46,10 +47,11 @@ class Run:
 
 @dataclass
 class Elsewhere:
-    """Another test runs these commands, in a place that it takes (a booted machine): its file, and what must stand in it."""
+    """Another test runs these commands, in a place that it takes (a booted machine): its file, and what must stand in it. but: commands that no test can run, and why."""
 
     file: str
     words: tuple[str, ...]
+    but: tuple[tuple[str, str], ...] = ()
 
 
 class Shared:
@@ -106,6 +108,22 @@ def was_deployed() -> None:
     assert Shared.salesforce.is_live((Shared.home / "sf.token").read_text().strip()), "sf has no live token"
 
 
+def installed_alerts() -> None:
+    write("alerts.yml", (ROOT / "usr/share/doc/sftokend/examples/monitoring/alerts.yml").read_text())
+
+
+def alerts_are_read() -> None:
+    """By what prometheus.yml is told."""
+    rules = next(b.text for b in blocks("docs/monitoring.md") if b.language == "yaml")
+    pattern = re.search(r"^  - (/etc/prometheus/\S+)$", rules, re.MULTILINE)
+    same(pattern and [p.name for p in Path("/").glob(moved(pattern[1]).lstrip("/"))], ["sftokend.yml"], rules)
+
+
+def moved(path: str) -> str:
+    return path.replace("/etc/prometheus", f"{Shared.home}/prometheus")
+
+
+ME = pwd.getpwuid(os.getuid()).pw_name
 LOAD = ("/opt/etl/load", "load")
 SETUP = ("sftoken --user setup crm", "sftoken --user setup crm --grant client_credentials --login-url {url} --client-id app-first --fd 3 3<~/consumer-secret")
 OWN_DAEMON = ("{ sftokend --user & }", '{ sftokend --user 2>~/own.log & }; trap "kill $!; wait $!" EXIT')
@@ -135,6 +153,13 @@ TABLE: tuple[tuple[str, str, Union[Run, Elsewhere]], ...] = (
     ("docs/salesforce.md", "openssl req", Run()),
     ("docs/salesforce.md", "sftoken reload", Elsewhere("tests/system/test_login_cli.py", ('"login", "prod"',))),
     ("docs/salesforce.md", "sftoken doctor prod", Run((), r"token\tok\talive at")),
+    ("docs/first-token.md", "# ", Elsewhere("tests/packages/test_packages.py", ('screens("docs/first-token.md")', "assert_shown"))),
+    ("docs/first-token.md", "sftoken setup crm", Run((("setup crm", "setup first"), ("https://example.my.salesforce.com", "{url}"), ("3MVG9...", "app-first"), ("user etl", f"user {ME}")),
+                                                     r"first token", before=own_daemon)),
+    ("docs/logging-in.md", "$ ", Elsewhere("tests/packages/test_packages.py", ('screens("docs/logging-in.md")', "assert_shown"))),
+    ("docs/monitoring.md", "apt install", Elsewhere("tests/packages/test_packages.py", ('"enable", "--now", "sftokend.socket", "sftokend-manager.socket", "sftokend-metrics.timer"',),
+                                                    (("apt install prometheus-node-exporter", "the machine has no network; the test makes the folder of that package by itself"),))),
+    ("docs/monitoring.md", "mkdir -p /etc/prometheus", Run((("/etc/prometheus", "prometheus"),), before=installed_alerts, after=alerts_are_read)),
 )
 
 
@@ -155,7 +180,7 @@ def run(script: str, status: int = 0, **more: str) -> tuple[int, str]:
 def commands(block: Block) -> str:
     """What a person types."""
     if block.language == "console":
-        return "".join(line[2:] + "\n" for line in block.text.splitlines() if line.startswith("$ "))
+        return "".join(line[2:] + "\n" for line in block.text.splitlines() if line.startswith(("$ ", "# ")))
     if block.language == "cron":
         settings, line = block.text.splitlines()
         return f"export {settings}\n{line.split(None, 6)[6]}\n"
@@ -174,6 +199,7 @@ def try_block(block: Block) -> None:
     if isinstance(row, Elsewhere):
         text = (TOP / row.file).read_text()
         same([word for word in row.words if word not in text], [], f"{block}: not in {row.file}")
+        same([line for line, _ in row.but if line not in block.text], [], f"{block}: does not stand there any more")
         return
     script = commands(block)
     for old, new in row.instead:
@@ -192,7 +218,7 @@ def try_block(block: Block) -> None:
 def command_blocks(document: str) -> Iterator[Block]:
     for block in blocks(document):
         assert block.language, f"{block}: say which language it is; what programs print is console, or text"
-        if block.language in COMMANDS:
+        if block.language in COMMANDS and commands(block):
             yield block
 
 
@@ -212,6 +238,20 @@ def test_salesforce() -> None:
     """docs/salesforce.md: every command"""
     for block in command_blocks("docs/salesforce.md"):
         try_block(block)
+
+
+def test_screens() -> None:
+    """docs/first-token.md and docs/logging-in.md: every command"""
+    for block in (*command_blocks("docs/first-token.md"), *command_blocks("docs/logging-in.md")):
+        try_block(block)
+
+
+def test_monitoring() -> None:
+    """docs/monitoring.md: every command; those in its sentences stand in other tests"""
+    for block in command_blocks("docs/monitoring.md"):
+        try_block(block)
+    text = (TOP / "tests/system/test_metrics.py").read_text()
+    assert '"test", "rules", "alerts_test.yml"' in text and '"--output"' in text, "promtool test rules, sftoken metrics --output"
 
 
 def test_table() -> None:

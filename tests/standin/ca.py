@@ -60,8 +60,10 @@ class Authority:
 
     NAME = "Salesforce stand-in CA"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "") -> None:
+        """name: of the server, beside localhost and the addresses."""
         self.directory = directory
+        self.server_names = [x509.DNSName(n) for n in ("localhost", name) if n]
         self.key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         cert = (_builder(self.NAME, self.NAME, self.key)
@@ -92,7 +94,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = [x509.DNSName("elsewhere.example")]
         if kind != "wrong_name":
-            names = [x509.DNSName("localhost"),
+            names = [*self.server_names,
                      x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
                      x509.IPAddress(ipaddress.ip_address("::1"))]
         days, begin = (-1, -9) if kind == "expired" else (30, -1)

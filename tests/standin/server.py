@@ -65,7 +65,8 @@ class Tls(sslproto.SSLProtocol):
 class Server:
     """One stand-in."""
 
-    def __init__(self, directory: Path, http: bool, time_scale: float) -> None:
+    def __init__(self, directory: Path, http: bool, time_scale: float, port: int = 0,
+                 name: str = "") -> None:
         clock = Clock(time_scale)
         self.world = World(clock, Sessions(clock), Logins(clock), Families(clock))
         self.world.settings.time_scale = time_scale
@@ -73,9 +74,9 @@ class Server:
         self.faults = Faults()
         self.connections: set[Connection] = set()
         self.accepted = 0
-        self.port = 0
+        self.port = port
         self._http = http
-        self._authority = Authority(directory)
+        self._authority = Authority(directory, name)
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._listeners: list[asyncio.AbstractServer] = []
         grants.load()

@@ -24,6 +24,8 @@ from standin.server import Server                   # noqa: E402
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dir", type=Path, required=True, help="for ca.pem and ready.json")
+    parser.add_argument("--name", default="", help="a host name of it, which its certificate has beside localhost")
+    parser.add_argument("--port", type=int, default=0, help="default: one that the kernel chooses")
     parser.add_argument("--http", action="store_true", help="plain http, no TLS")
     parser.add_argument("--time-scale", type=float, default=1.0,
                         help="how many times as fast sessions age")
@@ -71,7 +73,7 @@ async def serve(options: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stop.set)
     if options.exit_on_eof:
         watch_input(stop)
-    server = Server(options.dir, options.http, options.time_scale)
+    server = Server(options.dir, options.http, options.time_scale, options.port, options.name)
     control = Control(server)
     if options.config:
         control.configure(json.loads(options.config.read_text()))

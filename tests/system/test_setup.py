@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Optional, Sequence
 
-from harness import SANITIZERS, SECRET, TOP, Daemon, Skip, Standin, main, make_key, same, wait_for
+from harness import SANITIZERS, SECRET, Daemon, Skip, Standin, main, make_key, same, wait_for
 from login_program import Program
 
 USER = "ada@example.com"
@@ -150,37 +150,6 @@ def test_jwt() -> None:
         same((w.daemon.config / "keys/prod.crt").read_text().split(), certificate[0].split())
         bits = subprocess.run(["openssl", "rsa", "-in", str(key), "-noout", "-text"], capture_output=True, text=True, check=True).stdout
         assert re.search(r"Private-Key: \((2048|3072|4096) bit", bits), bits[:200]
-
-
-def as_told(text: str, w: World) -> list[str]:
-    """The words of what a terminal showed, with the names of docs/first-token.md instead of ours, and without what differs from run to run."""
-    text = re.sub(r"\x1b\[[0-9;]*[mK]", "", text).replace(w.salesforce.url, "https://example.my.salesforce.com").replace("127.0.0.1", "example.my.salesforce.com")
-    text = text.replace(str(w.daemon.config), "/home/anna/.config/sftokend")
-    for what in (r"(?<=BEGIN CERTIFICATE-----).*?(?=-----END)", r"(?<=SHA256:)\S+", r"\d+ (min|h)\b", r"(?<=valid until )[-\d]+ [:\d]+", r"(?<=organization )\w+", r"(?<=ends on )[-\d]+"):
-        text = re.sub(what, "...", text, flags=re.DOTALL)
-    return text.split()
-
-
-def test_first_token() -> None:
-    """docs/first-token.md shows what setup says, with a wrong certificate and with the right one, word for word"""
-    with World() as w:
-        user = "etl@example.com"
-        w.salesforce.configure(users={user: {}})
-        w.app(cert_pem=make_key(w.daemon.directory / "other.key"), approved=[user])
-        person, shown = w.person("prod"), ""
-        for question, text in (("Grant: ", "2"), ("salesforce.com]: ", "acme"), ("salesforce.com]: ", w.salesforce.url), ("User of Salesforce: ", user), ("[new]: ", ""),
-                               ("(client id): ", CLIENT), ("(Ctrl-C: later):", "")):
-            person.wait_text(question)
-            asked, person.text = person.text.split(question, 1)
-            shown += asked + question
-            if "Ctrl-C" in question:
-                w.app(cert_pem=(w.daemon.config / "keys/prod.crt").read_text(), approved=[user])
-            person.type(text + "\r")
-        then, _ = person.end(0)
-        document = (TOP / "docs/first-token.md").read_text().split("## Setup")[1].split("## The first token")[0]
-        first, second = re.findall(r"^```\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
-        same(as_told(first, w), ["$", "sftoken", "setup", "prod", *as_told(shown, w)])
-        same(as_told(second, w), as_told(then, w))
 
 
 def test_mended() -> None:
