@@ -316,6 +316,29 @@ def test_full_disk() -> None:
     assert "No space left" in result.stderr
 
 
+def closed(redirections: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """sftoken WORDS... as a shell runs it with these descriptors closed."""
+    return subprocess.run(["sh", "-c", f'exec "$0" "$@" {redirections}', str(Shared.daemon.cli_program), *words], capture_output=True, text=True, check=False, timeout=60,
+                          env={"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS})
+
+
+def test_closed_descriptors() -> None:
+    """Standard output that is closed is output that cannot be written; with 0 to 2 closed nothing of ours takes their place, and a command gets them closed, as from a shell"""
+    for words in (("get", "crm"), ("get", "crm", "--json"), ("env", "crm"), ("list",), ("show", "crm"), ("report", "crm", "--generation", "1"), ("--version",), ("--help",)):
+        for redirections in (">&-", "<&- >&-"):
+            result = closed(redirections, *words)
+            same((result.returncode, result.stderr), (70, "sftoken: cannot write to standard output: Bad file descriptor\n"), f"{words} {redirections}")
+        same(closed("<&- >&- 2>&-", *words).returncode, 70, str(words))
+    for redirections in ("<&-", "2>&-", "<&- 2>&-"):
+        same(closed(redirections, "get", "crm").stdout, cli("get", "crm"), redirections)
+    same(closed("<&- >&-", "get", "nobody").returncode, 66)
+    show = "for i in 0 1 2; do test -e /proc/$$/fd/$i && echo $i >&9; done; exit 0"
+    for redirections, still in (("9>&1", "0 1 2"), ("9>&1 <&-", "1 2"), ("9>&1 >&-", "0 2"), ("9>&1 <&- >&- 2>&-", "")):
+        for hold in ((), ("--hold",)):
+            result = closed(redirections, "exec", "crm", *hold, "--", "sh", "-c", show)
+            same((result.returncode, result.stdout.split()), (0, still.split()), f"{redirections} {hold}: {result.stderr}")
+
+
 def test_help() -> None:
     """Every command is in --help and has a help text with an example of its own"""
     text = cli("--help")

@@ -188,6 +188,15 @@ def test_full() -> None:
     Shared.salesforce.clear_faults()
 
 
+def test_closed_output() -> None:
+    """Standard output that is closed is an error of curl's, and nothing of ours takes its place"""
+    env = {"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS, "CURL_CA_BUNDLE": str(Shared.salesforce.ca)}
+    for redirections, text in ((">&-", "Bad file descriptor"), ("<&- >&-", "Bad file descriptor"), ("<&- >&- 2>&-", "")):
+        result = subprocess.run(["sh", "-c", f'exec "$0" "$@" {redirections}', str(Shared.daemon.cli_program), "curl", "crm", LIMITS, "-s"], env=env, capture_output=True,
+                                text=True, timeout=60, check=False)
+        same((result.returncode, result.stdout, text in result.stderr), (23, "", True), f"{redirections}: {result.stderr}")
+
+
 def test_output_that_does_not_wait() -> None:
     """Standard output that another program has made non-blocking loses nothing"""
     out, into = os.pipe()
