@@ -108,6 +108,34 @@ def test_retry() -> None:
         assert "DailyApiRequests" in result.stdout and " 401 " not in result.stdout and "INVALID" not in result.stdout, (options, result)
 
 
+def test_errors_of_the_first_try() -> None:
+    """What curl says of a 401 is not shown when the second try succeeds; else it is, in its order, and all else of its errors as it comes"""
+    refused = "curl: (22) The requested URL returned error: 401\n"
+    for options in (("-f",), ("--fail", "-#"), ("-f", "-v")):
+        Shared.salesforce.kill_token(token()["accessToken"])
+        result = curl("crm", LIMITS, *options)
+        assert "DailyApiRequests" in result.stdout and "curl: (" not in result.stderr, (options, result)
+    assert result.stderr.count("> GET ") == 2 and result.stderr.index("401") < result.stderr.index("< HTTP/1.1 200"), result.stderr
+    # refused twice: both, one after the other
+    Shared.salesforce.kill_token(token()["accessToken"])
+    Shared.salesforce.fault("status", path=LIMITS, count=2, status=401)
+    same(curl("crm", LIMITS, "-f", check=22).stderr, 2 * refused)
+    Shared.salesforce.clear_faults()
+    # no second try: the token is alive, or the request changes something
+    Shared.salesforce.fault("status", path=LIMITS, count=1, status=401)
+    lines = curl("crm", LIMITS, "-f", check=22).stderr.splitlines(keepends=True)
+    assert lines[0] == refused and "accepts this token" in lines[1], lines
+    Shared.salesforce.clear_faults()
+    old = token()
+    Shared.salesforce.kill_token(old["accessToken"])
+    result = curl("crm", "/services/data/v60.0/composite", "-f", "-d", "a=1", check=22)
+    assert result.stderr.startswith(refused) and "--retry-unsafe" in result.stderr, result.stderr
+    Shared.daemon.cli("get", "crm", "--rejected", str(old["generation"]))
+    # another failure, with more than one line of it
+    result = curl("crm", LIMITS, "-v", ca=False, check=60)
+    assert result.stderr.index("* ") < result.stderr.index("curl: (60)") < result.stderr.index("More details here"), result.stderr
+
+
 def test_unsafe() -> None:
     """What changes something is not repeated, but for --retry-unsafe; its answer is shown, the refusal reported; data and headers from standard input are gone"""
     post = ("/services/data/v60.0/composite", "-s", "-d", "a=1")
