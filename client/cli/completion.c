@@ -8,27 +8,6 @@
 #include "client/cli/credential.h"
 #include "client/cli/setup.h"
 
-static const struct {
-	const char *option, *values;
-} values[] = {
-	{ "--format", "token json header env curl oauth process sf" },
-	{ "--kind", "refresh_token client_secret private_key sfdx_auth_url assertion" },
-	{ "--flow", "web_server user_agent device" },
-	{ "--grant", "client_credentials jwt_bearer web_server device refresh_token" },
-	{ "--as", "sf" },
-};
-
-enum { VALUES = sizeof values / sizeof values[0] };
-
-/* What the value of an option may be; NULL: anything. */
-static const char *values_of(const char *option)
-{
-	for (size_t i = 0; i < VALUES; i++)
-		if (strcmp(values[i].option, option) == 0)
-			return values[i].values;
-	return NULL;
-}
-
 static bool takes_file(const char *option)
 {
 	const char *value = option_value(option);
@@ -63,7 +42,7 @@ static void print_options_with(const char *between, bool files)
 
 	for (size_t i = 0; i < n_cli_options; i++) {
 		const char *name = cli_options[i].name;
-		bool plain = option_value(name) && !values_of(name) && !takes_file(name);
+		bool plain = option_value(name) && !option_choices(name) && !takes_file(name);
 
 		if (files ? !takes_file(name) : !plain)
 			continue;
@@ -126,9 +105,10 @@ static const char bash_end[] =
 
 static void print_bash_values(void)
 {
-	for (size_t i = 0; i < VALUES; i++)
-		printf("\t%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n",
-		       values[i].option, values[i].values);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (option_choices(cli_options[i].name))
+			printf("\t%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n",
+			       cli_options[i].name, option_choices(cli_options[i].name));
 	fputs("\t", stdout);
 	print_options_with(" | ", true);
 	fputs(") _sftoken_files -f -- \"$cur\"; return ;;\n\t", stdout);
@@ -258,8 +238,10 @@ static void print_zsh(void)
 		fputs("'\n", stdout);
 	}
 	fputs(zsh_middle, stdout);
-	for (size_t i = 0; i < VALUES; i++)
-		printf("\t%s) compadd %s; return ;;\n", values[i].option, values[i].values);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (option_choices(cli_options[i].name))
+			printf("\t%s) compadd %s; return ;;\n", cli_options[i].name,
+			       option_choices(cli_options[i].name));
 	fputs("\t", stdout);
 	print_options_with("|", true);
 	fputs(") _files; return ;;\n\t", stdout);
@@ -302,7 +284,7 @@ static const char fish_begin[] =
 
 static void print_fish_option(const struct option *o, const struct command *c)
 {
-	const char *list = values_of(o->name);
+	const char *list = option_choices(o->name);
 
 	printf("complete -c sftoken");
 	if (c)

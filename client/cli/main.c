@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	static const struct verb verb[] = {
 		{ "get", cmd_get },   { "exec", cmd_exec }, { "env", cmd_env },
 		{ "watch", cmd_watch }, { "wait", cmd_wait }, { "report", cmd_report },
-		{ "ping", cmd_ping },
+		{ "ping", cmd_ping }, { "help", cmd_help }, { "version", cmd_version },
 	};
 	static const struct verbs verbs = { verb, sizeof verb / sizeof verb[0], more_run };
 	int r = fill_closed();
