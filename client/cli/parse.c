@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of the command line into struct cli. */
 #include "client/cli/cli.h"
+#include "client/cli/misplaced.h"
 #include "client/cli/nearest.h"
 
 #include <errno.h>
@@ -60,11 +61,15 @@ static const char *guess_option(const char *word, int len, const struct command 
 	return nearest_guess(&near);
 }
 
-static int unknown_option(const char *word, int len, const struct command *c)
+static int unknown_option(const struct cli *cli, char **argv, int i, int len)
 {
+	const struct command *c = cli->command;
+	const char *word = argv[i];
 	const char *name = c ? c->name : "", *space = c ? " " : "";
 	const char *guess = guess_option(word, len, c);
 
+	if (c && (c->flags & TAKES_URL))
+		return complain_misplaced(cli, argv, i, guess);
 	if (guess)
 		return complain(EXIT_STATUS_USAGE,
 				"unknown option %.*s: did you mean %s? See `sftoken %s%s--help`",
@@ -180,7 +185,7 @@ static int parse_option(struct cli *cli, char **argv, int *i)
 	const char *value = equals ? equals + 1 : NULL;
 
 	if (!o)
-		return unknown_option(word, (int)len, cli->command);
+		return unknown_option(cli, argv, *i, (int)len);
 	if (o->type == OPTION_FLAG) {
 		if (equals)
 			return complain(EXIT_STATUS_USAGE, "%s takes no value", o->name);

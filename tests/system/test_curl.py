@@ -193,6 +193,23 @@ def test_usage() -> None:
     assert "apt install curl" in curl("crm", LIMITS, path="/nonexistent", check=None).stderr or shutil.which("curl", path="/usr/bin:/bin")
 
 
+def test_options_before_the_path() -> None:
+    """Options of curl before the path: where they go, with the corrected command line, in which nothing stands that may be secret"""
+    rows = [
+        ("crm -X GET /x", "option -X: curl's options go behind the path: sftoken curl crm /x -X GET"), ("crm -s /x", "sftoken curl crm /x -s"), ("-s /x", "sftoken curl /x -s"),
+        ("-sS /x", "sftoken curl /x -sS"), ("-s crm /x", "sftoken curl CRED /PATH -s ..."), ("crm --retry 3 /x -i", "sftoken curl crm /x --retry ..."),
+        ("crm -i -X GET -d secret -v /x?a&b", "sftoken curl crm '/x?a&b' -i -X GET -d ... -v"), ("crm -usecret:x /x", "option -u: curl's options go behind the path: sftoken curl crm /x ..."),
+        ("crm --wait 5 -f /x", "sftoken curl crm --wait 5 /x -f"), ("crm -o /tmp/a /x", "sftoken curl CRED /PATH -o ..."), ("crm -X GET", "sftoken curl CRED /PATH -X ..."),
+        ("crm --data=secret /x", "option --data: curl's options go behind the path: sftoken curl crm /x ..."),
+        ("crm --wiat 5 /x", "option --wiat: did you mean --wait? Curl's options go behind the path: "), ("crm -X secret /x", "sftoken curl crm /x -X ..."), ("crm -X GET /it's", "curl CRED /PATH -X ..."),
+    ]
+    for words, text in rows:
+        result = curl(*words.split(), check=64)
+        same(len(result.stderr.splitlines()), 1, result.stderr)
+        assert text + "\n" in result.stderr or text[-1] == " " and text in result.stderr, (words, result.stderr)
+        assert "secret" not in result.stderr, result.stderr
+
+
 def test_streaming() -> None:
     """What comes is passed on at once, and a reader who goes ends curl"""
     out, into = os.pipe()
