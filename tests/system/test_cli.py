@@ -261,7 +261,7 @@ def test_exit_statuses() -> None:
         (("refresh", "crm", "--wait", "301"), 64, "--wait takes 0 to 300"),
         (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
         (("get", "nobody"), 66, "sftoken list"), (("get", "crm", "--user", "--system"), 64, "contradict"),
-        (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"),
+        (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"), (("get", "crm", "--reason", "x" * 70000), 64, "64 KiB"),
         (("login", "crm"), 64, '"crm" has GrantType=client_credentials: nobody logs in for it; use `sftoken get crm`'),
         (("login", "crm", "--flow", "device"), 64, "nobody logs in for it"),
         (("gett",), 64, 'did you mean "get"?'), (("staus",), 64, 'did you mean "status"?'), (("xyz",), 64, 'unknown command "xyz": see'),
