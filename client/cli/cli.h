@@ -48,7 +48,7 @@ struct cli {
 	struct setup_options setup;
 	const char *env[ENV_MAX]; /* NAME=FIELD */
 	size_t n_env;
-	char **rest; /* exec: the command; curl: its options; check: the directory; completion: the shell */
+	char **rest; /* exec: the command; curl: its options; check: the directory; completion: the shell; help: the command */
 };
 
 struct command {
@@ -71,6 +71,7 @@ enum command_flags {
 	TAKES_SHELL = 64,
 	MAKES_CREDENTIAL = 128, /* the one that it takes is not there yet */
 	WAITS_LONG = 256,       /* asks as often as it takes; all others ask once */
+	TAKES_VERB = 512,
 };
 
 extern const struct command commands[];
@@ -92,7 +93,7 @@ int cli_main(const struct verbs *verbs, int argc, char **argv);
 struct option {
 	char name[16]; /* no pointer, which would be relocated at every start */
 	unsigned id;   /* a bit of command.options; 0: every command takes it */
-	enum { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG, OPTION_ENV } type;
+	enum { OPTION_TEXT, OPTION_NUMBER, OPTION_FLAG, OPTION_ENV, OPTION_CHOICE } type;
 	size_t offset; /* in struct cli */
 };
 
@@ -135,6 +136,8 @@ int cmd_metrics(struct cli *cli);
 int cmd_curl(struct cli *cli);
 int cmd_setup(struct cli *cli);
 int cmd_completion(struct cli *cli);
+int cmd_help(struct cli *cli);
+int cmd_version(struct cli *cli);
 
 /* Parses argv into *cli; 0, or an exit status after a message. */
 int cli_parse(struct cli *cli, int argc, char **argv);
@@ -143,6 +146,10 @@ void cli_help_command(FILE *out, const struct command *c);
 /* What stands for the value of an option in help ("PATH"), and one line of what it does; NULL: it takes no value, or is not known. */
 const char *option_value(const char *name);
 const char *option_meaning(const char *name);
+/* The values that it can have, with blanks between; NULL: no list of them. */
+const char *option_choices(const char *name);
+/* Finds the command of that name; 0 or an exit status after a message. */
+int cli_command(const char *name, const struct command **out);
 
 /*
  * fprintf(3). The commands of main.c print with this alone, and the compiler makes no puts(), fputc(), fwrite() of it: each of them would be looked up at every start. Errors stay with out, for

@@ -106,6 +106,8 @@ const struct command commands[] = {
 	{ "completion", "bash|zsh|fish",
 	  "print the script that completes commands, options and credentials",
 	  "eval \"$(sftoken completion bash)\"", 0, TAKES_SHELL },
+	{ "help", "[COMMAND]", "print help, or that of a command", "sftoken help get", 0, TAKES_VERB },
+	{ "version", "", "print the version", "sftoken version", 0, 0 },
 };
 /* clang-format on */
 const size_t n_commands = sizeof commands / sizeof commands[0];
@@ -123,23 +125,23 @@ const struct option cli_options[] = {
 	{ "-q",            0, OPTION_FLAG,   OF(quiet) },
 	{ "--help",        0, OPTION_FLAG,   OF(help) },
 	{ "-h",            0, OPTION_FLAG,   OF(help) },
-	{ "--format",      OPT_FORMAT,       OPTION_TEXT,   OF(format) },
+	{ "--format",      OPT_FORMAT,       OPTION_CHOICE,  OF(format) },
 	{ "--min-valid",   OPT_MIN_VALID,    OPTION_NUMBER, OF(min_valid_s) },
 	{ "--wait",        OPT_WAIT,         OPTION_NUMBER, OF(wait_s) },
 	{ "--rejected",    OPT_REJECTED,     OPTION_NUMBER, OF(rejected) },
 	{ "--allow-stale", OPT_STALE,        OPTION_FLAG,   OF(allow_stale) },
 	{ "--reason",      OPT_REASON,       OPTION_TEXT,   OF(reason) },
-	{ "--as",          OPT_AS,           OPTION_TEXT,   OF(as) },
+	{ "--as",          OPT_AS,           OPTION_CHOICE,  OF(as) },
 	{ "--env",         OPT_ENV,          OPTION_ENV,    0 },
 	{ "--socket-only", OPT_SOCKET_ONLY,  OPTION_FLAG,   OF(socket_only) },
 	{ "--hold",        OPT_HOLD,         OPTION_FLAG,   OF(hold) },
 	{ "--generation",  OPT_GENERATION,   OPTION_NUMBER, OF(generation) },
 	{ "--status",      OPT_STATUS,       OPTION_NUMBER, OF(http_status) },
 	{ "--code",        OPT_CODE,         OPTION_TEXT,   OF(error_code) },
-	{ "--kind",        OPT_KIND,         OPTION_TEXT,   OF(kind) },
+	{ "--kind",        OPT_KIND,         OPTION_CHOICE,  OF(kind) },
 	{ "--fd",          OPT_FD,           OPTION_NUMBER, OF(fd) },
 	{ "--forget",      OPT_FORGET,       OPTION_FLAG,   OF(forget) },
-	{ "--flow",        OPT_FLOW,         OPTION_TEXT,   OF(flow) },
+	{ "--flow",        OPT_FLOW,         OPTION_CHOICE,  OF(flow) },
 	{ "--output",      OPT_OUTPUT,       OPTION_TEXT,   OF(output) },
 	{ "--no-browser",  OPT_NO_BROWSER,   OPTION_FLAG,   OF(no_browser) },
 	{ "--retry-unsafe", OPT_RETRY_UNSAFE, OPTION_FLAG,  OF(retry_unsafe) },
@@ -186,10 +188,8 @@ int cli_main(const struct verbs *verbs, int argc, char **argv)
 	struct cli cli;
 	int r;
 
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		print_to(stdout, "sftoken %s\n", sftoken_version());
-		return finish_output();
-	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		return cmd_version(NULL);
 	r = cli_parse(&cli, argc, argv);
 	if (r)
 		return r;

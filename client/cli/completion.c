@@ -8,27 +8,6 @@
 #include "client/cli/credential.h"
 #include "client/cli/setup.h"
 
-static const struct {
-	const char *option, *values;
-} values[] = {
-	{ "--format", "token json header env curl oauth process sf" },
-	{ "--kind", "refresh_token client_secret private_key sfdx_auth_url assertion" },
-	{ "--flow", "web_server user_agent device" },
-	{ "--grant", "client_credentials jwt_bearer web_server device refresh_token" },
-	{ "--as", "sf" },
-};
-
-enum { VALUES = sizeof values / sizeof values[0] };
-
-/* What the value of an option may be; NULL: anything. */
-static const char *values_of(const char *option)
-{
-	for (size_t i = 0; i < VALUES; i++)
-		if (strcmp(values[i].option, option) == 0)
-			return values[i].values;
-	return NULL;
-}
-
 static bool takes_file(const char *option)
 {
 	const char *value = option_value(option);
@@ -63,7 +42,7 @@ static void print_options_with(const char *between, bool files)
 
 	for (size_t i = 0; i < n_cli_options; i++) {
 		const char *name = cli_options[i].name;
-		bool plain = option_value(name) && !values_of(name) && !takes_file(name);
+		bool plain = option_value(name) && !option_choices(name) && !takes_file(name);
 
 		if (files ? !takes_file(name) : !plain)
 			continue;
@@ -83,16 +62,17 @@ static const char bash_begin[] =
 	"}\n"
 	"_sftoken()\n"
 	"{\n"
-	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= i\n"
+	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= given= words= i\n"
 	"\tlocal -a which=()\n"
 	"\t# bash cuts words before an @, which names may have\n"
-	"\tlocal line=${COMP_LINE:0:COMP_POINT} cut=\n"
+	"\tlocal line=${COMP_LINE:0:COMP_POINT} cut= begin=$COMP_CWORD\n"
 	"\tline=${line##*[[:space:]]}\n"
 	"\tif [[ $line == *@* && $line != -* && $COMP_WORDBREAKS == *@* ]]; then\n"
-	"\t\tcur=$line cut=${line%@*} prev=\n"
+	"\t\tcur=$line cut=${line%@*} prev= words=${COMP_WORDS[COMP_CWORD]}\n"
+	"\t\twhile ((${#words} < ${#line} && begin > 1)); do words=${COMP_WORDS[--begin]}$words; done\n"
 	"\tfi\n"
 	"\tCOMPREPLY=()\n"
-	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	"\tfor ((i = 1; i < begin; i++)); do\n"
 	"\t\tcase ${COMP_WORDS[i]} in\n"
 	"\t\t--socket | --manager) which+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[i+1]}\"); ((i++)) ;;\n"
 	"\t\t--user | --system) which+=(\"${COMP_WORDS[i]}\") ;;\n"
@@ -103,20 +83,34 @@ static const char bash_begin[] =
 	"\t\t\t\t_sftoken_files -f -- \"$cur\"\n"
 	"\t\t\tfi\n"
 	"\t\t\treturn ;;\n"
-	"\t\t-*) ;;\n"
-	"\t\t*) [[ -n $verb ]] || verb=${COMP_WORDS[i]} ;;\n"
-	"\t\tesac\n"
-	"\tdone\n"
-	"\tcase $prev in\n";
+	"\t\t";
+
+static const char bash_middle
+	[] = ") [[ ${COMP_WORDS[i+1]} != = ]] || ((i++)); ((i++)) ;;\n"
+	     "\t\t-*) ;;\n"
+	     "\t\t=) ((i++)) ;; # bash cuts words there, too\n"
+	     "\t\t*)\n"
+	     "\t\t\tif [[ -z $verb ]]; then\n"
+	     "\t\t\t\tverb=${COMP_WORDS[i]}\n"
+	     "\t\t\telif [[ $verb == curl && ${COMP_WORDS[i]} == /* ]]; then # the rest is curl's\n"
+	     "\t\t\t\t[[ $cur == -* ]] || _sftoken_files -f -- \"$cur\"\n"
+	     "\t\t\t\treturn\n"
+	     "\t\t\telse\n"
+	     "\t\t\t\tgiven=1\n"
+	     "\t\t\tfi ;;\n"
+	     "\t\tesac\n"
+	     "\tdone\n"
+	     "\tcase $prev in\n";
 
 static const char bash_end[] =
 	"\tif [[ $cur != -* ]]; then\n"
 	"\t\twords=\n"
-	"\t\tcase $verb in\n"
+	"\t\tcase $verb$given in\n"
 	"\t\t'') words=$commands ;;\n"
+	"\t\thelp) words=$commands ;;\n"
 	"\t\tcompletion) words='bash zsh fish' ;;\n"
 	"\t\tcheck) _sftoken_files -d -- \"$cur\"; return ;;\n"
-	"\t\t*) [[ \" $takers \" != *\" $verb \"* ]] || words=$(\"${COMP_WORDS[0]}\" completion names \"${which[@]}\" 2>/dev/null) ;;\n"
+	"\t\t*) [[ -n $given || \" $takers \" != *\" $verb \"* ]] || words=$(\"${COMP_WORDS[0]}\" completion names \"${which[@]}\" 2>/dev/null) ;;\n"
 	"\t\tesac\n"
 	"\tfi\n"
 	"\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
@@ -124,11 +118,25 @@ static const char bash_end[] =
 	"}\n"
 	"complete -F _sftoken sftoken\n";
 
+/* The options that the next word belongs to. */
+static void print_options_with_value(const char *between)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < n_cli_options; i++) {
+		if (!option_value(cli_options[i].name))
+			continue;
+		printf("%s%s", before, cli_options[i].name);
+		before = between;
+	}
+}
+
 static void print_bash_values(void)
 {
-	for (size_t i = 0; i < VALUES; i++)
-		printf("\t%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n",
-		       values[i].option, values[i].values);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (option_choices(cli_options[i].name))
+			printf("\t%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n",
+			       cli_options[i].name, option_choices(cli_options[i].name));
 	fputs("\t", stdout);
 	print_options_with(" | ", true);
 	fputs(") _sftoken_files -f -- \"$cur\"; return ;;\n\t", stdout);
@@ -148,6 +156,8 @@ static void print_option_words(const struct command *c, bool global)
 static void print_bash(void)
 {
 	fputs(bash_begin, stdout);
+	print_options_with_value(" | ");
+	fputs(bash_middle, stdout);
 	print_bash_values();
 	fputs("\tlocal commands='", stdout);
 	print_commands();
@@ -155,7 +165,7 @@ static void print_bash(void)
 	print_takers(" ");
 	fputs("'\n\twords='", stdout);
 	print_option_words(NULL, true);
-	fputs("'\n\tcase $verb in\n", stdout);
+	fputs("'\n\tcase $verb in\n\t'') words+=--version ;;\n", stdout);
 	for (size_t i = 0; i < n_commands; i++) {
 		if (!commands[i].options)
 			continue;
@@ -185,7 +195,7 @@ static const char zsh_begin[] =
 	"\tcompadd -a names\n"
 	"}\n"
 	"_sftoken() {\n"
-	"\tlocal verb i\n"
+	"\tlocal verb given i\n"
 	"\tlocal -a verbs flags # not commands, options: arrays of zsh itself, which its functions use\n"
 	"\tverbs=(\n";
 
@@ -193,13 +203,20 @@ static const char zsh_middle
 	[] = "\t)\n"
 	     "\tfor ((i = 2; i < CURRENT; i++)); do\n"
 	     "\t\tcase $words[i] in\n"
-	     "\t\t--socket|--manager) ((i++)) ;;\n"
 	     "\t\t--) # behind it as the command itself is completed\n"
 	     "\t\t\t[[ $verb == exec ]] || return\n"
 	     "\t\t\tif [[ $words[CURRENT-1] == -- ]]; then _command_names -e; return; fi\n"
 	     "\t\t\tshift $i words; ((CURRENT -= i)); _normal; return ;;\n"
+	     "\t\t";
+
+static const char zsh_loop
+	[] = ") ((i++)) ;;\n"
 	     "\t\t-*) ;;\n"
-	     "\t\t*) : ${verb:=$words[i]} ;;\n"
+	     "\t\t*)\n"
+	     "\t\t\tif [[ $verb == curl && $words[i] == (/*|*://*) ]]; then\n"
+	     "\t\t\t\twords=(curl \"${(@)words[i+1,-1]}\"); ((CURRENT -= i - 1)); _normal; return\n"
+	     "\t\t\tfi\n"
+	     "\t\t\tif [[ -z $verb ]]; then verb=$words[i]; else given=1; fi ;;\n"
 	     "\t\tesac\n"
 	     "\tdone\n"
 	     "\tcase $words[CURRENT-1] in\n";
@@ -209,8 +226,8 @@ static const char zsh_end[] = "\tesac\n"
 			      "\t\t_describe -o option flags\n"
 			      "\t\treturn\n"
 			      "\tfi\n"
-			      "\tcase $verb in\n"
-			      "\t'') _describe command verbs ;;\n"
+			      "\tcase $verb$given in\n"
+			      "\t''|help) _describe command verbs ;;\n"
 			      "\tcompletion) compadd bash zsh fish ;;\n"
 			      "\tcheck) _files -/ ;;\n";
 
@@ -258,15 +275,19 @@ static void print_zsh(void)
 		fputs("'\n", stdout);
 	}
 	fputs(zsh_middle, stdout);
-	for (size_t i = 0; i < VALUES; i++)
-		printf("\t%s) compadd %s; return ;;\n", values[i].option, values[i].values);
+	print_options_with_value("|");
+	fputs(zsh_loop, stdout);
+	for (size_t i = 0; i < n_cli_options; i++)
+		if (option_choices(cli_options[i].name))
+			printf("\t%s) compadd %s; return ;;\n", cli_options[i].name,
+			       option_choices(cli_options[i].name));
 	fputs("\t", stdout);
 	print_options_with("|", true);
 	fputs(") _files; return ;;\n\t", stdout);
 	print_options_with("|", false);
 	fputs(") return ;;\n\tesac\n\tflags=(", stdout);
 	print_zsh_options(NULL, true);
-	fputs(")\n\tcase $verb in\n", stdout);
+	fputs(")\n\tcase $verb in\n\t'') flags+=('--version:print the version') ;;\n", stdout);
 	for (size_t i = 0; i < n_commands; i++) {
 		if (!commands[i].options)
 			continue;
@@ -298,15 +319,66 @@ static const char fish_begin[] =
 	"\tend\n"
 	"\tsftoken completion names $which 2>/dev/null\n"
 	"end\n"
-	"complete -c sftoken -f\n";
+	"function __sftoken_at # the command, and how many words of it there are; \".exec\" or \".curl\" and the words so far of what these run\n"
+	"\tset -l words (commandline -opc)\n"
+	"\tset -l verb .\n"
+	"\tset -l given 0\n"
+	"\tset -e words[1]\n"
+	"\twhile set -q words[1]\n"
+	"\t\tset -l word $words[1]\n"
+	"\t\tset -e words[1]\n"
+	"\t\tswitch $word\n"
+	"\t\t\tcase --\n"
+	"\t\t\t\tprintf '%s\\n' .$verb $words\n"
+	"\t\t\t\treturn\n"
+	"\t\t\tcase ";
+
+static const char fish_loop
+	[] = "\n"
+	     "\t\t\t\tset -e words[1]\n"
+	     "\t\t\tcase '-*'\n"
+	     "\t\t\tcase '*'\n"
+	     "\t\t\t\tif test $verb = .\n"
+	     "\t\t\t\t\tset verb $word\n"
+	     "\t\t\t\telse if test $verb = curl; and string match -qr '^/|://' -- $word\n"
+	     "\t\t\t\t\tprintf '%s\\n' .curl curl $words\n"
+	     "\t\t\t\t\treturn\n"
+	     "\t\t\t\telse\n"
+	     "\t\t\t\t\tset given (math $given + 1)\n"
+	     "\t\t\t\tend\n"
+	     "\t\tend\n"
+	     "\tend\n"
+	     "\tprintf '%s\\n' $verb $given\n"
+	     "end\n"
+	     "function __sftoken_in # whether the command is one of these\n"
+	     "\tset -l at (__sftoken_at)\n"
+	     "\tcontains -- $at[1] $argv\n"
+	     "end\n"
+	     "function __sftoken_first # the same, and its first word is not there yet\n"
+	     "\tset -l at (__sftoken_at)\n"
+	     "\tcontains -- $at[1] $argv; and test $at[2] = 0\n"
+	     "end\n"
+	     "function __sftoken_ours\n"
+	     "\tset -l at (__sftoken_at)\n"
+	     "\tnot string match -q '.?*' -- $at[1]\n"
+	     "end\n"
+	     "function __sftoken_rest # what the command would complete itself\n"
+	     "\tset -l at (__sftoken_at)\n"
+	     "\tcomplete -C (string join -- ' ' (string escape -- $at[2..-1]) (commandline -ct))\n"
+	     "end\n"
+	     "complete -c sftoken -f\n"
+	     "complete -c sftoken -n '__sftoken_in .exec .curl' -a '(__sftoken_rest)'\n"
+	     "complete -c sftoken -n '__sftoken_in .' -l version -d 'print the version'\n";
 
 static void print_fish_option(const struct option *o, const struct command *c)
 {
-	const char *list = values_of(o->name);
+	const char *list = option_choices(o->name);
 
 	printf("complete -c sftoken");
 	if (c)
-		printf(" -n '__fish_seen_subcommand_from %s'", c->name);
+		printf(" -n '__sftoken_in %s'", c->name);
+	else
+		printf(" -n __sftoken_ours");
 	printf(" -l %s", o->name + 2);
 	if (list)
 		printf(" -x -a '%s'", list);
@@ -322,22 +394,27 @@ static void print_fish_option(const struct option *o, const struct command *c)
 static void print_fish(void)
 {
 	fputs(fish_begin, stdout);
+	print_options_with_value(" ");
+	fputs(fish_loop, stdout);
 	for (size_t i = 0; i < n_cli_options; i++)
 		if (!cli_options[i].id && strncmp(cli_options[i].name, "--", 2) == 0)
 			print_fish_option(&cli_options[i], NULL);
 	for (size_t i = 0; i < n_commands; i++) {
-		printf("complete -c sftoken -n __fish_use_subcommand -a %s -d '", commands[i].name);
+		printf("complete -c sftoken -n '__sftoken_in .' -a %s -d '", commands[i].name);
 		print_text(commands[i].help, false);
 		puts("'");
 		for (size_t k = 0; k < n_cli_options; k++)
 			if (cli_options[k].id && option_fits(&cli_options[k], &commands[i]))
 				print_fish_option(&cli_options[k], &commands[i]);
 	}
-	printf("complete -c sftoken -n '__fish_seen_subcommand_from ");
+	printf("complete -c sftoken -n '__sftoken_first ");
 	print_takers(" ");
 	puts("' -a '(__sftoken_names)'\n"
-	     "complete -c sftoken -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'\n"
-	     "complete -c sftoken -n '__fish_seen_subcommand_from check' -a '(__fish_complete_directories)'");
+	     "complete -c sftoken -n '__sftoken_first completion' -a 'bash zsh fish'\n"
+	     "complete -c sftoken -n '__sftoken_first check' -a '(__fish_complete_directories)'");
+	printf("complete -c sftoken -n '__sftoken_first help' -a '");
+	print_commands();
+	puts("'");
 }
 
 /* --- the command --- */

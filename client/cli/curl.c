@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * curl: a request with a token. A 401 means that Salesforce has refused the token: it is reported, and the request is sent once more with the new one, where that does no harm. The body of that
- * first answer is not shown then.
+ * first answer is not shown then, nor what curl says of it if the second try succeeds.
  */
 #include "client/cli/curl.h"
 
@@ -69,28 +69,27 @@ static int show_held(struct curl_run *run)
 	int r = curl_write_out(run->held, run->n_held);
 
 	run->n_held = 0;
+	curl_show_errors(run, 0);
 	return run->status ? run->status : r;
 }
 
-/* Says that Salesforce refused the generation, and takes a newer one; NULL after a complaint: there is none. */
-static struct sftoken_token *take_new(const struct cli *cli, struct sftoken *h, int64_t generation)
+/* Says that Salesforce refused the generation, and takes a newer one; NULL: there is none, and if err->code is set that says why. */
+static struct sftoken_token *take_new(const struct cli *cli, struct sftoken *h, int64_t generation,
+				      struct sftoken_err *err)
 {
 	struct sftoken_get_options o = get_options(cli);
 	struct sftoken_token *t = NULL;
-	struct sftoken_err err;
 	int64_t current;
 	int accepted;
 
+	err->code = 0;
 	if (sftoken_report(h, cli->credential, generation, UNAUTHORIZED, NULL, &accepted, &current,
-			   &err) < 0) {
-		(void)complain_err(cli, &err);
+			   err) < 0)
 		return NULL;
-	}
 	o.rejected_generation = generation;
-	if (sftoken_get(h, &o, &t, &err) < 0) {
-		(void)complain_err(cli, &err);
+	if (sftoken_get(h, &o, &t, err) < 0)
 		return NULL;
-	}
+	err->code = 0;
 	if (generation_of(t) != generation)
 		return t;
 	sftoken_token_free(t);
@@ -116,15 +115,22 @@ static void report(const struct cli *cli, struct sftoken *h, int64_t generation,
 static int run_again(const struct cli *cli, struct sftoken *h, int64_t generation,
 		     struct curl_run *run)
 {
-	struct sftoken_token *t = take_new(cli, h, generation);
+	struct sftoken_err err;
+	struct sftoken_token *t = take_new(cli, h, generation, &err);
+	size_t first = run->n_errors;
 	int r = 0;
 
-	if (!t)
-		return show_held(run);
+	if (!t) {
+		r = show_held(run);
+		if (err.code)
+			(void)complain_err(cli, &err);
+		return r;
+	}
 	run->token = field(t, "accessToken");
 	run->hold = false;
 	r = curl_run(run);
 	sftoken_token_free(t);
+	curl_show_errors(run, r || run->status ? 0 : first);
 	return r ? r : run->status;
 }
 
@@ -138,7 +144,7 @@ static int request(const struct cli *cli, struct sftoken *h, const struct sftoke
 
 	if (q.bad)
 		return complain_word(q.bad, field(t, "instanceUrl"));
-	run.hold = !why;
+	run.hold = run.hold_errors = !why;
 	run.progress = q.progress;
 	r = curl_run(&run);
 	if (r == 0 && run.http_status == UNAUTHORIZED && why)
@@ -146,7 +152,9 @@ static int request(const struct cli *cli, struct sftoken *h, const struct sftoke
 	r = r                                         ? r
 	    : run.http_status == UNAUTHORIZED && !why ? run_again(cli, h, generation_of(t), &run)
 						      : run.status;
+	curl_show_errors(&run, 0);
 	free(run.held);
+	free(run.errors);
 	return r;
 }
 

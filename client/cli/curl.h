@@ -36,11 +36,14 @@ struct curl_run {
 	char *const *words; /* options, ends with NULL */
 	bool progress;      /* options about the progress are among them */
 	bool hold;          /* keep the body of a 401 back */
+	bool hold_errors;   /* keep back what curl says of its failure, to the end of all runs */
 	/* results */
 	int status;      /* exit status of curl; 128 and the number of the signal that ended it */
 	int http_status; /* of the last answer, 0: none was seen */
 	char *held; /* the body that was kept back, at most CURL_HELD_MAX bytes; caller frees */
 	size_t n_held;
+	char *errors; /* of this run and those before, at most CURL_HELD_MAX bytes; caller frees */
+	size_t n_errors;
 };
 
 /*
@@ -49,5 +52,7 @@ struct curl_run {
 int curl_run(struct curl_run *run);
 /* To standard output, all of it. 0, or curl's status for a write error: after a complaint, unless its reader has gone. */
 int curl_write_out(const char *data, size_t n);
+/* What was kept back of the errors, but the first n bytes, goes to standard error. */
+void curl_show_errors(struct curl_run *run, size_t n);
 
 #endif

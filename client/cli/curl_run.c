@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One run of curl(1). It reads the token from a pipe (-K), writes the headers to another (-D), so that we know the status before the body comes, and the body to a third one, which is passed on.
+ * One run of curl(1). It reads the token from a pipe (-K), writes the headers to another (-D), so that we know the status before the body comes, and the body to a third one, which is passed on. What it says of its failure ("curl: (22) ...") comes by a fourth one where another run may make up for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +20,15 @@ enum { CONFIG_MAX = 20000, WORD_SIZE = 32, READ_SIZE = 64 * 1024, LINE_MAX_BYTES
 enum { NOT_FOUND = 127, CANNOT_RUN = 126, FIXED_WORDS = 8, UNAUTHORIZED = 401 };
 enum { CURL_WRITE_ERROR = 23 }; /* what curl itself says then, see EXIT CODES in curl(1) */
 
+#define FAILURE "curl: (" /* and the number of what curl says in the end, if it fails */
+enum { FAILURE_LEN = sizeof FAILURE - 1, ELSE = 1000 };
+
 struct stream {
 	struct curl_run *run;
-	int headers, body; /* -1: at its end */
+	int headers, body, errors; /* -1: at its end */
 	char line[LINE_MAX_BYTES];
 	size_t n_line;
+	size_t n_prefix; /* how much of FAILURE the present line of the errors has been; ELSE: another one */
 	int failed; /* CURL_WRITE_ERROR: our output takes no more */
 };
 
@@ -55,29 +59,38 @@ static void take_headers(struct stream *s, const char *data, size_t n)
 /* --- the body --- */
 
 /* Who started us may have made it one that does not wait. */
-static bool wait_for_room(void)
+static bool wait_for_room(int to)
 {
-	struct pollfd fd = { STDOUT_FILENO, POLLOUT, 0 };
+	struct pollfd fd = { to, POLLOUT, 0 };
 
 	return (errno == EAGAIN && poll(&fd, 1, -1) > 0) || errno == EINTR;
 }
 
-int curl_write_out(const char *data, size_t n)
+/* 0, or an errno value. */
+static int write_all(int fd, const char *data, size_t n)
 {
 	while (n) {
-		ssize_t written = write(STDOUT_FILENO, data, n);
+		ssize_t written = write(fd, data, n);
 
-		if (written < 0 && wait_for_room())
+		if (written < 0 && wait_for_room(fd))
 			continue;
-		if (written < 0 && errno != EPIPE)
-			return complain(CURL_WRITE_ERROR, "cannot write to standard output: %s",
-					strerror(errno));
 		if (written < 0)
-			return CURL_WRITE_ERROR; /* as quiet as curl: nobody reads it any more */
+			return errno;
 		data += written;
 		n -= (size_t)written;
 	}
 	return 0;
+}
+
+int curl_write_out(const char *data, size_t n)
+{
+	int code = write_all(STDOUT_FILENO, data, n);
+
+	if (code == 0)
+		return 0;
+	if (code == EPIPE)
+		return CURL_WRITE_ERROR; /* as quiet as curl: nobody reads it any more */
+	return complain(CURL_WRITE_ERROR, "cannot write to standard output: %s", strerror(code));
 }
 
 static void pass_on(struct stream *s, const char *data, size_t n)
@@ -103,6 +116,66 @@ static void take_body(struct stream *s, const char *data, size_t n)
 	run->n_held += n < room ? n : room;
 }
 
+/* --- errors --- */
+
+void curl_show_errors(struct curl_run *run, size_t n)
+{
+	/* who has closed it, wants none */
+	if (run->n_errors > n)
+		(void)write_all(STDERR_FILENO, run->errors + n, run->n_errors - n);
+	run->n_errors = 0;
+}
+
+/* Once there is no room, all is shown in its order. */
+static void keep_errors(struct curl_run *run, const char *data, size_t n)
+{
+	if (!run->errors && run->hold_errors)
+		run->errors = malloc(CURL_HELD_MAX);
+	if (!run->errors || n > CURL_HELD_MAX - run->n_errors)
+		run->hold_errors = false;
+	if (!run->hold_errors) {
+		curl_show_errors(run, 0);
+		(void)write_all(STDERR_FILENO, data, n);
+		return;
+	}
+	memcpy(run->errors + run->n_errors, data, n);
+	run->n_errors += n;
+}
+
+/* Shows the first n bytes of those of FAILURE that were read before, and then data. */
+static void show_errors(size_t before, const char *data, size_t n)
+{
+	if (n < before || n == 0)
+		return;
+	(void)write_all(STDERR_FILENO, FAILURE, before);
+	(void)write_all(STDERR_FILENO, data, n - before);
+}
+
+/* All is shown as it comes, up to a line that begins with FAILURE. */
+static void take_errors(struct stream *s, const char *data, size_t n)
+{
+	size_t i = 0, before = s->n_prefix == ELSE ? 0 : s->n_prefix, begun;
+
+	if (s->n_prefix == FAILURE_LEN) {
+		keep_errors(s->run, data, n);
+		return;
+	}
+	for (; i < n && s->n_prefix != FAILURE_LEN; i++) {
+		if (data[i] == '\n' || data[i] == '\r')
+			s->n_prefix = 0;
+		else if (s->n_prefix != ELSE && data[i] == FAILURE[s->n_prefix])
+			s->n_prefix++;
+		else
+			s->n_prefix = ELSE;
+	}
+	begun = s->n_prefix == ELSE ? 0 : s->n_prefix;
+	show_errors(before, data, before + i - begun);
+	if (s->n_prefix == FAILURE_LEN) {
+		keep_errors(s->run, FAILURE, FAILURE_LEN);
+		keep_errors(s->run, data + i, n - i);
+	}
+}
+
 /* --- both --- */
 
 static void read_into(struct stream *s, int *fd,
@@ -115,7 +188,7 @@ static void read_into(struct stream *s, int *fd,
 		return;
 	if (n > 0)
 		take(s, data, (size_t)n);
-	if (n <= 0 || s->failed) {
+	if (n <= 0 || (s->failed && fd != &s->errors)) {
 		close(*fd); /* curl is told by its next write */
 		*fd = -1;
 	}
@@ -124,16 +197,22 @@ static void read_into(struct stream *s, int *fd,
 /* curl writes the headers first: what there is of them is read before any of the body. */
 static void read_streams(struct stream *s)
 {
-	while (s->headers >= 0 || s->body >= 0) {
-		struct pollfd fds[] = { { s->headers, POLLIN, 0 }, { s->body, POLLIN, 0 } };
+	while (s->headers >= 0 || s->body >= 0 || s->errors >= 0) {
+		struct pollfd fds[] = { { s->headers, POLLIN, 0 },
+					{ s->errors, POLLIN, 0 },
+					{ s->body, POLLIN, 0 } };
 
-		if (poll(fds, 2, -1) < 0)
+		if (poll(fds, 3, -1) < 0)
 			continue;
 		if (fds[0].revents || poll(fds, 1, 0) > 0)
 			read_into(s, &s->headers, take_headers);
 		else if (fds[1].revents)
+			read_into(s, &s->errors, take_errors);
+		else if (fds[2].revents)
 			read_into(s, &s->body, take_body);
 	}
+	if (s->n_prefix < FAILURE_LEN)
+		show_errors(s->n_prefix, "", s->n_prefix);
 }
 
 /* --- starting it --- */
@@ -186,21 +265,27 @@ static char **make_words(const struct curl_run *run, char config[WORD_SIZE],
 	return words;
 }
 
-static int spawn_curl(const struct curl_run *run, int config, int headers, int body, pid_t *pid)
+/* The ends of the pipes that are curl's. */
+struct ends {
+	int config, headers, body, errors; /* errors -1: it has our standard error */
+};
+
+static int spawn_curl(const struct curl_run *run, const struct ends *its, pid_t *pid)
 {
 	char config_word[WORD_SIZE], headers_word[WORD_SIZE];
-	const struct process_fd fds[] = { { body, STDOUT_FILENO },
-					  { config, config },
-					  { headers, headers } };
+	const struct process_fd fds[] = { { its->body, STDOUT_FILENO },
+					  { its->config, its->config },
+					  { its->headers, its->headers },
+					  { its->errors, STDERR_FILENO } };
 	char **words;
 	int code;
 
-	(void)snprintf(config_word, sizeof config_word, "/proc/self/fd/%d", config);
-	(void)snprintf(headers_word, sizeof headers_word, "/proc/self/fd/%d", headers);
+	(void)snprintf(config_word, sizeof config_word, "/proc/self/fd/%d", its->config);
+	(void)snprintf(headers_word, sizeof headers_word, "/proc/self/fd/%d", its->headers);
 	words = make_words(run, config_word, headers_word);
 	if (!words)
 		return complain(EXIT_STATUS_INTERNAL, "out of memory");
-	code = process_spawn(pid, words, fds, sizeof fds / sizeof fds[0]);
+	code = process_spawn(pid, words, fds, its->errors < 0 ? 3 : 4);
 	free(words);
 	if (code)
 		return complain(code == ENOENT ? NOT_FOUND : CANNOT_RUN, "cannot run curl: %s%s",
@@ -216,29 +301,29 @@ static int take_end(int *end)
 	return fd;
 }
 
-static void close_pipe(int ends[2])
-{
-	for (int i = 0; i < 2; i++)
-		if (ends[i] >= 0)
-			close(ends[i]);
-}
+/* A pair for each way to curl and back: [0] is read from, [1] written to. */
+enum { CONFIG, HEADERS, BODY, ERRORS, PIPES };
 
-static int run_with(struct curl_run *run, int config[2], int headers[2], int body[2])
+static int run_with(struct curl_run *run, int pipes[PIPES][2])
 {
+	const struct ends its = { pipes[CONFIG][0], pipes[HEADERS][1], pipes[BODY][1],
+				  pipes[ERRORS][1] };
 	struct stream s = { .run = run };
 	pid_t pid = -1;
-	int r = write_token(config[1], run->token);
+	int r = write_token(pipes[CONFIG][1], run->token);
 
-	close(take_end(&config[1]));
+	close(take_end(&pipes[CONFIG][1]));
 	if (r == 0)
-		r = spawn_curl(run, config[0], headers[1], body[1], &pid);
+		r = spawn_curl(run, &its, &pid);
 	if (r)
 		return r;
-	close(take_end(&config[0]));
-	close(take_end(&headers[1]));
-	close(take_end(&body[1]));
-	s.headers = take_end(&headers[0]);
-	s.body = take_end(&body[0]);
+	close(take_end(&pipes[CONFIG][0]));
+	for (int i = HEADERS; i < PIPES; i++)
+		if (pipes[i][1] >= 0)
+			close(take_end(&pipes[i][1]));
+	s.headers = take_end(&pipes[HEADERS][0]);
+	s.body = take_end(&pipes[BODY][0]);
+	s.errors = take_end(&pipes[ERRORS][0]);
 	read_streams(&s);
 	run->status = process_wait(pid);
 	if (run->status == 0) /* curl had given us all before that */
@@ -248,21 +333,22 @@ static int run_with(struct curl_run *run, int config[2], int headers[2], int bod
 
 int curl_run(struct curl_run *run)
 {
-	int config[2] = { -1, -1 }, headers[2] = { -1, -1 }, body[2] = { -1, -1 };
+	int pipes[PIPES][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct process_signals signals;
-	int r;
+	int r = 0;
 
 	run->status = run->http_status = 0;
 	process_ignore(&signals);
-	if (pipe2(config, O_CLOEXEC) < 0 || pipe2(headers, O_CLOEXEC) < 0 ||
-	    pipe2(body, O_CLOEXEC) < 0)
-		r = complain(EXIT_STATUS_INTERNAL, "there is no pipe for curl: %s",
-			     strerror(errno));
-	else
-		r = run_with(run, config, headers, body);
-	close_pipe(config);
-	close_pipe(headers);
-	close_pipe(body);
+	for (int i = 0; i < PIPES && r == 0; i++)
+		if ((i != ERRORS || run->hold_errors) && pipe2(pipes[i], O_CLOEXEC) < 0)
+			r = complain(EXIT_STATUS_INTERNAL, "there is no pipe for curl: %s",
+				     strerror(errno));
+	if (r == 0)
+		r = run_with(run, pipes);
+	for (int i = 0; i < PIPES; i++)
+		for (int k = 0; k < 2; k++)
+			if (pipes[i][k] >= 0)
+				close(pipes[i][k]);
 	process_restore(&signals);
 	return r;
 }

@@ -176,7 +176,6 @@ int format_open(const char *name, print_token_fn **out)
 		*out = formats[i].print;
 		return formats[i].uses_json ? json_open() : 0;
 	}
-	return complain(EXIT_STATUS_USAGE,
-			"unknown format \"%s\": one of token json header env curl oauth process sf",
-			name);
+	/* those of option_choices() have all been looked at */
+	return complain(EXIT_STATUS_INTERNAL, "there is no format \"%s\"", name);
 }

@@ -146,8 +146,6 @@ static int check_exec(const struct cli *cli)
 	bool chooses = cli->min_valid_s >= 0 || cli->rejected >= 0 || cli->wait_s >= 0 ||
 		       cli->allow_stale || cli->reason;
 
-	if (cli->as && strcmp(cli->as, "sf") != 0)
-		return complain(EXIT_STATUS_USAGE, "--as takes sf, not \"%s\"", cli->as);
 	if (cli->hold && chooses)
 		return complain(EXIT_STATUS_USAGE,
 				"--hold chooses the token itself: leave out --min-valid, --wait, "

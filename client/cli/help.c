@@ -50,6 +50,24 @@ static const struct {
 	{ "--force", "", "replace what is there" },
 };
 
+static const struct {
+	char name[12], choices[72];
+} choices[] = {
+	{ "--format", "token json header env curl oauth process sf" },
+	{ "--kind", "refresh_token client_secret private_key sfdx_auth_url assertion" },
+	{ "--flow", "web_server user_agent device" },
+	{ "--grant", "client_credentials jwt_bearer web_server device refresh_token" },
+	{ "--as", "sf" },
+};
+
+const char *option_choices(const char *name)
+{
+	for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+		if (strcmp(choices[i].name, name) == 0)
+			return choices[i].choices;
+	return NULL;
+}
+
 static size_t find_meaning(const char *name)
 {
 	size_t i = 0;
@@ -112,4 +130,25 @@ void cli_help(FILE *out)
 		"\n  sftoken COMMAND --help shows its options and an example\n\n"
 		"  --socket PATH  --manager PATH  --user | --system  --json  -q  --version  --help\n\n"
 		"CRED defaults to $SFTOKEN_CREDENTIAL, then to the only credential that you may use. See sftoken(1).\n");
+}
+
+int cmd_help(struct cli *cli)
+{
+	const struct command *c = NULL;
+	int r = cli->rest ? cli_command(cli->rest[0], &c) : 0;
+
+	if (r)
+		return r;
+	if (c)
+		cli_help_command(stdout, c);
+	else
+		cli_help(stdout);
+	return finish_output();
+}
+
+int cmd_version(struct cli *cli)
+{
+	(void)cli;
+	print_to(stdout, "sftoken %s\n", sftoken_version());
+	return finish_output();
 }

@@ -520,16 +520,8 @@ static int finish(struct login *l)
 
 int cmd_login(struct cli *cli)
 {
-	static const char *const flows[] = { "web_server", "user_agent", "device" };
 	struct login l = { .cli = cli, .asked = NOBODY };
-	size_t i = 0;
 
-	while (cli->flow && i < sizeof flows / sizeof flows[0] && strcmp(flows[i], cli->flow) != 0)
-		i++;
-	if (i == sizeof flows / sizeof flows[0])
-		return complain(EXIT_STATUS_USAGE,
-				"--flow takes web_server, user_agent or device, not \"%s\"",
-				cli->flow);
 	l.signals = hold_signals(&l.mask);
 	start_login(&l, NULL);
 	while (!l.status && !l.ended)

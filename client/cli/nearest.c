@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { WORD_MAX = 128, MISTAKES_MAX = 2, LETTERS_EACH = 3, ROWS = 3 };
+enum { WORD_MAX = 128, MISTAKES_MAX = 2, LETTERS_EACH = 3, ROWS = 3, WORDS_MAX = 16 };
 
 static unsigned least(unsigned a, unsigned b)
 {
@@ -46,12 +46,34 @@ void nearest_begin(struct nearest *n, const char *word)
 	*n = (struct nearest){ .word = word, .fewest = MISTAKES_MAX + 1 };
 }
 
+/* The begin of the candidate that is as long as the word. */
+static void try_begin(struct nearest *n, const char *candidate)
+{
+	char begin[WORD_MAX + 1];
+	size_t len = strlen(n->word);
+	unsigned mistakes;
+
+	if (len == 0 || len >= strlen(candidate))
+		return;
+	memcpy(begin, candidate, len);
+	begin[len] = '\0';
+	mistakes = distance(n->word, begin);
+	if (mistakes == 0) {
+		n->begun = candidate;
+		n->n_begun++;
+	} else if (mistakes == 1 && len >= LETTERS_EACH) {
+		n->nearly = candidate;
+		n->n_nearly++;
+	}
+}
+
 bool nearest_try(struct nearest *n, const char *candidate)
 {
 	unsigned mistakes;
 
 	if (strlen(n->word) > WORD_MAX || strlen(candidate) > WORD_MAX)
 		return false;
+	try_begin(n, candidate);
 	mistakes = distance(n->word, candidate);
 	/* two mistakes in a short word make another word */
 	if (mistakes >= n->fewest || mistakes > strlen(candidate) / LETTERS_EACH)
@@ -59,4 +81,51 @@ bool nearest_try(struct nearest *n, const char *candidate)
 	n->fewest = mistakes;
 	n->found = candidate;
 	return true;
+}
+
+const char *nearest_guess(const struct nearest *n)
+{
+	if (n->n_begun == 1)
+		return n->begun;
+	if (n->found || n->n_begun)
+		return n->found;
+	return n->n_nearly == 1 ? n->nearly : NULL;
+}
+
+/* Copies the first of words; what follows it, NULL: there was none. */
+static const char *next_word(const char *words, char out[NEAREST_SIZE])
+{
+	const char *blank = strchr(words, ' ');
+	size_t len = blank ? (size_t)(blank - words) : strlen(words);
+
+	if (len == 0 || len >= NEAREST_SIZE)
+		return NULL;
+	memcpy(out, words, len);
+	out[len] = '\0';
+	return words + len + (blank ? 1 : 0);
+}
+
+bool nearest_among(const char *word, const char *words, char out[NEAREST_SIZE])
+{
+	char each[WORDS_MAX][NEAREST_SIZE];
+	struct nearest near;
+	const char *guess;
+
+	nearest_begin(&near, word);
+	for (size_t i = 0; i < WORDS_MAX && (words = next_word(words, each[i])); i++)
+		(void)nearest_try(&near, each[i]);
+	guess = nearest_guess(&near);
+	if (guess)
+		memcpy(out, guess, strlen(guess) + 1);
+	return guess;
+}
+
+bool is_one_of(const char *word, const char *words)
+{
+	char each[NEAREST_SIZE];
+
+	while ((words = next_word(words, each)))
+		if (strcmp(word, each) == 0)
+			return true;
+	return false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The words of the command line into struct cli. */
 #include "client/cli/cli.h"
+#include "client/cli/misplaced.h"
 #include "client/cli/nearest.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_MAX_S = 300 /* interfaces: waitSeconds */ };
+enum { WAIT_MAX_S = 300 /* interfaces: waitSeconds */, LIST_SIZE = 128 };
 
 void print_to(FILE *out, const char *format, ...)
 {
@@ -45,9 +46,8 @@ static const struct option *find_option(const char *word, size_t len, const stru
 	return NULL;
 }
 
-static int unknown_option(const char *word, int len, const struct command *c)
+static const char *guess_option(const char *word, int len, const struct command *c)
 {
-	const char *name = c ? c->name : "", *space = c ? " " : "";
 	char *whole = strdup(word);
 	struct nearest near;
 
@@ -57,14 +57,25 @@ static int unknown_option(const char *word, int len, const struct command *c)
 	for (size_t i = 0; i < n_cli_options; i++)
 		if (option_fits(&cli_options[i], c))
 			(void)nearest_try(&near, cli_options[i].name);
-	if (near.found)
-		complain(0, "unknown option %.*s: did you mean %s? See `sftoken %s%s--help`", len,
-			 word, near.found, name, space);
-	else
-		complain(0, "unknown option %.*s: see `sftoken %s%s--help`", len, word, name,
-			 space);
 	free(whole);
-	return EXIT_STATUS_USAGE;
+	return nearest_guess(&near);
+}
+
+static int unknown_option(const struct cli *cli, char **argv, int i, int len)
+{
+	const struct command *c = cli->command;
+	const char *word = argv[i];
+	const char *name = c ? c->name : "", *space = c ? " " : "";
+	const char *guess = guess_option(word, len, c);
+
+	if (c && (c->flags & TAKES_URL))
+		return complain_misplaced(cli, argv, i, guess);
+	if (guess)
+		return complain(EXIT_STATUS_USAGE,
+				"unknown option %.*s: did you mean %s? See `sftoken %s%s--help`",
+				len, word, guess, name, space);
+	return complain(EXIT_STATUS_USAGE, "unknown option %.*s: see `sftoken %s%s--help`", len,
+			word, name, space);
 }
 
 static void *member(struct cli *cli, const struct option *o)
@@ -86,6 +97,66 @@ static int set_number(struct cli *cli, const struct option *o, const char *text)
 	return 0;
 }
 
+/* "a b c" as "a, b or c". */
+static void write_list(const char *choices, char list[LIST_SIZE])
+{
+	const char *last = strrchr(choices, ' ');
+	size_t n = 0;
+
+	for (; *choices && n < LIST_SIZE - sizeof " or "; choices++) {
+		const char *as = choices == last ? " or " : ", ";
+
+		if (*choices != ' ') {
+			list[n++] = *choices;
+			continue;
+		}
+		memcpy(list + n, as, strlen(as));
+		n += strlen(as);
+	}
+	list[n] = '\0';
+}
+
+static int check_choice(const struct option *o, const char *value)
+{
+	const char *choices = option_choices(o->name);
+	char list[LIST_SIZE], guess[NEAREST_SIZE];
+	bool guessed;
+
+	if (is_one_of(value, choices))
+		return 0;
+	guessed = nearest_among(value, choices, guess);
+	write_list(choices, list);
+	return complain(EXIT_STATUS_USAGE, "%s takes %s, not \"%s\"%s%s%s", o->name, list, value,
+			guessed ? ": did you mean " : "", guessed ? guess : "", guessed ? "?" : "");
+}
+
+/* What a shell can have: the rest would be in the environment, and nobody could read it there. */
+static bool is_variable(const char *pair)
+{
+	const char *at = pair;
+
+	while (*at == '_' || (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+	       (at > pair && *at >= '0' && *at <= '9'))
+		at++;
+	return at > pair && *at == '=';
+}
+
+static int add_env(struct cli *cli, const char *pair)
+{
+	if (!strchr(pair, '='))
+		return complain(EXIT_STATUS_USAGE,
+				"--env takes NAME=FIELD, for example SF_URL=instanceUrl");
+	if (!is_variable(pair))
+		return complain(
+			EXIT_STATUS_USAGE,
+			"--env takes NAME=FIELD, and \"%.*s\" is no name of a variable: letters, digits and _, no digit first, for example SF_URL=instanceUrl",
+			(int)(strchr(pair, '=') - pair), pair);
+	if (cli->n_env == ENV_MAX)
+		return complain(EXIT_STATUS_USAGE, "at most %d --env options", ENV_MAX);
+	cli->env[cli->n_env++] = pair;
+	return 0;
+}
+
 static int set_option(struct cli *cli, const struct option *o, const char *value)
 {
 	switch (o->type) {
@@ -95,13 +166,10 @@ static int set_option(struct cli *cli, const struct option *o, const char *value
 	case OPTION_NUMBER:
 		return set_number(cli, o, value);
 	case OPTION_ENV:
-		if (!strchr(value, '=') || *value == '=')
-			return complain(EXIT_STATUS_USAGE,
-					"--env takes NAME=FIELD, for example SF_URL=instanceUrl");
-		if (cli->n_env == ENV_MAX)
-			return complain(EXIT_STATUS_USAGE, "at most %d --env options", ENV_MAX);
-		cli->env[cli->n_env++] = value;
-		return 0;
+		return add_env(cli, value);
+	case OPTION_CHOICE:
+		*(const char **)member(cli, o) = value;
+		return check_choice(o, value);
 	default:
 		*(const char **)member(cli, o) = value;
 		return 0;
@@ -117,7 +185,7 @@ static int parse_option(struct cli *cli, char **argv, int *i)
 	const char *value = equals ? equals + 1 : NULL;
 
 	if (!o)
-		return unknown_option(word, (int)len, cli->command);
+		return unknown_option(cli, argv, *i, (int)len);
 	if (o->type == OPTION_FLAG) {
 		if (equals)
 			return complain(EXIT_STATUS_USAGE, "%s takes no value", o->name);
@@ -130,23 +198,26 @@ static int parse_option(struct cli *cli, char **argv, int *i)
 	return set_option(cli, o, value ? value : "");
 }
 
-static int parse_command(struct cli *cli, const char *word)
+int cli_command(const char *name, const struct command **out)
 {
 	struct nearest near;
+	const char *guess;
 
-	for (size_t k = 0; k < n_commands; k++)
-		if (strcmp(commands[k].name, word) == 0)
-			cli->command = &commands[k];
-	if (cli->command)
-		return 0;
-	nearest_begin(&near, word);
+	nearest_begin(&near, name);
+	for (size_t k = 0; k < n_commands; k++) {
+		if (strcmp(commands[k].name, name) == 0) {
+			*out = &commands[k];
+			return 0;
+		}
+	}
 	for (size_t k = 0; k < n_commands; k++)
 		(void)nearest_try(&near, commands[k].name);
-	if (near.found)
+	guess = nearest_guess(&near);
+	if (guess)
 		return complain(EXIT_STATUS_USAGE,
 				"unknown command \"%s\": did you mean \"%s\"? See `sftoken --help`",
-				word, near.found);
-	return complain(EXIT_STATUS_USAGE, "unknown command \"%s\": see `sftoken --help`", word);
+				name, guess);
+	return complain(EXIT_STATUS_USAGE, "unknown command \"%s\": see `sftoken --help`", name);
 }
 
 static int parse_word(struct cli *cli, char **argv, int i)
@@ -154,7 +225,7 @@ static int parse_word(struct cli *cli, char **argv, int i)
 	const struct command *c = cli->command;
 
 	if (!c)
-		return parse_command(cli, argv[i]);
+		return cli_command(argv[i], &cli->command);
 	if ((c->flags & TAKES_URL) && (argv[i][0] == '/' || strstr(argv[i], "://"))) {
 		cli->url = argv[i];
 		cli->rest = argv + i + 1; /* and nothing of that is ours */
@@ -164,7 +235,7 @@ static int parse_word(struct cli *cli, char **argv, int i)
 		cli->credential = argv[i];
 		return 0;
 	}
-	if ((c->flags & (TAKES_DIRECTORY | TAKES_SHELL)) && !cli->rest) {
+	if ((c->flags & (TAKES_DIRECTORY | TAKES_SHELL | TAKES_VERB)) && !cli->rest) {
 		cli->rest = argv + i;
 		return 0;
 	}

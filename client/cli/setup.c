@@ -3,6 +3,7 @@
  * setup: from nothing to a first token. All is asked before anything is written but the key, which is whole or not there; the credential file comes into its place at once, and goes again if the
  * daemon does not take it.
  */
+#include "client/cli/nearest.h"
 #include "client/cli/setup.h"
 
 #include <errno.h>
@@ -33,13 +34,17 @@ static bool keep(const char *text, char **out)
 static bool look_grant(const char *text, const void *context, char **out, char why[REASON_SIZE])
 {
 	const struct grant *grant = grant_find(text);
+	char guess[NEAREST_SIZE];
 
 	(void)context;
 	if (grant)
 		return keep(grant->name, out);
-	(void)snprintf(
-		why, REASON_SIZE,
-		"one of client_credentials, jwt_bearer, web_server, device, refresh_token; for others see sftokend.credential(5)");
+	if (nearest_among(text, option_choices("--grant"), guess))
+		(void)snprintf(why, REASON_SIZE, "did you mean %s?", guess);
+	else
+		(void)snprintf(
+			why, REASON_SIZE,
+			"one of client_credentials, jwt_bearer, web_server, device, refresh_token; for others see sftokend.credential(5)");
 	return false;
 }
 

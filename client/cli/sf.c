@@ -91,7 +91,7 @@ static int complain_run(int code)
 {
 	if (code == -ENOENT)
 		return complain(
-			EXIT_STATUS_USAGE,
+			EXIT_STATUS_CONFIG,
 			"sf is not installed here, or not in $PATH: it is asked for the login");
 	return complain(EXIT_STATUS_INTERNAL, "sf cannot be run: %s", strerror(-code));
 }

@@ -522,9 +522,9 @@ class Client:
         """Sends the call, and again after a lost connection or the end of a daemon, at most twice. The connection and the first reply."""
         deadline = time.monotonic() + timeout
         call: Json = {"method": f"{_BROKER}.{method}", "parameters": {k: _whole(k, v) for k, v in parameters.items() if v is not None}}
-        if more:
-            call["more"] = True
-        message = json.dumps(call).encode() + b"\0"
+        message = json.dumps({**call, "more": True} if more else call).encode() + b"\0"
+        if len(message) > _MESSAGE_MAX or len(parameters.get("reason") or "") > 256:  # too long for an answer: it would look like a lost connection
+            raise InvalidArgument(f"a reason has at most 256 bytes, and a call {_MESSAGE_MAX // 1024} KiB")
         wire = self._take(deadline)
         for pause in (*_REPEAT_PAUSES_S, None):
             try:
@@ -568,7 +568,7 @@ class Client:
         credential: name or alias; None: your default one. min_valid: seconds that it must live. rejected: the token, or its generation,
         that Salesforce refused: the daemon checks that, and a newer one is waited for. wait: seconds that the daemon may wait (0 to 300,
         default 30). allow_stale: a token whose believed life is over is better than an error. timeout: seconds for the whole call,
-        connecting included (default wait + 5). reason: for the audit log."""
+        connecting included (default wait + 5). reason: for the audit log, at most 256 bytes."""
         if timeout is None:
             timeout = (_WAIT_DEFAULT_S if wait is None else wait) + _ANSWER_SLACK_S
         answer = self._call("GetToken", {"credential": credential, "minValidSeconds": min_valid, "rejectedGeneration": _generation(rejected),

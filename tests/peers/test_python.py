@@ -116,6 +116,11 @@ def test_errors() -> None:
         error_of(sftoken.InvalidArgument, lambda: sftoken.get_token("prod", wait=301), 64)
         for wrong in (0.5, float("nan"), float("inf")):
             assert "whole number" in str(error_of(sftoken.InvalidArgument, lambda value=wrong: sftoken.get_token("prod", wait=value), 64))
+        for reason in ("x" * 257, "x" * 70000):
+            same(str(error_of(sftoken.InvalidArgument, lambda value=reason: sftoken.get_token("prod", reason=value), 64)), "a reason has at most 256 bytes, and a call 64 KiB")
+        same(sftoken.get_token("prod", reason="x" * 256).credential, "prod")
+        for call in (lambda: sftoken.get_token("x" * 70000), lambda: sftoken.report(1, "prod", error_code="x" * 70000)):
+            same(str(error_of(sftoken.InvalidArgument, call, 64)), "a reason has at most 256 bytes, and a call 64 KiB")
         same(sftoken.get_token("prod", min_valid=600.0).credential, "prod")
         error = error_of(sftoken.LifetimeTooShort, lambda: sftoken.get_token("prod", min_valid=360000), 76)
         assert error.name == "io.sftoken.Broker.LifetimeTooShort", error.name

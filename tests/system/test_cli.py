@@ -16,7 +16,7 @@ from typing import Any
 from harness import SANITIZERS, Daemon, Standin, run_tests, same
 
 VERBS = ["get", "exec", "curl", "env", "list", "show", "watch", "wait", "report", "refresh", "setup", "import", "revoke", "adopt", "doctor", "enable", "disable", "reload",
-         "status", "ping", "check", "completion"]
+         "status", "ping", "check", "completion", "help", "version"]
 
 
 class Shared:
@@ -65,7 +65,7 @@ def test_env() -> None:
 def test_exec() -> None:
     """exec: variables, --env, --socket-only, --as sf, and the command's own exit status"""
     t = token()
-    show = ("exec", "crm", "--env", "URL=instanceUrl", "--", "env")
+    show = ("exec", "crm", "--env", "URL=instanceUrl", "--env", "_a9=credential", "--", "env")
     variables = dict(line.split("=", 1) for line in cli(*show).splitlines() if "=" in line)
     same((variables["SF_ACCESS_TOKEN"], variables["SF_ORG_INSTANCE_URL"], variables["SFTOKEN_CREDENTIAL"],
           variables["SFTOKEN_SOCKET"]), (t["accessToken"], t["instanceUrl"], "crm", Shared.daemon.broker_path))
@@ -261,10 +261,19 @@ def test_exit_statuses() -> None:
         (("refresh", "crm", "--wait", "301"), 64, "--wait takes 0 to 300"),
         (("get", "crm", "--min-valid", "999999"), 76, "ask for less"),
         (("get", "nobody"), 66, "sftoken list"), (("get", "crm", "--user", "--system"), 64, "contradict"),
-        (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"),
+        (("get", "bad"), 76, "inactive"), (("get", "crm", "--reason", "x" * 300), 64, "reason"), (("get", "crm", "--reason", "x" * 70000), 64, "64 KiB"),
         (("login", "crm"), 64, '"crm" has GrantType=client_credentials: nobody logs in for it; use `sftoken get crm`'),
         (("login", "crm", "--flow", "device"), 64, "nobody logs in for it"),
         (("gett",), 64, 'did you mean "get"?'), (("staus",), 64, 'did you mean "status"?'), (("xyz",), 64, 'unknown command "xyz": see'),
+        (("sett",), 64, 'did you mean "setup"?'), (("dia",), 64, 'did you mean "disable"?'), (("log",), 64, 'did you mean "login"?'), (("l",), 64, 'unknown command "l": see'),
+        (("help", "gett"), 64, 'did you mean "get"?'), (("help", "get", "env"), 64, "too many"), (("get", "crm", "--allow"), 64, "did you mean --allow-stale?"),
+        (("get", "crm", "--format", "jsno"), 64, 'header, env, curl, oauth, process or sf, not "jsno": did you mean json?'),
+        (("watch", "crm", "--format=tok"), 64, "did you mean token?"), (("exec", "crm", "--as", "s", "--", "true"), 64, '--as takes sf, not "s": did you mean sf?'),
+        (("login", "crm", "--flow", "devic"), 64, '--flow takes web_server, user_agent or device, not "devic": did you mean device?'),
+        (("import", "crm", "--kind", "refresh"), 64, "did you mean refresh_token?"), (("setup", "new", "--grant", "jwt_berer"), 64, "did you mean jwt_bearer?"),
+        (("exec", "crm", "--env", "1 x=accessToken", "--", "true"), 64, '"1 x" is no name of a variable'), (("exec", "crm", "--env", "=x", "--", "true"), 64, "is no name"),
+        (("exec", "crm", "--env", "A-B=x", "--", "true"), 64, "letters, digits and _"), (("exec", "crm", "--env", "AB", "--", "true"), 64, "NAME=FIELD"),
+        (("exec", "crm", "--env", "9=x", "--", "true"), 64, "no digit first"), (("exec", "crm", "--env", "Ä=x", "--", "true"), 64, "is no name"),
         (("get", "crm", "--kind", "refresh_token"), 64, "--help"), (("import", "crm"), 64, "--kind"),
     ]
     for arguments, status, text in rows:
@@ -316,6 +325,29 @@ def test_full_disk() -> None:
     assert "No space left" in result.stderr
 
 
+def closed(redirections: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """sftoken WORDS... as a shell runs it with these descriptors closed."""
+    return subprocess.run(["sh", "-c", f'exec "$0" "$@" {redirections}', str(Shared.daemon.cli_program), *words], capture_output=True, text=True, check=False, timeout=60,
+                          env={"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS})
+
+
+def test_closed_descriptors() -> None:
+    """Standard output that is closed is output that cannot be written; with 0 to 2 closed nothing of ours takes their place, and a command gets them closed, as from a shell"""
+    for words in (("get", "crm"), ("get", "crm", "--json"), ("env", "crm"), ("list",), ("show", "crm"), ("report", "crm", "--generation", "1"), ("--version",), ("--help",)):
+        for redirections in (">&-", "<&- >&-"):
+            result = closed(redirections, *words)
+            same((result.returncode, result.stderr), (70, "sftoken: cannot write to standard output: Bad file descriptor\n"), f"{words} {redirections}")
+        same(closed("<&- >&- 2>&-", *words).returncode, 70, str(words))
+    for redirections in ("<&-", "2>&-", "<&- 2>&-"):
+        same(closed(redirections, "get", "crm").stdout, cli("get", "crm"), redirections)
+    same(closed("<&- >&-", "get", "nobody").returncode, 66)
+    show = "for i in 0 1 2; do test -e /proc/$$/fd/$i && echo $i >&9; done; exit 0"
+    for redirections, still in (("9>&1", "0 1 2"), ("9>&1 <&-", "1 2"), ("9>&1 >&-", "0 2"), ("9>&1 <&- >&- 2>&-", "")):
+        for hold in ((), ("--hold",)):
+            result = closed(redirections, "exec", "crm", *hold, "--", "sh", "-c", show)
+            same((result.returncode, result.stdout.split()), (0, still.split()), f"{redirections} {hold}: {result.stderr}")
+
+
 def test_help() -> None:
     """Every command is in --help and has a help text with an example of its own"""
     text = cli("--help")
@@ -331,6 +363,10 @@ def test_help() -> None:
     assert "credentials" not in cli("status", "--help"), cli("status", "--help")
     assert "report [CRED]" in cli("report", "--help")
     assert re.match(r"sftoken \d+\.\d+\.\d+\n", cli("--version"))
+    same(cli("version"), cli("--version"))
+    same(cli("help"), text)
+    for verb in VERBS:
+        same(cli("help", verb), cli(verb, "--help"), verb)
 
 
 def test_no_token_in_messages() -> None:

@@ -28,12 +28,22 @@ ROWS = [
     ("sftoken login prod --flow d", {"device"}, {"user_agent"}),
     ("sftoken completion ", {"bash", "zsh", "fish"}, {"names"}),
     ("sftoken list ", set(), {"crm"}),
+    ("sftoken --v", {"--version"}, {"--user"}),
+    ("sftoken get --v", set(), {"--version"}),
+    ("sftoken help s", {"setup", "status", "show"}, {"get", "crm"}),
+    ("sftoken get crm ", set(), {"crm", "prod", "etl@prod"}),
+    ("sftoken get --wait 5 p", {"prod"}, {"crm"}),
+    ("sftoken exec --env A=b etl@prod ", set(), {"crm", "prod"}),
+    ("sftoken curl --wait 5 crm ", set(), {"crm", "prod"}),
+    ("sftoken curl crm /services -o data", {"datafile.json"}, {"crm"}),
+    ("sftoken curl /services -o data", {"datafile.json"}, {"crm"}),
+    ("sftoken curl crm /services --retry-u", set(), {"--retry-unsafe"}),
     ("sftoken get -- l", set(), {"ls"}),
     ("sftoken get crm -- l", set(), {"ls"}),
 ]
 
-# fish does not look behind the --
-COMMANDS = [("sftoken exec -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- cat l", set(), {"ls", "crm"})]
+COMMANDS = [("sftoken exec -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- l", {"ls"}, {"crm"}), ("sftoken exec crm -- cat l", set(), {"ls", "crm"}),
+            ("sftoken exec crm -- cat data", {"datafile.json"}, {"crm"}), ("sftoken exec crm --hold -- cat --h", set(), {"--hold"})]
 
 
 class Shared:
@@ -42,7 +52,7 @@ class Shared:
 
 def environment(**more: str) -> dict[str, str]:
     daemon = Shared.daemon
-    return {"PATH": f"{daemon.cli_program.parent}:/usr/bin:/bin", "SFTOKEN_SOCKET": daemon.broker_path, "HOME": str(daemon.directory), "TERM": "xterm", **SANITIZERS,
+    return {"PATH": f"{daemon.cli_program.resolve().parent}:/usr/bin:/bin", "SFTOKEN_SOCKET": daemon.broker_path, "HOME": str(daemon.directory), "TERM": "xterm", **SANITIZERS,
             **more}
 
 
@@ -69,7 +79,8 @@ def test_bash() -> None:
         printf '%s\\n' "${COMPREPLY[@]}"
     """
     for row in ROWS + COMMANDS:
-        out = subprocess.run(["bash", "--norc", "-c", script, "_", row[0]], env=environment(), capture_output=True, text=True, check=True, timeout=60)
+        out = subprocess.run(["bash", "--norc", "-c", script, "_", row[0]], env=environment(), cwd=Shared.daemon.directory, capture_output=True, text=True,
+                             check=True, timeout=60)
         same(out.stderr, "")
         check(set(out.stdout.split()), row, "bash")
 
@@ -78,10 +89,10 @@ def test_bash_types() -> None:
     """bash, typed at: Tab completes a name, also behind an @, before which bash cuts words; a directory gets its slash, a blank its backslash"""
     need("bash")
     with_rc = Shared.daemon.directory / "bashrc"
-    with_rc.write_text("PS1='ready> '\nsource <(sftoken completion bash)\nbind 'set enable-bracketed-paste off'\n")
+    with_rc.write_text(f"PS1='ready> '\ncd {Shared.daemon.directory}\nsource <(sftoken completion bash)\nbind 'set enable-bracketed-paste off'\n")
     folder = Shared.daemon.directory / "with blank"
     folder.mkdir()
-    for typed, ends in (("doctor cr\t", "<crm>"), ("doctor etl@p\t", "<etl@prod>"), (f"metrics --output {folder.parent}/with\t", f"<{folder}/>"),
+    for typed, ends in (("doctor cr\t", "<crm>"), ("doctor etl@p\t", "<etl@prod>"), ("exec etl@prod cr\t", "<cr>"), ("exec --env A=b cr\t", "<crm>"), ("curl etl@prod /x -d @x -o data\t", "<datafile.json>"), (f"metrics --output {folder.parent}/with\t", f"<{folder}/>"),
                         (f"check {folder.parent}/with\t", f"<{folder}/>"), (f"exec crm -- cat {folder.parent}/with\t", f"<{folder}/>")):
         shell = Program(["bash", "--rcfile", str(with_rc), "-i"], environment(), terminal=True)
         try:
@@ -97,8 +108,9 @@ def test_fish() -> None:
     """fish: what `complete -C` offers"""
     need("fish")
     script = "sftoken completion fish | source; complete -C $argv[1]"
-    for row in ROWS:
-        out = subprocess.run(["fish", "--no-config", "-c", script, row[0]], env=environment(), capture_output=True, text=True, check=True, timeout=60)
+    for row in ROWS + COMMANDS:
+        out = subprocess.run(["fish", "--no-config", "-c", script, row[0]], env=environment(), cwd=Shared.daemon.directory, capture_output=True, text=True,
+                             check=True, timeout=60)
         same(out.stderr, "")
         check({line.split("\t")[0] for line in out.stdout.splitlines()}, row, "fish")
 
@@ -143,6 +155,7 @@ def test_zsh() -> None:
     shell = Program(["zsh", "-d", "-i"], environment(ZDOTDIR=str(home)), terminal=True)
     try:
         shell.wait_text("ready>")
+        shell.type(f"cd {Shared.daemon.directory}\r")
         for row in ROWS + COMMANDS:
             check(offered_by_zsh(shell, row[0]), row, "zsh")
     finally:
@@ -194,5 +207,6 @@ if __name__ == "__main__":
             daemon.add_client_credentials(name, extra="Alias=production" if name == "prod" else "")
         daemon.start()
         Shared.daemon = daemon
+        (daemon.directory / "datafile.json").write_text("{}")
         failed = run_tests()
     sys.exit(1 if failed else 0)

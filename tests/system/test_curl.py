@@ -126,6 +126,34 @@ def test_killed_twice() -> None:
             Shared.daemon = shared
 
 
+def test_errors_of_the_first_try() -> None:
+    """What curl says of a 401 is not shown when the second try succeeds; else it is, in its order, and all else of its errors as it comes"""
+    refused = "curl: (22) The requested URL returned error: 401\n"
+    for options in (("-f",), ("--fail", "-#"), ("-f", "-v")):
+        Shared.salesforce.kill_token(token()["accessToken"])
+        result = curl("crm", LIMITS, *options)
+        assert "DailyApiRequests" in result.stdout and "curl: (" not in result.stderr, (options, result)
+    assert result.stderr.count("> GET ") == 2 and result.stderr.index("401") < result.stderr.index("< HTTP/1.1 200"), result.stderr
+    # refused twice: both, one after the other
+    Shared.salesforce.kill_token(token()["accessToken"])
+    Shared.salesforce.fault("status", path=LIMITS, count=2, status=401)
+    same(curl("crm", LIMITS, "-f", check=22).stderr, 2 * refused)
+    Shared.salesforce.clear_faults()
+    # no second try: the token is alive, or the request changes something
+    Shared.salesforce.fault("status", path=LIMITS, count=1, status=401)
+    lines = curl("crm", LIMITS, "-f", check=22).stderr.splitlines(keepends=True)
+    assert lines[0] == refused and "accepts this token" in lines[1], lines
+    Shared.salesforce.clear_faults()
+    old = token()
+    Shared.salesforce.kill_token(old["accessToken"])
+    result = curl("crm", "/services/data/v60.0/composite", "-f", "-d", "a=1", check=22)
+    assert result.stderr.startswith(refused) and "--retry-unsafe" in result.stderr, result.stderr
+    Shared.daemon.cli("get", "crm", "--rejected", str(old["generation"]))
+    # another failure, with more than one line of it
+    result = curl("crm", LIMITS, "-v", ca=False, check=60)
+    assert result.stderr.index("* ") < result.stderr.index("curl: (60)") < result.stderr.index("More details here"), result.stderr
+
+
 def test_unsafe() -> None:
     """What changes something is not repeated, but for --retry-unsafe; its answer is shown, the refusal reported; data and headers from standard input are gone"""
     post = ("/services/data/v60.0/composite", "-s", "-d", "a=1")
@@ -183,6 +211,23 @@ def test_usage() -> None:
     assert "apt install curl" in curl("crm", LIMITS, path="/nonexistent", check=None).stderr or shutil.which("curl", path="/usr/bin:/bin")
 
 
+def test_options_before_the_path() -> None:
+    """Options of curl before the path: where they go, with the corrected command line, in which nothing stands that may be secret"""
+    rows = [
+        ("crm -X GET /x", "option -X: curl's options go behind the path: sftoken curl crm /x -X GET"), ("crm -s /x", "sftoken curl crm /x -s"), ("-s /x", "sftoken curl /x -s"),
+        ("-sS /x", "sftoken curl /x -sS"), ("-s crm /x", "sftoken curl CRED /PATH -s ..."), ("crm --retry 3 /x -i", "sftoken curl crm /x --retry ..."),
+        ("crm -i -X GET -d secret -v /x?a&b", "sftoken curl crm '/x?a&b' -i -X GET -d ... -v"), ("crm -usecret:x /x", "option -u: curl's options go behind the path: sftoken curl crm /x ..."),
+        ("crm --wait 5 -f /x", "sftoken curl crm --wait 5 /x -f"), ("crm -o /tmp/a /x", "sftoken curl CRED /PATH -o ..."), ("crm -X GET", "sftoken curl CRED /PATH -X ..."),
+        ("crm --data=secret /x", "option --data: curl's options go behind the path: sftoken curl crm /x ..."),
+        ("crm --wiat 5 /x", "option --wiat: did you mean --wait? Curl's options go behind the path: "), ("crm -X secret /x", "sftoken curl crm /x -X ..."), ("crm -X GET /it's", "curl CRED /PATH -X ..."),
+    ]
+    for words, text in rows:
+        result = curl(*words.split(), check=64)
+        same(len(result.stderr.splitlines()), 1, result.stderr)
+        assert text + "\n" in result.stderr or text[-1] == " " and text in result.stderr, (words, result.stderr)
+        assert "secret" not in result.stderr, result.stderr
+
+
 def test_streaming() -> None:
     """What comes is passed on at once, and a reader who goes ends curl"""
     out, into = os.pipe()
@@ -204,6 +249,15 @@ def test_full() -> None:
         same(result.returncode, 23, f"{path}: {result.stderr}")
         same(result.stderr.count("No space left on device"), 1, result.stderr)
     Shared.salesforce.clear_faults()
+
+
+def test_closed_output() -> None:
+    """Standard output that is closed is an error of curl's, and nothing of ours takes its place"""
+    env = {"PATH": "/usr/bin:/bin", "SFTOKEN_SOCKET": Shared.daemon.broker_path, **SANITIZERS, "CURL_CA_BUNDLE": str(Shared.salesforce.ca)}
+    for redirections, text in ((">&-", "Bad file descriptor"), ("<&- >&-", "Bad file descriptor"), ("<&- >&- 2>&-", "")):
+        result = subprocess.run(["sh", "-c", f'exec "$0" "$@" {redirections}', str(Shared.daemon.cli_program), "curl", "crm", LIMITS, "-s"], env=env, capture_output=True,
+                                text=True, timeout=60, check=False)
+        same((result.returncode, result.stdout, text in result.stderr), (23, "", True), f"{redirections}: {result.stderr}")
 
 
 def test_output_that_does_not_wait() -> None:

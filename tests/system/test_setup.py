@@ -474,8 +474,9 @@ def test_from_sf_refused() -> None:
         rows = (("nobody", "No authorization information found for ada"), ("jwt", "not available for ada"), ("redacted", "no refresh token"), ("none", "sf is not installed"))
         for kind, text in rows:
             path = fake_sf(w, kind)[0] if kind != "none" else "/nonexistent"
-            for result in (w.script("x", "--from-sf", "ada", "--yes", PATH=path, check=64),
-                           w.daemon.cli("import", "x", "--from-sf", "ada", "--yes", environment={"PATH": path}, check=64)):
+            status = 78 if kind == "none" else 64
+            for result in (w.script("x", "--from-sf", "ada", "--yes", PATH=path, check=status),
+                           w.daemon.cli("import", "x", "--from-sf", "ada", "--yes", environment={"PATH": path}, check=status)):
                 assert text in result.stderr, (kind, result)
         path, token, log = fake_sf(w, "new")
         assert "--yes" in w.script("x", "--from-sf", "ada", PATH=path, check=64).stderr

@@ -41,6 +41,31 @@ TEST(nearest_words)
 	}
 }
 
+TEST(the_only_one_that_begins_so_is_guessed)
+{
+	static const char words[] = "setup status wait watch token json jwt_bearer";
+	static const struct {
+		const char *word, *guess;
+	} rows[] = {
+		{ "sett", "setup" }, { "set", "setup" },       { "st", "status" },  { "s", NULL },
+		{ "wat", "watch" }, { "wai", "wait" },        { "wa", NULL },      { "", NULL },
+		{ "jsno", "json" }, { "jwt_berer", "jwt_bearer" }, { "jwt", "jwt_bearer" }, { "xml", NULL },
+		{ "sxx", NULL },    { "jwtb", "jwt_bearer" }, { "waa", NULL },	{ "tokens", "token" },
+	};
+	char out[NEAREST_SIZE];
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		bool found = nearest_among(rows[i].word, words, out);
+
+		CHECK_STR(found ? out : "", rows[i].guess ? rows[i].guess : "");
+	}
+	CHECK(is_one_of("json", words) && is_one_of("setup", words) &&
+	      is_one_of("jwt_bearer", words));
+	CHECK(!is_one_of("js", words) && !is_one_of("", words) &&
+	      !is_one_of("setup status", words));
+	CHECK(!is_one_of("jsons", words));
+}
+
 TEST(words_of_any_length_are_compared)
 {
 	char word[400], known[130];
