@@ -34,7 +34,7 @@ def instructions_row(root: Path) -> Row:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         once, twice = (gate.instructions(program, directory, n * gate.GETS) for n in (1, 2))
     count = (twice - once) / gate.GETS
-    most = gate.INSTRUCTIONS_MOST
+    most = 5000  # the goal; what the gate lets pass is near to what there is
     return Row("P1", "instructions in the front per warm get", f"{count:.0f}", str(most), count / most, 1.0, "no floor: the goal")
 
 
