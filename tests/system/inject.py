@@ -32,15 +32,23 @@ def ptrace(request: int, pid: int, data: object = None) -> None:
         raise OSError(number, f"ptrace {request}: {os.strerror(number)}")
 
 
+NO_CALL = ctypes.c_ulonglong(-1).value  # orig_rax of a process that computes
+
+
 def attach(pid: int) -> Registers:
     """Stops it in the system call that it waits in (epoll_wait); its registers."""
     if platform.machine() != "x86_64":
         raise OSError("system calls can be injected on x86-64 only")
-    ptrace(PTRACE_ATTACH, pid)
-    os.waitpid(pid, 0)
     registers = Registers()
-    ptrace(PTRACE_GETREGS, pid, ctypes.byref(registers))
-    return registers
+    for _ in range(1000):
+        ptrace(PTRACE_ATTACH, pid)
+        os.waitpid(pid, 0)
+        ptrace(PTRACE_GETREGS, pid, ctypes.byref(registers))
+        if registers.orig_rax != NO_CALL:
+            return registers
+        ptrace(PTRACE_DETACH, pid)
+        os.sched_yield()
+    raise OSError(f"process {pid} does not wait in any system call")
 
 
 def prepared(registers: Registers, call: str, arguments: list[int]) -> Registers:
@@ -48,7 +56,7 @@ def prepared(registers: Registers, call: str, arguments: list[int]) -> Registers
     changed = Registers.from_buffer_copy(registers)
     changed.rip -= 2
     changed.rax = CALLS[call]
-    changed.orig_rax = ctypes.c_ulonglong(-1).value
+    changed.orig_rax = NO_CALL
     for name, value in zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), arguments + [0] * 6):
         setattr(changed, name, ctypes.c_ulonglong(value).value)
     return changed
