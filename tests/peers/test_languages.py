@@ -81,6 +81,8 @@ def test_shell() -> None:
     """shell: with a live token, and after a 401; by hand"""
     reads_limits("sh", example("sh/curl.sh"))
     reads_limits("sh", example("sh/limits.sh"), "prod")
+    # what another sftoken has left in the environment is not taken instead
+    run("sftoken", "exec", "prod", "--", "sh", str(Shared.files["sh/limits.sh"]), "other", status=66)
     reply = json.loads(run("sh", example("sh/by-hand.sh")))
     same(reply["parameters"]["token"]["credential"], "prod", "by hand")
 
