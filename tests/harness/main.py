@@ -144,7 +144,7 @@ def run_suite(top: Path, suite: Suite, one: str, allowed: set[str]) -> Sum:
         return total
     began = time.monotonic()
     beside = sorted((p for p in programs if suite.together and p.name not in suite.alone), key=lambda p: p.name not in suite.long)
-    width = (os.cpu_count() or 1) * (3 if suite.waits else 1)
+    width = (os.cpu_count() or 1) * suite.each
     times = run_programs(top, beside, width, allowed, total) if beside else []
     times += run_programs(top, [p for p in programs if p not in beside], 1, allowed, total)
     slowest = ", ".join(f"{name} {took:.0f} s" for took, name in sorted(times, reverse=True)[:SLOWEST])

@@ -18,7 +18,7 @@ class Suite:
     builds: tuple[str, ...] = ()  # "asan", "release", "fuzz"; the first decides SFTOKEN_ROOT
     packages: tuple[str, ...] = ()  # rows of the table in ./dev
     together: bool = False  # its programs may run side by side
-    waits: bool = False  # and wait more than they compute: three times as many at a time as there are processors
+    each: int = 1  # so many at a time for each processor: they wait more than they compute
     alone: frozenset[str] = frozenset()  # but these have the machine for themselves: they measure, or fill it
     long: frozenset[str] = frozenset()  # these are begun first: nothing waits for one of them at the end
     timeout: int = 240  # of one program, in seconds
@@ -60,13 +60,13 @@ SUITES = (
     Suite("standin", "the stand-in for Salesforce keeps to what is known of the real one", files="standin/test_*.py",
           together=True),
     Suite("system", "the real programs with sanitizers, against the stand-in over TLS", files="system/test_*.py",
-          builds=("asan",), together=True, waits=True, alone=MEASURE, long=LONG),
-    Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",), together=True, waits=True,
+          builds=("asan",), together=True, each=3, alone=MEASURE, long=LONG),
+    Suite("system-release", "the same with what is installed", files="system/test_*.py", builds=("release",), together=True, each=3,
           alone=MEASURE, long=LONG),
     Suite("peers", "other people's programs (jsforce, requests, Authlib, Chromium), and the documents' commands and examples", files="peers/test_*.py",
-          builds=("release",), packages=("peers",), together=True, waits=True),
+          builds=("release",), packages=("peers",), together=True, each=2),
     Suite("systemd", "the units under Debian's real systemd, booted in a container", files="systemd/test_*.py", builds=("release",),
-          packages=("systemd",), together=True, waits=True, alone=frozenset({"restart"}), long=frozenset({"load", "events"}), timeout=900),
+          packages=("systemd",), together=True, each=2, alone=frozenset({"restart"}), long=frozenset({"load", "events"}), timeout=900),
     Suite("packages", "the Debian packages: built, installed, upgraded, removed and purged in bare Debians; a newcomer's first minutes", files="packages/test_*.py",
           packages=("systemd", "packages"),
           timeout=1200),

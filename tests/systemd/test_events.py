@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import machine
@@ -37,7 +38,8 @@ def give(m: Machine, name: str) -> None:
     assert m.salesforce is not None
     grant = m.salesforce.new_grant(f"{name}@example.com", f"app-{name}", True)
     m.sftoken("import", name, "--kind", "refresh_token", stdin=str(grant["refresh_token"]))
-    m.sftoken("get", name, "--wait", "20")
+    # "get" may give the token from before, while the new refresh token is on its way
+    wait_for(lambda: {c["name"]: c["state"] for c in json.loads(m.sftoken("list", "--json").stdout)["credentials"]}[name] == "valid", "a token by the new one")
 
 
 def revoke(m: Machine, name: str) -> None:
