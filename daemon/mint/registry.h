@@ -47,7 +47,7 @@ struct registry_reload {
 void registry_reload_fini(struct registry_reload *r);
 
 /*
- * Replaces settings and set (references are taken). The first call fills the empty registry. Running attempts of changed and removed credentials are cancelled. diff may be NULL.
+ * Replaces settings and set (references are taken). The first call fills the empty registry. Running attempts of changed and removed credentials are cancelled; where only [Access] has changed, all goes on. diff may be NULL.
  * 0 or -ERR_INTERNAL (then nothing has changed).
  */
 int registry_swap(struct registry *r, struct settings *settings, struct credential_set *set,
